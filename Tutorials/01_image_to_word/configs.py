@@ -1,0 +1,25 @@
+"""Every setting of this tutorial, saved as configs.yaml beside the model."""
+
+from datetime import datetime
+from pathlib import Path
+
+from mltu.configs import BaseModelConfigs
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNS = ROOT / "Models" / "1_image_to_word"
+
+
+class ModelConfigs(BaseModelConfigs):
+    """Settings of one run; `train.py` fills in what it learns from the data."""
+
+    def __init__(self):
+        super().__init__()
+        self.model_path = str(RUNS / datetime.now().strftime("%Y%m%d%H%M"))
+        self.vocab = ""  # the sorted characters of the training labels
+        self.height = 32
+        self.width = 128
+        self.max_text_length = 0  # the longest label
+        self.batch_size = 32  # twice the steps of 64 for the same images, at the same speed
+        self.learning_rate = 2e-3
+        self.train_epochs = 3
+        self.train_workers = 2  # threads: decoding keeps up with training from two on

@@ -1,0 +1,37 @@
+"""The doors of the extras: a package that is not installed is named with its pip line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_TRAINING = 'pip install "mltu[tensorflow]"'
+_WAY_OUT = {
+    "keras": _TRAINING,
+    "tensorflow": _TRAINING,
+    "onnx": _TRAINING,
+    "tf2onnx": _TRAINING,
+    "matplotlib": _TRAINING,
+    "PIL": _TRAINING,
+    "cv2": "pip install opencv-python (or opencv-python-headless on a machine without a display)",
+}
+
+
+@contextmanager
+def explain_missing() -> Iterator[None]:
+    """Turn the ImportError of a known package into one that names the pip line.
+
+    Raises:
+        ImportError: with the package, why mltu wants it, and the way out; from the first error.
+    """
+    try:
+        yield
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _WAY_OUT:
+            raise
+        raise ImportError(
+            f"mltu needs the package `{package}` here, and it cannot be imported ({error}). "
+            f"Install it: {_WAY_OUT[package]}",
+            name=package,
+        ) from error

@@ -1,0 +1,97 @@
+"""Settings of a run: attributes of an object in memory, safe YAML on disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import yaml
+
+from mltu.utils.files import atomic_path
+
+
+class BaseModelConfigs:
+    """Attributes that can be saved next to the model and loaded again.
+
+    Subclass it and set attributes in `__init__`; `model_path` names the run folder. Values are
+    text, numbers, booleans, None, and lists or dicts of them; NumPy scalars and paths are stored
+    as plain numbers and text. A vocabulary is a string or a list, whose order is kept.
+    """
+
+    def __init__(self) -> None:
+        self.model_path: str | None = None
+
+    def save(self, name: str = "configs.yaml") -> Path:
+        """Write all attributes to `<model_path>/<name>` as UTF-8 YAML; the folder is made.
+
+        Args:
+            name: of the file.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            ValueError: `model_path` is not set.
+            TypeError: an attribute cannot be stored; it is named.
+        """
+        if not self.model_path:
+            raise ValueError(
+                "`model_path` must be the run folder before the configs are saved. "
+                f"Received {self.model_path!r}."
+            )
+        stored = {key: _plain(key, value) for key, value in vars(self).items()}
+        path = Path(self.model_path) / name
+        with atomic_path(path) as temporary:
+            text = yaml.safe_dump(stored, allow_unicode=True, sort_keys=False)
+            temporary.write_text(text, encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a file that `save` wrote.
+
+        Args:
+            path: of the YAML file. It is read with the safe loader: no code in it can run.
+
+        Returns:
+            An object of this class with the attributes of the file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is not a YAML mapping of plain values.
+        """
+        try:
+            stored = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"`path` must be a YAML file of plain values. Received {str(path)!r}: {error}"
+            ) from error
+        if not isinstance(stored, dict) or not all(isinstance(key, str) for key in stored):
+            raise ValueError(
+                "`path` must be a YAML file with one `name: value` per setting. "
+                f"Received {str(path)!r}, which holds {type(stored).__name__} instead."
+            )
+        configs = cls()
+        vars(configs).update(stored)
+        return configs
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return `value` in the types that safe YAML knows, or say which setting cannot be stored."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, list | tuple):
+        return [_plain(name, item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(name, item) for key, item in value.items()}
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    hint = " A set has no order: use a string or a list." if isinstance(value, set) else ""
+    raise TypeError(
+        f"`{name}` must be text, a number, a boolean, None, or a list or dict of them. "
+        f"Received {type(value).__name__}.{hint}"
+    )

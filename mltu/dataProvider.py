@@ -1,0 +1,309 @@
+"""DataProvider: a data set as batches for Keras, a thin coat over `pipeline`."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from mltu import pipeline
+from mltu._extras import explain_missing
+from mltu.augmentors import Augmentor
+from mltu.datasets import read_csv, write_csv
+
+with explain_missing():
+    import keras
+
+_NUM_NAMED = 10  # How many faulty samples an error names.
+
+
+class DataProvider(keras.utils.PyDataset):
+    """Batches of a data set: paths and labels run through preprocessors, augmentors, transformers.
+
+    Batch i of an epoch is a function of (samples, seed, epoch, i): it can be read twice, from any
+    thread and in any order. The provider counts the epochs that Keras has finished; it ignores the
+    extra `on_epoch_end` before the first one. It shuffles itself, so pass `shuffle=False` to `fit`
+    where the order of the batches has to be reproducible.
+
+    Args:
+        dataset: a list of `[path, label]` (the first may also be bytes or an array, whatever the
+            preprocessors take), a pandas DataFrame with the columns `path` and `label` (or with
+            exactly two columns), or the path of a CSV file with those columns. Never changed.
+        data_preprocessors: callables `(data, label) -> (data, label)`, such as `ImageReader()`.
+        batch_size: samples in each batch; the last of an epoch may be smaller.
+        shuffle: whether each epoch has an order of its own.
+        initial_epoch: the number of the first epoch.
+        augmentors: `Augmentor`s, called `(data, label, rng) -> (data, label)`.
+        transformers: callables like the preprocessors, run last.
+        skip_validation: True to not look whether labels are present and files exist.
+        limit: take only the first so many samples.
+        seed: of the order and of the augmentors.
+        workers: threads that prepare batches. OpenCV works outside Python's lock, so they run in
+            parallel.
+        max_queue_size: batches prepared ahead.
+
+    Raises:
+        ValueError: the data set is empty, a label or column is missing, or an argument is out of
+            its range.
+        FileNotFoundError: files are missing; the first are named.
+        TypeError: an argument or entry is of a type that cannot serve.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        data_preprocessors: Sequence[pipeline.Step],
+        batch_size: int = 4,
+        shuffle: bool = True,
+        initial_epoch: int = 1,
+        augmentors: Sequence[Augmentor] | None = None,
+        transformers: Sequence[pipeline.Step] | None = None,
+        skip_validation: bool = False,
+        limit: int | None = None,
+        *,
+        seed: int = 0,
+        workers: int = 1,
+        max_queue_size: int = 10,
+    ) -> None:
+        super().__init__(workers=workers, max_queue_size=max_queue_size)
+        _check_count("batch_size", batch_size, 1)
+        _check_count("initial_epoch", initial_epoch, 0)
+        _check_count("seed", seed, 0)
+        _check_count("workers", workers, 0)
+        if limit is not None:
+            _check_count("limit", limit, 1)
+        self._samples = _load(dataset)[:limit]
+        if not self._samples:
+            raise ValueError("`dataset` must hold at least one sample. Received an empty one.")
+        if not skip_validation:
+            _validate(self._samples)
+        self._batch_size = batch_size
+        self._shuffle = shuffle
+        self._seed = seed
+        self._data_preprocessors = _check_callables("data_preprocessors", data_preprocessors)
+        self.augmentors = augmentors or []
+        self.transformers = transformers or []
+        self._within_epoch = False
+        self.set_position(initial_epoch)
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch, less those left out by `set_position`."""
+        return self._batches_per_epoch() - self._step
+
+    def __repr__(self) -> str:
+        return (
+            f"DataProvider({len(self._samples)} samples, batch_size={self._batch_size}, "
+            f"epoch={self.epoch})"
+        )
+
+    @property
+    def epoch(self) -> int:
+        """The number of the current epoch."""
+        return self._epoch
+
+    @property
+    def step(self) -> int:
+        """The batch at which the current epoch starts: 0, or where `set_position` put it."""
+        return self._step
+
+    @property
+    def num_samples(self) -> int:
+        """The number of samples in an epoch."""
+        return len(self._samples)
+
+    @property
+    def augmentors(self) -> list[Augmentor]:
+        """The random steps; assigning a list checks it."""
+        return list(self._augmentors)
+
+    @augmentors.setter
+    def augmentors(self, augmentors: Sequence[Augmentor]) -> None:
+        self._augmentors = _check_callables("augmentors", augmentors)
+        for augmentor in self._augmentors:
+            if not isinstance(augmentor, Augmentor):
+                raise TypeError(
+                    "`augmentors` must be a list of `mltu.augmentors.Augmentor`. Received "
+                    f"{augmentor!r}. Wrap a transform of another library in `ImageTransform`."
+                )
+
+    @property
+    def transformers(self) -> list[pipeline.Step]:
+        """The fixed steps that run last; assigning a list checks it."""
+        return list(self._transformers)
+
+    @transformers.setter
+    def transformers(self, transformers: Sequence[pipeline.Step]) -> None:
+        self._transformers = _check_callables("transformers", transformers)
+
+    def set_position(self, epoch: int, step: int = 0) -> None:
+        """Continue at a batch of an epoch: it becomes `provider[0]` until that epoch ends.
+
+        Args:
+            epoch: at least 0.
+            step: how many batches of the epoch to leave out, less than the epoch has.
+
+        Raises:
+            ValueError: `step` is outside the epoch.
+        """
+        if not 0 <= step < self._batches_per_epoch():
+            raise ValueError(
+                f"`step` must be in 0..{self._batches_per_epoch() - 1}. Received {step}."
+            )
+        self._epoch, self._step = epoch, step
+        self._order = pipeline.epoch_order(len(self._samples), self._seed, epoch, self._shuffle)
+
+    def on_epoch_begin(self) -> None:
+        """Note that Keras has begun an epoch; called by Keras."""
+        self._within_epoch = True
+
+    def on_epoch_end(self) -> None:
+        """Go on to the next epoch if one had begun; called by Keras, workers stopped."""
+        if self._within_epoch:
+            self._within_epoch = False
+            self.set_position(self._epoch + 1)
+
+    def __getitem__(self, index: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Make batch `index` of the current epoch.
+
+        Args:
+            index: in 0..len(provider) - 1.
+
+        Returns:
+            The data, shape (batch, ...), and the labels, shape (batch, ...), as the last
+            transformer gave them.
+
+        Raises:
+            IndexError: there is no such batch.
+            Exception: what a step raised, with a note that names the sample.
+        """
+        return pipeline.stack_batch([self._make_sample(i) for i in self._batch_indices(index)])
+
+    def get_batch_annotations(self, index: int) -> list[tuple[Any, Any]]:
+        """Return the (path, label) pairs of batch `index` of the current epoch, nothing read."""
+        return [self._samples[i] for i in self._batch_indices(index)]
+
+    def split(self, split: float = 0.9, shuffle: bool = True) -> tuple[Self, Self]:
+        """Divide the samples among two independent providers, for training and validation.
+
+        Args:
+            split: the share of the first provider, between 0 and 1.
+            shuffle: whether to draw the shares by chance (by `seed`) or to cut the list in two.
+
+        Returns:
+            The training provider, with the augmentors, and the validation provider, without.
+
+        Raises:
+            ValueError: one of the two would be empty.
+        """
+        num_samples = len(self._samples)
+        num_first = round(num_samples * split)
+        if not 0 < num_first < num_samples:
+            raise ValueError(
+                f"`split` must leave at least one of the {num_samples} samples on each side. "
+                f"Received {split}."
+            )
+        order = pipeline.epoch_order(num_samples, self._seed, 0, shuffle)
+        training = self._select(order[:num_first], self.augmentors)
+        return training, self._select(order[num_first:], [])
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write all samples to a CSV file that a provider reads back, in their own order.
+
+        Args:
+            path: of the file, with the columns `path` and `label`, in UTF-8.
+
+        Raises:
+            TypeError: the samples are not pairs of text.
+        """
+        write_csv(path, self._samples)
+
+    def _batches_per_epoch(self) -> int:
+        return -(-len(self._samples) // self._batch_size)
+
+    def _batch_indices(self, index: int) -> list[int]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"`index` must be in 0..{len(self) - 1}. Received {index}.")
+        start = (self._step + index) * self._batch_size
+        return self._order[start : start + self._batch_size].tolist()
+
+    def _make_sample(self, index: int) -> tuple[Any, Any]:
+        return pipeline.run_steps(
+            *self._samples[index],
+            self._data_preprocessors,
+            self._augmentors,
+            self._transformers,
+            lambda: pipeline.sample_rng(self._seed, self._epoch, index),
+        )
+
+    def _select(self, indices: npt.NDArray[np.int64], augmentors: list[Augmentor]) -> Self:
+        part = copy.copy(self)
+        part._samples = [self._samples[i] for i in indices]
+        part.augmentors = augmentors
+        part.set_position(self._epoch)
+        return part
+
+
+def _check_count(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"`{name}` must be an integer of at least {least}. Received {value!r}.")
+
+
+def _check_callables(name: str, steps: Sequence[Any]) -> list[Any]:
+    wrong = [steps] if callable(steps) else [step for step in steps if not callable(step)]
+    if wrong:
+        raise TypeError(f"`{name}` must be a list of callables. Received {wrong[0]!r}.")
+    return list(steps)
+
+
+def _load(dataset: Any) -> list[tuple[Any, Any]]:
+    """Return the samples as a new list of pairs."""
+    if isinstance(dataset, str | os.PathLike):
+        return list(read_csv(dataset))
+    if hasattr(dataset, "iloc"):
+        dataset = _select_columns(dataset).itertuples(index=False)
+    samples = []
+    for row, sample in enumerate(dataset):
+        if isinstance(sample, str) or not hasattr(sample, "__len__") or len(sample) != 2:
+            raise TypeError(
+                f"`dataset` must hold pairs of a path and a label. Received {sample!r} in row {row}."
+            )
+        samples.append((sample[0], sample[1]))
+    return samples
+
+
+def _select_columns(frame: Any) -> Any:
+    columns = list(frame.columns)
+    if "path" in columns and "label" in columns:
+        return frame[["path", "label"]]
+    if len(columns) != 2:
+        raise ValueError(
+            "`dataset` must have the columns 'path' and 'label'. "
+            f"Received a DataFrame with the columns {columns}."
+        )
+    return frame
+
+
+def _validate(samples: list[tuple[Any, Any]]) -> None:
+    """Raise on labels that are numbers or absent, and on files that do not exist."""
+    missing = []
+    progress = tqdm(samples, "Checking samples", unit="files", delay=2, leave=False)
+    for row, (data, label) in enumerate(progress):
+        if label is None or isinstance(label, bool | int | float):
+            raise TypeError(
+                f"`dataset` must have text as labels. Received {label!r} of type "
+                f"{type(label).__name__} in row {row}. Read labels as text (in pandas: "
+                "`dtype=str, keep_default_na=False`), or leading zeros are lost."
+            )
+        if isinstance(data, str | os.PathLike) and not os.path.exists(data):
+            missing.append(os.fspath(data))
+    if missing:
+        raise FileNotFoundError(
+            f"`dataset` must name files that exist. {len(missing)} of {len(samples)} do not, among "
+            f"them {missing[:_NUM_NAMED]}. Relative paths start at the working directory, "
+            f"{os.getcwd()!r}; `skip_validation=True` leaves this check out."
+        )

@@ -1,0 +1,117 @@
+"""Readers and writers of data sets: files on disk <-> a list of (path, label)."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from mltu.utils.files import atomic_path
+
+Sample = tuple[str, str]
+
+
+def read_csv(path: str | os.PathLike[str]) -> list[Sample]:
+    """Read a CSV file with the columns `path` and `label`; more columns are left alone.
+
+    Every cell stays the text that it is: `007`, `NULL`, `nan` and the empty label survive.
+
+    Args:
+        path: a UTF-8 file, with or without a byte order mark, with one header line.
+
+    Returns:
+        (path, label) of each row, in the order of the file; paths as they are written.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a column is missing, or a row has too few cells; the line is named.
+    """
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file)
+        header = next(rows, [])
+        missing = [name for name in ("path", "label") if name not in header]
+        if missing:
+            raise ValueError(
+                f"`dataset` {os.fspath(path)!r} must have the columns 'path' and 'label'. "
+                f"Received the columns {header}. Name them in the first line of the file."
+            )
+        first, second = header.index("path"), header.index("label")
+        samples = []
+        for row in rows:
+            if len(row) <= max(first, second):
+                if not row:
+                    continue
+                raise ValueError(
+                    f"`dataset` {os.fspath(path)!r} must have {len(header)} cells in each line. "
+                    f"Received {row} in line {rows.line_num}."
+                )
+            samples.append((row[first], row[second]))
+        return samples
+
+
+def write_csv(path: str | os.PathLike[str], samples: Iterable[tuple[object, object]]) -> None:
+    """Write a CSV file that `read_csv` reads back unchanged: a header, no index column.
+
+    Args:
+        path: of the file, written as a whole or not at all.
+        samples: pairs of (path, label); both must be text or paths.
+
+    Raises:
+        TypeError: a path or label is not text, so it could not be read back as it is.
+    """
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(["path", "label"])
+        for data, label in samples:
+            if not isinstance(data, str | os.PathLike) or not isinstance(label, str):
+                raise TypeError(
+                    "`samples` must be pairs of text to be stored as CSV. Received "
+                    f"({type(data).__name__}, {type(label).__name__})."
+                )
+            writer.writerow([os.fspath(data), label])
+
+
+def read_mjsynth(root: str | os.PathLike[str], part: str = "train") -> list[Sample]:
+    """Read an annotation file of MJSynth (Synth90k), or of a data set in its layout.
+
+    Its lines look like `./2425/1/115_Lube_45484.jpg 45484`; the label is what stands between the
+    first two underscores of the file name.
+
+    Args:
+        root: the folder that holds the annotation files, such as `Datasets/90kDICT32px`.
+        part: `"train"`, `"val"` or `"test"`, for `annotation_<part>.txt`.
+
+    Returns:
+        (path, label) of each line, in the order of the file; paths start with `root`.
+
+    Raises:
+        FileNotFoundError: the annotation file is missing; it is named.
+        ValueError: a line has another form; it is quoted with its number.
+
+    Source: Jaderberg et al., 2014, https://www.robots.ox.ac.uk/~vgg/data/text/
+    """
+    annotation = Path(root) / f"annotation_{part}.txt"
+    if not annotation.is_file():
+        raise FileNotFoundError(
+            f"`root` must be a folder with the annotation file annotation_{part}.txt. "
+            f"There is no file {str(annotation)!r}."
+        )
+    samples = []
+    prefix = os.fspath(root)
+    with open(annotation, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            name = line.partition(" ")[0].strip()
+            if not name:
+                continue
+            parts = name.rpartition("/")[2].split("_")
+            if len(parts) < 3:
+                raise ValueError(
+                    f"{str(annotation)!r} must have lines like './2425/1/115_Lube_45484.jpg 45484'."
+                    f" Received {line.rstrip()!r} in line {number}."
+                )
+            samples.append((os.path.join(prefix, name.removeprefix("./")), parts[1]))
+    return samples

@@ -1,0 +1,152 @@
+"""CTCLoss: connectionist temporal classification on the softmax output of a sequence model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mltu._extras import explain_missing
+
+with explain_missing():
+    import keras
+    from keras import ops
+
+# Added to probabilities before the logarithm. Small enough to leave gradients of unlikely classes
+# alive (they shrink by p / (p + epsilon)), large enough that its inverse is finite in float32.
+_EPSILON = 1e-12
+
+
+@keras.saving.register_keras_serializable(package="mltu")
+class CTCLoss(keras.losses.Loss):
+    """Negative log probability that the outputs of a model spell the label.
+
+    Call it with targets of shape (batch, max_label_length), integers in [0, classes - 1] where
+    `classes - 1` is the blank and pads the labels to one length, and outputs of shape
+    (batch, time, classes). The true length of each label is counted: padding is never a label.
+    An empty label is valid. A label that cannot fit its time steps (its length plus its repeated
+    neighbours exceeds `time`) contributes loss 0 and gradient 0; the metric
+    `mltu.metrics.InfeasibleLabels` counts such samples.
+
+    Args:
+        name: of the loss.
+        from_logits: False if the model ends in a softmax, True if it ends in logits.
+        reduction: as in every Keras loss; `"none"` gives one value for each sample, in nats.
+        dtype: of the loss value; probabilities are always handled in float32.
+
+    Source: Graves et al., 2006, "Connectionist temporal classification", section 4.
+    """
+
+    def __init__(
+        self,
+        name: str = "CTCLoss",
+        *,
+        from_logits: bool = False,
+        reduction: str = "sum_over_batch_size",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.from_logits = from_logits
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the loss of each sample, shape (batch,), in nats."""
+        scores = ops.cast(y_pred, "float32")
+        logits = scores if self.from_logits else ops.log(scores + _EPSILON)
+        return ctc_batch_loss(ops.cast(y_true, "int32"), logits)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {**super().get_config(), "from_logits": self.from_logits}
+
+
+CTCloss = CTCLoss  # The spelling of the published tutorial.
+
+
+def label_lengths(labels: Any, blank: int) -> Any:
+    """Count the entries of each label that are not padding.
+
+    Args:
+        labels: integers, shape (batch, max_label_length).
+        blank: the index that pads; negative entries count as padding too.
+
+    Returns:
+        int32, shape (batch,).
+    """
+    return ops.sum(ops.cast((labels >= 0) & (labels < blank), "int32"), axis=1)
+
+
+def required_steps(labels: Any, lengths: Any) -> Any:
+    """Count the time steps that each label needs: its length plus a blank between equal neighbours.
+
+    Args:
+        labels: integers, shape (batch, max_label_length), padded at the end.
+        lengths: of the labels, integers of shape (batch,).
+
+    Returns:
+        int32, shape (batch,).
+    """
+    inside = ops.arange(1, labels.shape[1], dtype="int32") < lengths[:, None]
+    repeats = (labels[:, 1:] == labels[:, :-1]) & inside
+    return lengths + ops.sum(ops.cast(repeats, "int32"), axis=1)
+
+
+def ctc_batch_loss(labels: Any, logits: Any) -> Any:
+    """Compute the CTC loss of each sample by the fastest kernel of the backend.
+
+    Args:
+        labels: int32, shape (batch, max_label_length), padded with the blank `classes - 1`.
+        logits: float32, shape (batch, time, classes); log probabilities are logits too.
+
+    Returns:
+        float32, shape (batch,), in nats; 0 for labels that cannot fit.
+    """
+    blank = logits.shape[2] - 1
+    lengths = label_lengths(labels, blank)
+    feasible = required_steps(labels, lengths) <= ops.shape(logits)[1]
+    regular = feasible & (lengths > 0)
+    # Kernels raise on empty labels and give inf for impossible ones, whose gradient would be NaN
+    # even where it is masked afterwards. So both are computed as the label [0] and then replaced.
+    first = ops.arange(labels.shape[1], dtype="int32")[None, :] == 0
+    stand_in = ops.where(first, 0, blank)
+    labels = ops.where(regular[:, None], labels, stand_in)
+    lengths = ops.where(regular, lengths, 1)
+    losses = _KERNELS[_kernel_name()](labels, lengths, logits, blank)
+    all_blank = -ops.sum(ops.log_softmax(logits, axis=-1)[:, :, blank], axis=1)
+    return ops.where(regular, losses, ops.where(feasible, all_blank, 0.0))
+
+
+def _kernel_name() -> str:
+    """Choose the kernel: TensorFlow's sparse one cannot be compiled by XLA, so GPUs take ops."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return "ops" if tf.config.list_physical_devices("GPU") else "tensorflow"
+    return backend if backend == "torch" else "ops"
+
+
+def _tensorflow_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
+    import tensorflow as tf
+
+    indices = tf.where(tf.sequence_mask(lengths, labels.shape[1]))
+    sparse = tf.SparseTensor(
+        indices, tf.gather_nd(labels, indices), tf.shape(labels, out_type=tf.int64)
+    )
+    steps = tf.fill(tf.shape(lengths), tf.shape(logits)[1])
+    return tf.nn.ctc_loss(sparse, logits, None, steps, logits_time_major=False, blank_index=blank)
+
+
+def _torch_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
+    import torch
+
+    log_probabilities = torch.log_softmax(logits, dim=-1).transpose(0, 1)
+    steps = torch.full_like(lengths, logits.shape[1])
+    return torch.nn.functional.ctc_loss(
+        log_probabilities, labels, steps, lengths, blank=blank, reduction="none"
+    )
+
+
+def _ops_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
+    steps = ops.zeros_like(lengths) + ops.shape(logits)[1]
+    return ops.ctc_loss(labels, logits, lengths, steps, mask_index=blank)
+
+
+_KERNELS = {"tensorflow": _tensorflow_kernel, "torch": _torch_kernel, "ops": _ops_kernel}

@@ -1,0 +1,199 @@
+"""CER and WER of CTC outputs as Keras metrics: sums of edits and of reference lengths.
+
+The figures of an epoch are pooled and equal `get_cer` and `get_wer` on the decoded strings.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mltu._extras import explain_missing
+from mltu.losses import label_lengths, required_steps
+from mltu.utils.text_utils import edit_distance
+
+with explain_missing():
+    import keras
+    from keras import ops
+
+
+class _CountMetric(keras.metrics.Metric):
+    """A metric that keeps integer sums: float32 would lose counts beyond 16.7 million."""
+
+    _direction = "down"
+
+    def __init__(self, name: str, dtype: Any = None) -> None:
+        super().__init__(name=name, dtype=dtype)
+
+    def _count(self, name: str) -> Any:
+        return self.add_variable(shape=(), initializer="zeros", dtype="int32", name=name)
+
+
+class _ErrorRates(_CountMetric):
+    """Sums of character edits, characters, wrong words and words over all that was seen."""
+
+    def __init__(self, name: str, dtype: Any = None) -> None:
+        super().__init__(name, dtype)
+        self._edits = self._count("edits")
+        self._characters = self._count("characters")
+        self._wrong_words = self._count("wrong_words")
+        self._words = self._count("words")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Add a batch.
+
+        Args:
+            y_true: integers, shape (batch, max_label_length), padded with the blank.
+            y_pred: probabilities or logits, shape (batch, time, classes), the blank last.
+            sample_weight: accepted because Keras passes it; counts are not weighted.
+        """
+        edits, lengths = _edits_and_lengths(ops.cast(y_true, "int32"), y_pred)
+        self._edits.assign_add(ops.sum(edits))
+        self._characters.assign_add(ops.sum(lengths))
+        self._wrong_words.assign_add(ops.sum(ops.cast(edits > 0, "int32")))
+        self._words.assign_add(ops.sum(ops.cast(lengths > 0, "int32")))
+
+    def _cer(self) -> Any:
+        return _rate(self._edits, self._characters)
+
+    def _wer(self) -> Any:
+        return _rate(self._wrong_words, self._words)
+
+
+@keras.saving.register_keras_serializable(package="mltu")
+class CERMetric(_ErrorRates):
+    """Character error rate: edits / reference characters, pooled over the epoch.
+
+    Args:
+        name: the key in the logs.
+        dtype: of the result.
+    """
+
+    def __init__(self, name: str = "CER", dtype: Any = None) -> None:
+        super().__init__(name, dtype)
+
+    def result(self) -> Any:
+        """Return the rate so far, a float of at least 0; 0.0 before the first batch."""
+        return self._cer()
+
+
+@keras.saving.register_keras_serializable(package="mltu")
+class WERMetric(_ErrorRates):
+    """Word error rate where each label is one word: wrong words / words, pooled over the epoch.
+
+    Args:
+        name: the key in the logs.
+        dtype: of the result.
+    """
+
+    def __init__(self, name: str = "WER", dtype: Any = None) -> None:
+        super().__init__(name, dtype)
+
+    def result(self) -> Any:
+        """Return the rate so far, a float of at least 0; 0.0 before the first batch."""
+        return self._wer()
+
+
+@keras.saving.register_keras_serializable(package="mltu")
+class CWERMetric(_ErrorRates):
+    """CER and WER from one decoding; the logs show `CER`, `WER`, `val_CER` and `val_WER`.
+
+    Args:
+        name: keep `"CER"`, so that Keras's callbacks know by themselves that a lower `val_CER`
+            is better. To monitor `val_WER` give the callback `mode="min"`.
+        dtype: of the results.
+    """
+
+    def __init__(self, name: str = "CER", dtype: Any = None) -> None:
+        super().__init__(name, dtype)
+
+    def result(self) -> dict[str, Any]:
+        """Return `{"CER": ..., "WER": ...}` so far, as `CERMetric` and `WERMetric` do."""
+        return {"CER": self._cer(), "WER": self._wer()}
+
+
+@keras.saving.register_keras_serializable(package="mltu")
+class InfeasibleLabels(_CountMetric):
+    """Number of labels of the epoch that cannot fit the time steps of the model.
+
+    `CTCLoss` gives them loss 0, so they teach nothing. Shorten them, or give the model more steps.
+
+    Args:
+        name: the key in the logs.
+        dtype: of the result.
+    """
+
+    def __init__(self, name: str = "infeasible", dtype: Any = None) -> None:
+        super().__init__(name, dtype)
+        self._total = self._count("total")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Add a batch; arguments as in `CWERMetric`."""
+        labels = ops.cast(y_true, "int32")
+        needed = required_steps(labels, label_lengths(labels, y_pred.shape[2] - 1))
+        self._total.assign_add(ops.sum(ops.cast(needed > ops.shape(y_pred)[1], "int32")))
+
+    def result(self) -> Any:
+        """Return the count so far."""
+        return ops.cast(self._total, self.dtype)
+
+
+def _rate(errors: Any, total: Any) -> Any:
+    # Ratios of integers beyond 2**24 are inexact in float32 by 1e-7, which is below the promise.
+    return ops.cast(errors, "float32") / ops.cast(ops.maximum(total, 1), "float32")
+
+
+def _edits_and_lengths(labels: Any, outputs: Any) -> tuple[Any, Any]:
+    """Count for each sample the edits of its best path reading and the characters of its label."""
+    blank = outputs.shape[2] - 1
+    lengths = label_lengths(labels, blank)
+    best = ops.cast(ops.argmax(outputs, axis=2), "int32")
+    emitted = best != blank
+    repeated = best[:, 1:] == best[:, :-1]
+    emitted = emitted & ops.pad(ops.logical_not(repeated), [[0, 0], [1, 0]], constant_values=True)
+    backend = keras.backend.backend()
+    count = {"tensorflow": _tensorflow_edits, "torch": _torch_edits}.get(backend, _scan_edits)
+    return count(labels, lengths, best, emitted), lengths
+
+
+def _tensorflow_edits(labels: Any, lengths: Any, best: Any, emitted: Any) -> Any:
+    import tensorflow as tf
+
+    def sparse(values: Any, mask: Any) -> Any:
+        indices = tf.where(mask)
+        shape = tf.shape(values, out_type=tf.int64)
+        return tf.SparseTensor(indices, tf.gather_nd(values, indices), shape)
+
+    truth = sparse(labels, tf.sequence_mask(lengths, labels.shape[1]))
+    edits = tf.edit_distance(sparse(best, emitted), truth, normalize=False)
+    return tf.cast(edits, tf.int32)
+
+
+def _torch_edits(labels: Any, lengths: Any, best: Any, emitted: Any) -> Any:
+    rows = zip(*(ops.convert_to_numpy(x) for x in (labels, lengths, best, emitted)), strict=True)
+    edits = [edit_distance(b[e].tolist(), t[:n].tolist()) for t, n, b, e in rows]
+    return ops.convert_to_tensor(np.array(edits, dtype="int32"))
+
+
+def _scan_edits(labels: Any, lengths: Any, best: Any, emitted: Any) -> Any:
+    """Run the Levenshtein recurrence over the time steps, one row of the table for each sample.
+
+    Insertions depend on the left neighbour of the same row. Written as
+    `row[j] - j = min over i <= j of (candidate[i] - i)` they become a running minimum.
+
+    Source: Wagner and Fischer, 1974.
+    """
+    columns = ops.arange(labels.shape[1] + 1, dtype="int32")
+
+    def step(row: Any, now: tuple[Any, Any]) -> tuple[Any, None]:
+        symbol, is_emitted = now
+        mismatch = ops.cast(labels != symbol[:, None], "int32")
+        diagonal = ops.minimum(row[:, :-1] + mismatch, row[:, 1:] + 1)
+        candidates = ops.concatenate([row[:, :1] + 1, diagonal], axis=1)
+        updated = columns + ops.associative_scan(ops.minimum, candidates - columns, axis=1)
+        return ops.where(is_emitted[:, None], updated, row), None
+
+    start = ops.zeros_like(labels[:, :1]) + columns
+    row, _ = ops.scan(step, start, (ops.transpose(best), ops.transpose(emitted)))
+    return ops.take_along_axis(row, lengths[:, None], axis=1)[:, 0]

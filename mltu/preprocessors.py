@@ -1,0 +1,121 @@
+"""ImageReader: a path becomes an array."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mltu._extras import explain_missing
+
+with explain_missing():
+    import cv2
+
+Image = npt.NDArray[np.uint8]
+
+
+class ImageReader:
+    """Read an image file into a uint8 array with OpenCV.
+
+    Called with (data, label), where data is a path, the bytes of an image file, or an array, it
+    returns the image and the label as it was. Arrays of shape (height, width), (height, width, 1),
+    BGR and BGRA are brought to what `method` asks for.
+
+    Args:
+        method: `cv2.IMREAD_COLOR` for BGR of shape (height, width, 3), `cv2.IMREAD_GRAYSCALE` for
+            (height, width), or another flag of `cv2.imread`, with which arrays pass unchanged.
+    """
+
+    def __init__(self, method: int = cv2.IMREAD_COLOR) -> None:
+        self.method = method
+
+    def __call__(self, data: Any, label: Any) -> tuple[Image, Any]:
+        """Read one image.
+
+        Raises:
+            FileNotFoundError: there is no file at the path.
+            ValueError: the file is not a whole image that OpenCV can decode, or the array is not
+                an image; the message names the path.
+            TypeError: `data` is none of the above.
+        """
+        return self.read(data), label
+
+    def __repr__(self) -> str:
+        return f"ImageReader(method={self.method})"
+
+    def read(self, data: Any) -> Image:
+        """Read one image without a label; arguments and errors as in `__call__`."""
+        if isinstance(data, np.ndarray):
+            return self._convert(data)
+        if isinstance(data, bytes | bytearray | memoryview):
+            return self._decode(bytes(data), "bytes")
+        if isinstance(data, str | os.PathLike):
+            return self._decode(_read_bytes(data), f"the file {os.fspath(data)!r}")
+        raise TypeError(
+            "`data` must be a path, the bytes of an image file, or an array. "
+            f"Received {type(data).__name__}."
+        )
+
+    def _decode(self, content: bytes, source: str) -> Image:
+        if _is_cut_jpeg(content):
+            raise _undecodable(source, "a JPEG without its end marker; it was cut off")
+        if not content:
+            raise _undecodable(source, "nothing; it is empty")
+        # cv2.imread cannot open unicode paths on Windows; reading and decoding apart can.
+        try:
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), self.method)
+        except cv2.error as error:
+            raise _undecodable(source, f"{len(content)} bytes") from error
+        if image is None:
+            raise _undecodable(source, f"{len(content)} bytes that it does not know")
+        return image  # type: ignore[return-value]
+
+    def _convert(self, array: npt.NDArray[Any]) -> Image:
+        if array.ndim == 3 and array.shape[2] == 1:
+            array = array[:, :, 0]
+        channels = array.shape[2] if array.ndim == 3 else 1
+        if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4):
+            raise ValueError(
+                "`data` must be a uint8 image of shape (height, width) or (height, width, 1, 3 or "
+                f"4). Received {array.dtype} of shape {array.shape}."
+            )
+        conversion = _CONVERSIONS.get((self.method, channels))
+        return array if conversion is None else cv2.cvtColor(array, conversion)  # type: ignore[return-value]
+
+
+_CONVERSIONS = {
+    (cv2.IMREAD_COLOR, 1): cv2.COLOR_GRAY2BGR,
+    (cv2.IMREAD_COLOR, 4): cv2.COLOR_BGRA2BGR,
+    (cv2.IMREAD_GRAYSCALE, 3): cv2.COLOR_BGR2GRAY,
+    (cv2.IMREAD_GRAYSCALE, 4): cv2.COLOR_BGRA2GRAY,
+}
+
+
+def _read_bytes(path: str | os.PathLike[str]) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"`data` must be the path of an image. There is no file {os.fspath(path)!r}. "
+            f"Relative paths start at the working directory, {os.getcwd()!r}."
+        ) from error
+
+
+def _is_cut_jpeg(content: bytes) -> bool:
+    """Tell whether the last scan of a JPEG has no end marker behind it.
+
+    Within a scan the byte FF is always followed by 00, so markers cannot occur by chance there;
+    an embedded thumbnail, which has an end marker of its own, stands before the last scan.
+    """
+    is_jpeg = content.startswith(b"\xff\xd8\xff")
+    return is_jpeg and content.rfind(b"\xff\xd9") <= content.rfind(b"\xff\xda")
+
+
+def _undecodable(source: str, received: str) -> ValueError:
+    return ValueError(
+        f"`data` must be an image that OpenCV can decode. Received {source}, with {received}. "
+        "Fetch it again, or take it out of the data set."
+    )

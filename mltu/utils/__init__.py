@@ -1,0 +1,1 @@
+"""Small helpers that need nothing but the standard library, NumPy and rapidfuzz."""
