@@ -1,4 +1,4 @@
-"""TrainLogger and Model2onnx: thin shells that Keras calls during `fit`."""
+"""TrainLogger, FollowSchedule and Model2onnx: thin shells that Keras calls during `fit`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,39 @@ class TrainLogger(keras.callbacks.Callback):
             handler.close()
 
 
+class FollowSchedule(keras.callbacks.Callback):
+    """Let the learning rate follow a Keras schedule and leave the cuts of other callbacks in force.
+
+    An optimizer made with a schedule refuses `ReduceLROnPlateau`. This callback multiplies the rate
+    by the change of the schedule at each step instead of setting it. Compile with a plain number.
+
+    Args:
+        schedule: a `keras.optimizers.schedules.LearningRateSchedule`; a rate below 1e-8 counts as
+            1e-8, since no factor leads away from 0.
+    """
+
+    def __init__(self, schedule: Any) -> None:
+        super().__init__()
+        self.schedule = schedule
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Start at the step that the optimizer has reached, at the schedule's rate."""
+        self._step = int(self.model.optimizer.iterations)
+        self._rate = self._scheduled()
+        self.model.optimizer.learning_rate = self._rate
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Multiply the rate by how the schedule changed since the last step."""
+        rate = self._scheduled()
+        optimizer = self.model.optimizer
+        optimizer.learning_rate = float(optimizer.learning_rate) * rate / self._rate
+        self._rate = rate
+        self._step += 1
+
+    def _scheduled(self) -> float:
+        return max(float(self.schedule(self._step)), 1e-8)
+
+
 class Model2onnx(keras.callbacks.Callback):
     """Export the best model to ONNX when the training ends, beside its checkpoint.
 
@@ -125,6 +159,27 @@ class Model2onnx(keras.callbacks.Callback):
 
     def _export(self, path: Path) -> None:
         export_onnx(self.model, path, metadata=self.metadata, opset=self.opset)
+
+
+def tensorboard(log_dir: str | os.PathLike[str], **options: Any) -> list[Any]:
+    """Make Keras's TensorBoard callback where it can run; warn once and leave it out elsewhere.
+
+    Args:
+        log_dir: the folder of its logs.
+        **options: of `keras.callbacks.TensorBoard`, such as `update_freq=1`.
+
+    Returns:
+        A list with the callback, or an empty list where TensorFlow or tensorboard is absent.
+    """
+    absent = [name for name in ("tensorflow", "tensorboard") if find_spec(name) is None]
+    if absent:
+        warnings.warn(
+            f"No TensorBoard logs are written: {' and '.join(absent)} cannot be imported. "
+            'pip install "mltu[tensorflow]" brings both.',
+            stacklevel=2,
+        )
+        return []
+    return [keras.callbacks.TensorBoard(os.fspath(log_dir), **options)]
 
 
 def onnx_path_for(saved_model_path: Path) -> Path:

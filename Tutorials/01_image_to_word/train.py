@@ -14,9 +14,9 @@ from inferenceModel import ImageToWordModel, read_or_empty
 from keras.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from keras.optimizers.schedules import CosineDecay
 from model import column_model, train_model
-from mltu.callbacks import FollowSchedule, Model2onnx, TrainLogger, make_tensorboard
+from mltu.callbacks import FollowSchedule, Model2onnx, TrainLogger, tensorboard
 from mltu.dataProvider import DataProvider
-from mltu.datasets import read_mjsynth
+from mltu.datasets import read_csv, read_mjsynth
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
 from mltu.pictures import plot_curves, write_contact_sheet
@@ -28,12 +28,11 @@ from tqdm import tqdm
 
 MJSYNTH = ROOT / "Datasets" / "90kDICT32px"
 GENERATED = ROOT / "Datasets" / "generated_words"
-NUM_GENERATED = 60_000  # training words; as many again teach less than as many more minutes
-NUM_VALIDATION = 2_000
+NUM_GENERATED = (60_000, 2_000)  # training and validation words: half a minute of rendering
 MODELS = {"rows": train_model, "columns": column_model}
 
 
-def parse_arguments(arguments=None):
+def parse_arguments(arguments):
     """Read the command line; what is left out keeps the value of ModelConfigs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="MJSynth root, the folder of annotation_train.txt")
@@ -42,8 +41,144 @@ def parse_arguments(arguments=None):
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--workers", type=int, dest="train_workers")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--model", choices=MODELS, default="columns")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--model", choices=MODELS)
     parser.add_argument("--output", type=Path, dest="model_path", help="the run folder")
     parser.add_argument("--no-export", action="store_true", help="leave the ONNX file out")
     return parser.parse_args(arguments)
+
+
+def find_data(data, limit):
+    """Return the MJSynth root to train on; render one where there is none."""
+    if data is not None:
+        return data.resolve()
+    if MJSYNTH.is_dir():
+        return MJSYNTH
+    # A small try-out needs no more than a few thousand words to hold every character.
+    num_train, num_validation = NUM_GENERATED if limit is None else (max(limit, 4_000), 500)
+    root = GENERATED / str(num_train)
+    print(f"No MJSynth under {MJSYNTH}: training on {num_train} rendered words in {root}")
+    return write_mjsynth(root, num_train=num_train, num_validation=num_validation)
+
+
+def make_configs(args, training, validation):
+    """Gather the settings from the command line and from the labels."""
+    configs = ModelConfigs()
+    given = {key: value for key, value in vars(args).items() if value is not None}
+    given = {key: value for key, value in given.items() if hasattr(configs, key)}
+    vars(configs).update(given, model_path=str(given.get("model_path", configs.model_path)))
+    configs.vocab = "".join(sorted({char for _, label in training for char in label}))
+    configs.max_text_length = max(len(label) for _, label in training + validation)
+    for path, label in validation:
+        if not set(label) <= set(configs.vocab):
+            raise SystemExit(f"{path} has characters that no training label has: {label!r}")
+    return configs
+
+
+def make_provider(samples, configs, limit, **options):
+    """Make batches of images (batch, 32, 128, 3) and labels (batch, max_text_length)."""
+    return DataProvider(
+        dataset=samples,
+        data_preprocessors=[ImageReader()],
+        batch_size=configs.batch_size,
+        transformers=[
+            ImageResizer(configs.width, configs.height),
+            LabelIndexer(configs.vocab),
+            LabelPadding(max_word_length=configs.max_text_length, padding_value=len(configs.vocab)),
+        ],
+        skip_validation=True,  # looking for 9 million files first would take many minutes
+        limit=limit,
+        seed=configs.seed,
+        workers=configs.train_workers,
+        **options,
+    )
+
+
+def make_callbacks(run, configs, steps_per_epoch, export):
+    """Make what runs beside the training; Model2onnx stands last, behind the best checkpoint."""
+    num_steps = steps_per_epoch * configs.train_epochs
+    warmup = min(300, num_steps // 10)
+    # From nothing up to the learning rate, then down a cosine to nothing at the last step.
+    schedule = CosineDecay(
+        0.0, num_steps - warmup, warmup_target=configs.learning_rate, warmup_steps=warmup
+    )
+    callbacks = [
+        FollowSchedule(schedule),
+        EarlyStopping(monitor="val_CER", patience=10),
+        ModelCheckpoint(str(run / "model.keras"), monitor="val_CER", save_best_only=True),
+        TrainLogger(run),
+        ReduceLROnPlateau(monitor="val_CER", factor=0.9, min_delta=1e-10, patience=5, mode="auto"),
+        *tensorboard(run / "logs", update_freq=1),
+    ]
+    if export:
+        callbacks.append(Model2onnx(run / "model.keras", metadata={"vocab": configs.vocab}))
+    return callbacks
+
+
+def show_readings(run, configs, samples):
+    """Read the validation words with the exported file, print its figures and draw a sheet."""
+    reader = ImageToWordModel(model_path=run, char_list=configs.vocab)
+    words, tiles = [], []
+    for path, label in tqdm(samples, "Reading with model.onnx", unit="words"):
+        word, probability = read_or_empty(reader, path)
+        words.append(word)
+        if len(tiles) < 48 and (image := cv2.imread(path)) is not None:
+            truth = "" if word == label else f", truth: {label}"
+            tiles.append((image, f"{word or '(nothing)'} {probability:.0%}{truth}"))
+    labels = [label for _, label in samples]
+    per_word = sum(get_cer(word, label) for word, label in zip(words, labels, strict=True))
+    write_contact_sheet(run / "readings.png", tiles)
+    print(f"Validation CER of model.onnx: {get_cer(words, labels):.4f} (pooled), "
+          f"mean per word {per_word / len(words):.4f}, WER {get_wer(words, labels):.4f}, "
+          f"{len(words)} words")  # fmt: skip
+
+
+def main(arguments=None):
+    """Train, export and show what the exported file reads."""
+    args = parse_arguments(arguments)
+    root = find_data(args.data, args.limit)
+    training, validation = read_mjsynth(root, "train"), read_mjsynth(root, "val")
+    configs = make_configs(args, training, validation)
+    keras.utils.set_random_seed(configs.seed)
+
+    # The row model finds its feet on short words; the column model does not need them first.
+    short_first = configs.model == "rows"
+    train_provider = make_provider(training, configs, args.limit, short_first=short_first)
+    val_provider = make_provider(validation, configs, args.limit, shuffle=False)
+
+    run = Path(configs.model_path)
+    configs.save()
+    train_provider.to_csv(run / "train.csv")
+    val_provider.to_csv(run / "val.csv")
+
+    model = MODELS[configs.model](
+        (configs.height, configs.width, 3), len(configs.vocab), dropout=configs.dropout
+    )
+    model.compile(
+        optimizer=keras.optimizers.Adam(configs.learning_rate),
+        loss=CTCLoss(),
+        metrics=[CWERMetric()],
+    )
+    model.summary(line_length=110)
+
+    history = model.fit(
+        train_provider,
+        validation_data=val_provider,
+        epochs=configs.train_epochs,
+        shuffle=False,  # the provider shuffles, the same way on every machine
+        callbacks=make_callbacks(run, configs, len(train_provider), not args.no_export),
+    ).history
+
+    epochs = range(1, len(history["loss"]) + 1)
+    panels = {
+        name: {part: (epochs, history[key]) for part, key in (("train", name), ("val", f"val_{name}"))}
+        for name in ("loss", "CER", "WER")
+    }
+    plot_curves(run / "curves.png", panels)
+    if not args.no_export:
+        show_readings(run, configs, read_csv(run / "val.csv"))
+    print(f"Run folder: {run}")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import ImageFont
+from mltu._extras import explain_missing
+
+with explain_missing():
+    from PIL import ImageFont
 
 Mask = npt.NDArray[np.uint8]
 

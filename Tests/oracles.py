@@ -1,0 +1,54 @@
+"""Slow and obvious answers to compare the fast ones with."""
+
+import itertools
+import math
+
+import numpy as np
+
+
+def levenshtein(a, b):
+    """Fill the full table: `table[i][j]` is the distance of the first i items to the first j."""
+    table = [[max(i, j) for j in range(len(b) + 1)] for i in range(len(a) + 1)]
+    for i in range(1, len(a) + 1):
+        for j in range(1, len(b) + 1):
+            table[i][j] = min(
+                table[i - 1][j] + 1,
+                table[i][j - 1] + 1,
+                table[i - 1][j - 1] + (a[i - 1] != b[j - 1]),
+            )
+    return table[-1][-1]
+
+
+def collapse(path, blank):
+    """Merge repeats, then drop blanks, as CTC reads a path."""
+    return [key for key, _ in itertools.groupby(path) if key != blank]
+
+
+def softmax(logits):
+    """Turn the last axis into probabilities, in float64."""
+    logits = np.asarray(logits, np.float64)
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def ctc_log_probability(probabilities, label):
+    """Sum the probabilities of every path of a (time, classes) matrix that spells the label.
+
+    The last class is the blank. The result is -inf if no path does.
+    """
+    steps, classes = np.shape(probabilities)
+    total = 0.0
+    for path in itertools.product(range(classes), repeat=steps):
+        if collapse(path, classes - 1) == list(label):
+            total += math.prod(probabilities[t][c] for t, c in enumerate(path))
+    return math.log(total) if total else -math.inf
+
+
+def finite_differences(function, point, step=1e-5):
+    """Differentiate a scalar function of an array by central differences."""
+    gradient = np.zeros(np.shape(point))
+    for index in np.ndindex(*np.shape(point)):
+        offset = np.zeros(np.shape(point))
+        offset[index] = step
+        gradient[index] = (function(point + offset) - function(point - offset)) / (2 * step)
+    return gradient

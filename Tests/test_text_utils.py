@@ -1,0 +1,167 @@
+"""Error rates against literals and the full table; the decoder against its definition."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import collapse, ctc_log_probability, levenshtein
+
+from mltu.utils.files import atomic_path
+from mltu.utils.text_utils import ctc_decoder, edit_distance, get_cer, get_wer
+
+words = st.text(alphabet="abcä€ ", max_size=8)
+
+
+def test_oracle_levenshtein_by_hand():
+    assert levenshtein("kitten", "sitting") == 3
+    assert levenshtein("", "abc") == 3
+
+
+def test_oracle_ctc_by_hand():
+    # Paths that spell "a" in two steps: aa, a-, -a.
+    probabilities = [[0.6, 0.4], [0.3, 0.7]]
+    expected = np.log(0.6 * 0.3 + 0.6 * 0.7 + 0.4 * 0.3)
+    assert ctc_log_probability(probabilities, [0]) == pytest.approx(expected)
+    assert ctc_log_probability(probabilities, [0, 0]) == -np.inf
+
+
+@given(words, words)
+def test_edit_distance_equals_the_table(a, b):
+    assert edit_distance(a, b) == levenshtein(a, b)
+
+
+@given(st.lists(st.integers(0, 3), max_size=6), st.lists(st.integers(0, 3), max_size=6))
+def test_edit_distance_of_index_lists(a, b):
+    assert edit_distance(a, b) == levenshtein(a, b)
+
+
+@pytest.mark.parametrize(
+    ("preds", "target", "rate"),
+    [
+        ("cat", "cat", 0.0),
+        ("cut", "cat", 1 / 3),
+        ("", "cat", 3 / 3),
+        ("cats", "cat", 1 / 3),
+        ("Cat", "cat", 1 / 3),
+        ("a b", "ab", 1 / 2),
+        (["kitten", "dog"], ["sitting", "dog"], 3 / 10),
+        (["a", "bcde"], ["b", "bcde"], 1 / 5),
+        (("a",), ["a"], 0.0),
+        ("", "", 0.0),
+        ([], [], 0.0),
+        ("ab", "", 2.0),
+        (["ab", "c"], ["", "c"], 2 / 1),
+    ],
+)
+def test_cer_as_fractions(preds, target, rate):
+    assert get_cer(preds, target) == pytest.approx(rate, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("preds", "target", "rate"),
+    [
+        ("the cat sat", "the cat sat", 0.0),
+        ("the cut sat", "the cat sat", 1 / 3),
+        ("the sat", "the cat sat", 1 / 3),
+        ("thecat sat", "the cat sat", 2 / 3),
+        (["a", "b", "x"], ["a", "b", "c"], 1 / 3),
+        (["one two", "x"], ["one", "x y z"], 3 / 4),
+        ("  the\tcat ", "the cat", 0.0),
+        ("", "", 0.0),
+        ("a b", "", 2.0),
+    ],
+)
+def test_wer_as_fractions(preds, target, rate):
+    assert get_wer(preds, target) == pytest.approx(rate, abs=1e-15)
+
+
+@given(st.lists(st.tuples(words, words), max_size=4))
+def test_rates_are_pooled(pairs):
+    preds, texts = [p for p, _ in pairs], [t for _, t in pairs]
+    edits = sum(levenshtein(p, t) for p, t in pairs)
+    word_edits = sum(levenshtein(p.split(), t.split()) for p, t in pairs)
+    assert get_cer(preds, texts) == edits / max(1, sum(len(t) for t in texts))
+    assert get_wer(preds, texts) == word_edits / max(1, sum(len(t.split()) for t in texts))
+
+
+@pytest.mark.parametrize("rate", [get_cer, get_wer])
+def test_unequal_lists_raise_with_both_counts(rate):
+    with pytest.raises(ValueError, match="2 readings and 3 texts"):
+        rate(["a", "b"], ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("rate", [get_cer, get_wer])
+@pytest.mark.parametrize("entry", [1, None, b"a", ["a"]])
+def test_entries_other_than_strings_raise(rate, entry):
+    with pytest.raises(TypeError, match=r"`preds` must be .* type " + type(entry).__name__):
+        rate(["a", entry], ["a", "b"])
+    with pytest.raises(TypeError, match="`target` must be"):
+        rate(["a", "b"], ["a", entry])
+
+
+@pytest.mark.parametrize("vocab", ["ab", ["a", "b"]])
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("aaa", "a"),
+        ("a-a", "aa"),
+        ("--a", "a"),
+        ("a--", "a"),
+        ("-a-b-", "ab"),
+        ("aabb", "ab"),
+        ("aab-bba", "abba"),
+        ("---", ""),
+        ("b", "b"),
+    ],
+)
+def test_decoder_merges_repeats_and_drops_blanks(path, text, vocab):
+    outputs = np.eye(3)[["ab-".index(character) for character in path]]
+    assert ctc_decoder(outputs[None], vocab) == [text]
+
+
+def test_decoder_keeps_entries_of_several_characters():
+    outputs = np.eye(3)[[0, 2, 1]]
+    assert ctc_decoder(outputs[None], ["ch", "€"]) == ["ch€"]
+
+
+@settings(max_examples=50)
+@given(st.lists(st.lists(st.integers(0, 3), min_size=5, max_size=5), min_size=1, max_size=3))
+def test_decoder_equals_the_definition(paths):
+    texts = ["".join("xyz"[i] for i in collapse(path, 3)) for path in paths]
+    assert ctc_decoder(np.eye(4)[np.array(paths)], "xyz") == texts
+
+
+def test_decoder_of_an_empty_batch():
+    assert ctc_decoder(np.zeros((0, 5, 3)), "ab") == []
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 2), (1, 4, 4), (4, 3), (3,)])
+def test_decoder_refuses_another_number_of_classes(shape):
+    with pytest.raises(ValueError, match="3 classes") as caught:
+        ctc_decoder(np.zeros(shape), "ab")
+    assert str(shape) in str(caught.value)
+
+
+def test_atomic_path_makes_the_folder_and_replaces(tmp_path):
+    target = tmp_path / "new" / "model.weights.h5"
+    for content in ("first", "second"):
+        with atomic_path(target) as temporary:
+            assert temporary.name.endswith(".weights.h5")
+            temporary.write_text(content)
+        assert target.read_text() == content
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_atomic_path_keeps_the_old_file_on_an_error(tmp_path):
+    target = tmp_path / "model.onnx"
+    target.write_text("good")
+
+    def write_half():
+        with atomic_path(target) as temporary:
+            temporary.write_text("half")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_half()
+    assert target.read_text() == "good"
+    assert list(tmp_path.iterdir()) == [target]

@@ -1,0 +1,175 @@
+"""Tutorial 01 and the READMEs, run as a newcomer runs them, with small options."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mltu.configs import BaseModelConfigs
+from mltu.datasets import read_csv
+from mltu.synthetic import shipped_fonts, write_mjsynth
+
+ROOT = Path(__file__).resolve().parents[1]
+TUTORIAL = ROOT / "Tutorials" / "01_image_to_word"
+RUN_FILES = {
+    *("configs.yaml", "logs.log", "model.keras", "model.onnx", "train.csv", "val.csv"),
+    *("logs", "curves.png", "readings.png"),
+}
+
+
+def run_script(name, *arguments, check=True):
+    """Run a script of the tutorial from another working directory, as users do."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment["PYTHONUTF8"] = "1"
+    return subprocess.run(
+        [sys.executable, str(TUTORIAL / name), *map(str, arguments)],
+        cwd=ROOT.parent, env=environment, check=check, capture_output=True, text=True,
+        encoding="utf-8", timeout=900,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_mjsynth(
+        tmp_path_factory.mktemp("data") / "words",
+        num_train=600, num_validation=60, seed=1, workers=0, progress=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run é"
+    trained = run_script(
+        "train.py", "--data", data, "--epochs", 1, "--model", "columns", "--output", folder
+    )
+    return folder, trained.stdout
+
+
+def without_unknown(data):
+    return {char for _, label in read_csv(data) for char in label}
+
+
+def test_training_fills_the_run_folder(run):
+    folder, printed = run
+    assert {path.name for path in folder.iterdir()} == RUN_FILES
+    assert re.search(r"Validation CER of model.onnx: \d\.\d{4} \(pooled\)", printed)
+    configs = BaseModelConfigs.load(folder / "configs.yaml")
+    assert configs.vocab == "".join(sorted(without_unknown(folder / "train.csv")))
+    assert len(read_csv(folder / "val.csv")) == 60
+    assert "Epoch 1;" in (folder / "logs.log").read_text(encoding="utf-8")
+    for picture in ("curves.png", "readings.png"):
+        assert cv2.imdecode(
+            np.fromfile(folder / picture, "uint8"), cv2.IMREAD_COLOR
+        ).std() > 1
+
+
+def test_inference_script_prints_the_average_cer(run):
+    folder, _ = run
+    printed = run_script("inferenceModel.py", folder, "--limit", 5, "--show").stdout
+    assert re.search(r"^Average CER: \d\.\d{4}$", printed, re.MULTILINE)
+
+
+def test_inference_counts_an_unreadable_image_as_an_empty_reading(run, tmp_path):
+    folder, _ = run
+    samples = read_csv(folder / "val.csv")[:1]
+    broken = tmp_path / "run"
+    broken.mkdir()
+    for name in ("configs.yaml", "model.onnx"):
+        (broken / name).write_bytes((folder / name).read_bytes())
+    (broken / "val.csv").write_text(
+        f"path,label\n{tmp_path / 'gone.jpg'},{samples[0][1]}\n", encoding="utf-8"
+    )
+    assert "Average CER: 1.0000" in run_script("inferenceModel.py", broken).stdout
+
+
+def test_missing_annotation_file_is_named(data, tmp_path):
+    (tmp_path / "annotation_val.txt").write_bytes((data / "annotation_val.txt").read_bytes())
+    failed = run_script("train.py", "--data", tmp_path, check=False)
+    assert failed.returncode != 0
+    assert str(tmp_path / "annotation_train.txt") in failed.stderr
+
+
+def test_a_character_that_only_validation_has_stops_before_training(data, tmp_path):
+    (tmp_path / "annotation_train.txt").write_text("./1/1/1_ab_0.jpg 0\n", encoding="utf-8")
+    (tmp_path / "annotation_val.txt").write_text("./1/1/2_xb_1.jpg 1\n", encoding="utf-8")
+    failed = run_script("train.py", "--data", tmp_path, check=False)
+    assert "characters that no training label has: 'xb'" in failed.stderr
+
+
+@pytest.mark.slow
+def test_default_command_renders_its_own_words_and_trains_rows(tmp_path):
+    printed = run_script("train.py", "--limit", 64, "--epochs", 1, "--output", tmp_path).stdout
+    assert "252,799" in printed
+    assert {path.name for path in tmp_path.iterdir()} == RUN_FILES
+
+
+@pytest.mark.slow
+def test_inference_agrees_with_keras_to_four_digits(run):
+    """`get_cer` of the ONNX readings is what `evaluate` says of the restored best model."""
+    code = f"""
+import sys; sys.path.insert(0, {str(TUTORIAL)!r})
+import keras
+from inferenceModel import ImageToWordModel, read_or_empty
+from train import make_provider
+from mltu.configs import BaseModelConfigs
+from mltu.datasets import read_csv
+from mltu.utils.text_utils import get_cer
+run = {str(run[0])!r}
+configs, samples = BaseModelConfigs.load(run + "/configs.yaml"), read_csv(run + "/val.csv")
+model = keras.models.load_model(run + "/model.keras")
+said = model.evaluate(make_provider(samples, configs, None), verbose=0, return_dict=True)["CER"]
+reader = ImageToWordModel(model_path=run, char_list=configs.vocab)
+read = get_cer([read_or_empty(reader, p)[0] for p, _ in samples], [label for _, label in samples])
+assert abs(said - read) < 1e-4, (said, read)
+print("agree", said)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert "agree" in done.stdout, done.stderr[-2000:]
+
+
+def readme_blocks(language):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.slow
+def test_python_of_the_readme_runs(data, tmp_path):
+    lines = (data / "annotation_train.txt").read_text(encoding="utf-8").splitlines()[:80]
+    names = [line.split()[0] for line in lines]
+    rows = [f"{data / name},{name.rpartition('/')[2].split('_')[1]}\n" for name in names]
+    (tmp_path / "labels.csv").write_text("path,label\n" + "".join(rows), encoding="utf-8")
+    (tmp_path / "word.png").write_bytes((data / names[0]).read_bytes())
+    code = "\n".join(readme_blocks("python")).replace("epochs=100", "epochs=1")
+    assert "model.fit" in code
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True,
+        text=True, check=False, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "run" / "model.onnx").is_file()
+
+
+def test_commands_of_the_readmes_name_scripts_and_options_that_exist():
+    for readme in (ROOT / "README.md", TUTORIAL / "README.md"):
+        commands = re.findall(r"python3? (Tutorials/\S+\.py)([^\n`]*)", readme.read_text("utf-8"))
+        assert commands
+        for script, options in commands:
+            source = (ROOT / script).read_text(encoding="utf-8")
+            for option in re.findall(r"--[a-z-]+", options):
+                assert f'"{option}"' in source, (script, option)
+
+
+def test_readme_picture_and_fonts_are_there():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
+    assert pictures
+    assert all((ROOT / picture).stat().st_size > 1000 for picture in pictures)
+    assert len(shipped_fonts()) >= 12
