@@ -7,7 +7,7 @@ import tensorflow as tf
 from oracles import ctc_log_probability, finite_differences, softmax
 
 from mltu import losses
-from mltu.losses import CTCloss, CTCLoss, ctc_batch_loss, label_lengths, required_steps
+from mltu.losses import CTCLoss, CTCloss, ctc_batch_loss, label_lengths, required_steps
 from mltu.metrics import CWERMetric
 
 KERNELS = ["ops", "tensorflow"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -67,7 +68,9 @@ class Augmentor:
         raise NotImplementedError(f"{type(self).__name__} must define `apply(image, rng)`.")
 
     def __repr__(self) -> str:
-        settings = ", ".join(f"{key}={value!r}" for key, value in vars(self).items())
+        settings = ", ".join(
+            f"{key}={value!r}" for key, value in vars(self).items() if not key.startswith("_")
+        )
         return f"{type(self).__name__}({settings})"
 
 
@@ -88,8 +91,8 @@ class RandomBrightness(Augmentor):
     def apply(self, image: Image, rng: np.random.Generator) -> Image:
         """Return the image brighter or darker, cut at 0 and 255."""
         factor = 1 + rng.uniform(-self.delta, self.delta)
-        table = np.clip(np.arange(256) * factor, 0, 255).astype(np.uint8)
-        return table[image]
+        table: Image = np.clip(np.arange(256) * factor, 0, 255).astype(np.uint8)
+        return np.take(table, image)
 
 
 class RandomRotate(Augmentor):
@@ -97,7 +100,7 @@ class RandomRotate(Augmentor):
 
     Args:
         probability: of a change.
-        angle: the largest angle in degrees, to either side.
+        angle: the largest angle in degrees, to either side; at least 0.
         border_value: the colour of the new corners, one value 0..255 for each channel; None for
             the median colour of the image.
     """
@@ -109,6 +112,8 @@ class RandomRotate(Augmentor):
         border_value: Sequence[int] | None = None,
     ) -> None:
         super().__init__(probability)
+        if not angle >= 0:
+            raise ValueError(f"`angle` must be at least 0. Received {angle}.")
         self.angle = angle
         self.border_value = border_value
 
@@ -119,8 +124,9 @@ class RandomRotate(Augmentor):
             ((width - 1) / 2, (height - 1) / 2), rng.uniform(-self.angle, self.angle), 1.0
         )
         cosine, sine = abs(matrix[0, 0]), abs(matrix[0, 1])
-        new_width = round(width * cosine + height * sine)
-        new_height = round(width * sine + height * cosine)
+        # Rounded up: half a pixel less would cut the strokes that touch a corner.
+        new_width = math.ceil(width * cosine + height * sine)
+        new_height = math.ceil(width * sine + height * cosine)
         matrix[:, 2] += (new_width - width) / 2, (new_height - height) / 2
         border = self.border_value
         if border is None:

@@ -64,7 +64,7 @@ class BaseModelConfigs:
         """
         try:
             stored = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ValueError(
                 f"`path` must be a YAML file of plain values. Received {str(path)!r}: {error}"
             ) from error
@@ -87,8 +87,9 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(name, item) for item in value]
     if isinstance(value, dict):
-        return {str(key): _plain(name, item) for key, item in value.items()}
-    if value is None or isinstance(value, str | bool | int | float):
+        return {_plain(name, key): _plain(name, item) for key, item in value.items()}
+    # Subclasses, such as the members of an IntEnum, are unknown to safe YAML.
+    if value is None or type(value) in (str, bool, int, float):
         return value
     hint = " A set has no order: use a string or a list." if isinstance(value, set) else ""
     raise TypeError(

@@ -50,10 +50,10 @@ class DataProvider(keras.utils.PyDataset):
         max_queue_size: batches prepared ahead.
 
     Raises:
-        ValueError: the data set is empty, a label or column is missing, or an argument is out of
-            its range.
+        ValueError: the data set is empty, a column is missing, or an argument is out of its range.
         FileNotFoundError: files are missing; the first are named.
-        TypeError: an argument or entry is of a type that cannot serve.
+        TypeError: an argument or entry is of a type that cannot serve; a label that is absent is
+            None or NaN.
     """
 
     def __init__(
@@ -127,13 +127,14 @@ class DataProvider(keras.utils.PyDataset):
 
     @augmentors.setter
     def augmentors(self, augmentors: Sequence[Augmentor]) -> None:
-        self._augmentors = _check_callables("augmentors", augmentors)
-        for augmentor in self._augmentors:
+        steps = _check_callables("augmentors", augmentors)
+        for augmentor in steps:
             if not isinstance(augmentor, Augmentor):
                 raise TypeError(
                     "`augmentors` must be a list of `mltu.augmentors.Augmentor`. Received "
                     f"{augmentor!r}. Wrap a transform of another library in `ImageTransform`."
                 )
+        self._augmentors: list[Augmentor] = steps
 
     @property
     def transformers(self) -> list[pipeline.Step]:
@@ -152,8 +153,10 @@ class DataProvider(keras.utils.PyDataset):
             step: how many batches of the epoch to leave out, less than the epoch has.
 
         Raises:
-            ValueError: `step` is outside the epoch.
+            ValueError: `epoch` is negative, or `step` is outside the epoch.
         """
+        if epoch < 0:
+            raise ValueError(f"`epoch` must be at least 0. Received {epoch}.")
         if not 0 <= step < self._batches_per_epoch():
             raise ValueError(
                 f"`step` must be in 0..{self._batches_per_epoch() - 1}. Received {step}."
@@ -237,7 +240,7 @@ class DataProvider(keras.utils.PyDataset):
         if not 0 <= index < len(self):
             raise IndexError(f"`index` must be in 0..{len(self) - 1}. Received {index}.")
         start = (self._step + index) * self._batch_size
-        return self._order[start : start + self._batch_size].tolist()
+        return [int(i) for i in self._order[start : start + self._batch_size]]
 
     def _make_sample(self, index: int) -> tuple[Any, Any]:
         return pipeline.run_steps(
@@ -278,7 +281,8 @@ def _load(dataset: Any) -> list[tuple[Any, Any]]:
     for row, sample in enumerate(dataset):
         if isinstance(sample, str) or not hasattr(sample, "__len__") or len(sample) != 2:
             raise TypeError(
-                f"`dataset` must hold pairs of a path and a label. Received {sample!r} in row {row}."
+                "`dataset` must hold pairs of a path and a label. "
+                f"Received {sample!r} in row {row}."
             )
         samples.append((sample[0], sample[1]))
     return samples
@@ -301,7 +305,8 @@ def _validate(samples: list[tuple[Any, Any]]) -> None:
     missing = []
     progress = tqdm(samples, "Checking samples", unit="files", delay=2, leave=False)
     for row, (data, label) in enumerate(progress):
-        if label is None or isinstance(label, bool | int | float):
+        # None, numbers of Python and NumPy, NaN and pandas.NA have no length; texts and arrays do.
+        if not hasattr(label, "__len__"):
             raise TypeError(
                 f"`dataset` must have text as labels. Received {label!r} of type "
                 f"{type(label).__name__} in row {row}. Read labels as text (in pandas: "

@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from mltu.utils.files import atomic_path
 
@@ -25,29 +26,19 @@ def read_csv(path: str | os.PathLike[str]) -> list[Sample]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a column is missing, or a row has too few cells; the line is named.
+        ValueError: a column is missing, a row has too few cells, or the file is no CSV in UTF-8;
+            the line is named.
     """
     with open(path, encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file)
-        header = next(rows, [])
-        missing = [name for name in ("path", "label") if name not in header]
-        if missing:
+        # Not strict, a quote that is never closed would swallow the rest of the file in silence.
+        rows = csv.reader(file, strict=True)
+        try:
+            return _read_rows(rows, os.fspath(path))
+        except (csv.Error, UnicodeDecodeError) as error:
             raise ValueError(
-                f"`dataset` {os.fspath(path)!r} must have the columns 'path' and 'label'. "
-                f"Received the columns {header}. Name them in the first line of the file."
-            )
-        first, second = header.index("path"), header.index("label")
-        samples = []
-        for row in rows:
-            if len(row) <= max(first, second):
-                if not row:
-                    continue
-                raise ValueError(
-                    f"`dataset` {os.fspath(path)!r} must have {len(header)} cells in each line. "
-                    f"Received {row} in line {rows.line_num}."
-                )
-            samples.append((row[first], row[second]))
-        return samples
+                f"`dataset` {os.fspath(path)!r} must be a CSV file in UTF-8. "
+                f"Received an error near line {rows.line_num}: {error}"
+            ) from error
 
 
 def write_csv(path: str | os.PathLike[str], samples: Iterable[tuple[object, object]]) -> None:
@@ -114,4 +105,27 @@ def read_mjsynth(root: str | os.PathLike[str], part: str = "train") -> list[Samp
                     f" Received {line.rstrip()!r} in line {number}."
                 )
             samples.append((os.path.join(prefix, name.removeprefix("./")), parts[1]))
+    return samples
+
+
+def _read_rows(rows: Any, path: str) -> list[Sample]:
+    """Read the header and the rows of an open `csv.reader`; `path` is for the errors."""
+    header: list[str] = next(rows, [])
+    missing = [name for name in ("path", "label") if name not in header]
+    if missing:
+        raise ValueError(
+            f"`dataset` {path!r} must have the columns 'path' and 'label'. "
+            f"Received the columns {header}. Name them in the first line of the file."
+        )
+    first, second = header.index("path"), header.index("label")
+    samples = []
+    for row in rows:
+        if not row:  # A blank line.
+            continue
+        if len(row) <= max(first, second):
+            raise ValueError(
+                f"`dataset` {path!r} must have {len(header)} cells in each line. "
+                f"Received {row} in line {rows.line_num}."
+            )
+        samples.append((row[first], row[second]))
     return samples

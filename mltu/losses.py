@@ -83,7 +83,7 @@ def required_steps(labels: Any, lengths: Any) -> Any:
     Returns:
         int32, shape (batch,).
     """
-    inside = ops.arange(1, labels.shape[1], dtype="int32") < lengths[:, None]
+    inside = ops.arange(1, ops.shape(labels)[1], dtype="int32") < lengths[:, None]
     repeats = (labels[:, 1:] == labels[:, :-1]) & inside
     return lengths + ops.sum(ops.cast(repeats, "int32"), axis=1)
 
@@ -104,7 +104,7 @@ def ctc_batch_loss(labels: Any, logits: Any) -> Any:
     regular = feasible & (lengths > 0)
     # Kernels raise on empty labels and give inf for impossible ones, whose gradient would be NaN
     # even where it is masked afterwards. So both are computed as the label [0] and then replaced.
-    first = ops.arange(labels.shape[1], dtype="int32")[None, :] == 0
+    first = ops.arange(ops.shape(labels)[1], dtype="int32")[None, :] == 0
     stand_in = ops.where(first, 0, blank)
     labels = ops.where(regular[:, None], labels, stand_in)
     lengths = ops.where(regular, lengths, 1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mltu import losses
 from mltu._extras import explain_missing
 from mltu.losses import label_lengths, required_steps
 from mltu.utils.text_utils import edit_distance
@@ -16,6 +17,8 @@ from mltu.utils.text_utils import edit_distance
 with explain_missing():
     import keras
     from keras import ops
+
+_FAR = 2**30  # Beyond every edit distance.
 
 
 class _CountMetric(keras.metrics.Metric):
@@ -152,9 +155,9 @@ def _edits_and_lengths(labels: Any, outputs: Any) -> tuple[Any, Any]:
     emitted = best != blank
     repeated = best[:, 1:] == best[:, :-1]
     emitted = emitted & ops.pad(ops.logical_not(repeated), [[0, 0], [1, 0]], constant_values=True)
-    backend = keras.backend.backend()
-    count = {"tensorflow": _tensorflow_edits, "torch": _torch_edits}.get(backend, _scan_edits)
-    return count(labels, lengths, best, emitted), lengths
+    # As in the loss: on GPUs Keras compiles by XLA, which knows no sparse edit distance.
+    counts = {"tensorflow": _tensorflow_edits, "torch": _torch_edits, "ops": _scan_edits}
+    return counts[losses._kernel_name()](labels, lengths, best, emitted), lengths
 
 
 def _tensorflow_edits(labels: Any, lengths: Any, best: Any, emitted: Any) -> Any:
@@ -180,20 +183,22 @@ def _scan_edits(labels: Any, lengths: Any, best: Any, emitted: Any) -> Any:
     """Run the Levenshtein recurrence over the time steps, one row of the table for each sample.
 
     Insertions depend on the left neighbour of the same row. Written as
-    `row[j] - j = min over i <= j of (candidate[i] - i)` they become a running minimum.
+    `row[j] - j = min over i <= j of (candidate[i] - i)` they become a running minimum, taken here
+    over a masked square, in a plain loop: on TensorFlow XLA compiles neither of Keras's scans.
 
     Source: Wagner and Fischer, 1974.
     """
-    columns = ops.arange(labels.shape[1] + 1, dtype="int32")
+    columns = ops.arange(ops.shape(labels)[1] + 1, dtype="int32")
+    later = columns[None, :] > columns[:, None]  # (j, i): i is beyond j.
 
-    def step(row: Any, now: tuple[Any, Any]) -> tuple[Any, None]:
-        symbol, is_emitted = now
-        mismatch = ops.cast(labels != symbol[:, None], "int32")
+    def step(time: Any, row: Any) -> Any:
+        mismatch = ops.cast(labels != ops.take(best, time, axis=1)[:, None], "int32")
         diagonal = ops.minimum(row[:, :-1] + mismatch, row[:, 1:] + 1)
         candidates = ops.concatenate([row[:, :1] + 1, diagonal], axis=1)
-        updated = columns + ops.associative_scan(ops.minimum, candidates - columns, axis=1)
-        return ops.where(is_emitted[:, None], updated, row), None
+        square = ops.where(later, _FAR, (candidates - columns)[:, None, :])
+        updated = columns + ops.min(square, axis=2)
+        return ops.where(ops.take(emitted, time, axis=1)[:, None], updated, row)
 
     start = ops.zeros_like(labels[:, :1]) + columns
-    row, _ = ops.scan(step, start, (ops.transpose(best), ops.transpose(emitted)))
+    row = ops.fori_loop(0, ops.shape(best)[1], step, start)
     return ops.take_along_axis(row, lengths[:, None], axis=1)[:, 0]

@@ -55,7 +55,8 @@ def export_onnx(
         import tf2onnx  # noqa: F401  Keras calls it, and would say nothing of the pip line.
 
     _check_backend()
-    entries = {key: json.dumps(value, ensure_ascii=False) for key, value in (metadata or {}).items()}
+    stored = dict(metadata or {})
+    entries = {key: json.dumps(value, ensure_ascii=False) for key, value in stored.items()}
     with atomic_path(path) as temporary:
         try:
             model.export(

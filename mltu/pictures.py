@@ -43,7 +43,8 @@ def write_contact_sheet(
     for axis in axes:
         axis.set_axis_off()
     for axis, (image, caption) in zip(axes, tiles, strict=False):
-        rgb = image[..., ::-1] if image.ndim == 3 and image.shape[2] == 3 else np.squeeze(image)
+        is_color = image.ndim == 3 and image.shape[2] == 3
+        rgb = image[..., ::-1] if is_color else image.reshape(image.shape[:2])
         axis.imshow(rgb, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         axis.set_title(caption, fontsize=7, pad=2, parse_math=False)
     _save(figure, path)
@@ -75,7 +76,7 @@ def plot_curves(
             axis.plot(x, y, marker="." if len(x) < 50 else "", label=name)
         axis.set(title=title, xlabel=x_label, ylim=(0, None))
         axis.grid(alpha=0.3)
-        axis.legend()
+        axis.legend(fontsize=7)
     _save(figure, path)
 
 

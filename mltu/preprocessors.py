@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,8 @@ class ImageReader:
         return array if conversion is None else cv2.cvtColor(array, conversion)  # type: ignore[return-value]
 
 
+_JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")  # Without fill bytes and restarts.
+
 _CONVERSIONS = {
     (cv2.IMREAD_COLOR, 1): cv2.COLOR_GRAY2BGR,
     (cv2.IMREAD_COLOR, 4): cv2.COLOR_BGRA2BGR,
@@ -105,13 +108,20 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
 
 
 def _is_cut_jpeg(content: bytes) -> bool:
-    """Tell whether the last scan of a JPEG has no end marker behind it.
+    """Tell whether a JPEG stops before its own end marker.
 
-    Within a scan the byte FF is always followed by 00, so markers cannot occur by chance there;
-    an embedded thumbnail, which has an end marker of its own, stands before the last scan.
+    Segments are skipped by their length, and with them an embedded thumbnail, which has an end
+    marker of its own. Within a scan the byte FF stands only before 00, a restart marker or the
+    marker that ends the scan, so markers cannot occur there by chance.
     """
-    is_jpeg = content.startswith(b"\xff\xd8\xff")
-    return is_jpeg and content.rfind(b"\xff\xd9") <= content.rfind(b"\xff\xda")
+    if not content.startswith(b"\xff\xd8\xff"):
+        return False
+    position = 2
+    while marker := _JPEG_MARKER.search(content, position):
+        if marker[0] == b"\xff\xd9":
+            return False
+        position = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
+    return True
 
 
 def _undecodable(source: str, received: str) -> ValueError:

@@ -73,7 +73,9 @@ class ImageResizer(Transformer):
     ) -> None:
         for name, value in (("width", width), ("height", height)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"`{name}` must be a positive number of pixels. Got {value!r}.")
+                raise ValueError(
+                    f"`{name}` must be a positive number of pixels. Received {value!r}."
+                )
         self.width = width
         self.height = height
         self.keep_aspect_ratio = keep_aspect_ratio
@@ -93,7 +95,9 @@ class ImageResizer(Transformer):
             )
         if self.keep_aspect_ratio:
             return self._fit(data), label
-        return cv2.resize(data, (self.width, self.height)), label
+        # OpenCV drops an axis of one channel.
+        resized = cv2.resize(data, (self.width, self.height))
+        return resized.reshape(self.height, self.width, *data.shape[2:]), label
 
     def _fit(self, image: Array) -> Array:
         height, width = image.shape[:2]
@@ -102,7 +106,13 @@ class ImageResizer(Transformer):
         left, top = (self.width - size[0]) // 2, (self.height - size[1]) // 2
         shape = (self.height, self.width, *image.shape[2:])
         padded = np.empty(shape, image.dtype)
-        padded[...] = self.padding_color if image.ndim == 3 else np.ravel(self.padding_color)[0]
+        color, channels = np.ravel(self.padding_color), padded[0, 0].size
+        if len(color) not in (1, channels) and channels > 1:
+            raise ValueError(
+                f"`padding_color` must have one value for each of the {channels} channels. "
+                f"Received {self.padding_color!r}."
+            )
+        padded[...] = color if channels > 1 else color[0]
         padded[top : top + size[1], left : left + size[0]] = cv2.resize(image, size).reshape(
             size[1], size[0], *image.shape[2:]
         )
@@ -138,6 +148,11 @@ class LabelIndexer(Transformer):
             raise TypeError(
                 "`vocab` must be a string or a list, since the order gives the indices. Received "
                 'a set, whose order changes with each run. Use `"".join(sorted(vocab))`.'
+            )
+        odd = [char for char in vocab if not isinstance(char, str) or len(char) != 1]
+        if odd:
+            raise TypeError(
+                f"`vocab` must be made of strings of one character each. Received {odd[0]!r}."
             )
         repeated = sorted({char for char in vocab if list(vocab).count(char) > 1})
         if repeated:

@@ -1,0 +1,365 @@
+"""The callbacks in tiny trainings, and the ONNX export by its numbers."""
+
+import logging
+
+import keras
+import numpy as np
+import pytest
+import tf2onnx
+from conftest import load_tutorial
+from keras import layers
+
+from mltu import callbacks, onnx_export
+from mltu.callbacks import FollowSchedule, Model2onnx, TrainLogger, onnx_path_for, tensorboard
+from mltu.inferenceModel import OnnxInferenceModel
+from mltu.losses import CTCLoss
+from mltu.onnx_export import export_onnx
+
+CLASSES = 4
+
+
+def scaling():
+    return layers.Rescaling(1 / 255)
+
+
+def lambda_scaling():
+    return layers.Lambda(lambda x: x / 255)
+
+
+def tiny_model(scale=scaling, optimizer=None):
+    """Read an 8x16 image in 8 steps; untrained with the same weights each time."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 16, 1)),
+            scale(),
+            layers.Conv2D(4, 3, strides=2, padding="same", activation="relu"),
+            layers.Permute((2, 1, 3)),
+            layers.Reshape((8, 16)),
+            layers.Dense(CLASSES, activation="softmax"),
+        ]
+    )
+    model.compile(optimizer or keras.optimizers.SGD(0.05), loss=CTCLoss())
+    return model
+
+
+def images(count=8):
+    return np.random.default_rng(1).uniform(0, 255, (count, 8, 16, 1)).astype("float32")
+
+
+def fit(model, *extra, epochs=2, count=8, batch_size=4):
+    labels = np.tile(np.array([[0, 1, 3], [2, 3, 3]], np.int32), (count // 2, 1))
+    return model.fit(
+        images(count),
+        labels,
+        epochs=epochs,
+        batch_size=batch_size,
+        shuffle=False,
+        verbose=0,
+        callbacks=list(extra),
+    )
+
+
+def run_onnx(path, inputs):
+    model = OnnxInferenceModel(path, force_cpu=True)
+    return model.model.run(None, {model.input_name: inputs})[0]
+
+
+class Spoil(keras.callbacks.Callback):
+    """Remember the checkpoint and its outputs, then make the weights of the last step zeros."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.params["epochs"] - 1:
+            self.bytes = self.path.read_bytes()
+            self.outputs = self.model.predict(images(), verbose=0)
+            self.model.set_weights([np.zeros_like(w) for w in self.model.get_weights()])
+
+
+# Model2onnx ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "weights_only"),
+    [
+        ("model.keras", scaling, False),
+        ("model.weights.h5", scaling, True),
+        ("model.h5", lambda_scaling, False),
+        ("model.keras", lambda_scaling, False),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
+def test_best_weights_are_exported(tmp_path, name, scale, weights_only):
+    path = tmp_path / name
+    model = tiny_model(scale)
+    start = model.predict(images(), verbose=0)
+    spoil = Spoil(path)
+    vocab = "aä€日"
+    fit(
+        model,
+        keras.callbacks.ModelCheckpoint(path, save_weights_only=weights_only),
+        spoil,
+        Model2onnx(path, metadata={"vocab": vocab}),
+    )
+    outputs = run_onnx(tmp_path / "model.onnx", images())
+    assert np.abs(spoil.outputs - start).max() > 1e-3
+    np.testing.assert_allclose(outputs, spoil.outputs, atol=1e-5)
+    np.testing.assert_allclose(model.predict(images(), verbose=0), spoil.outputs, atol=1e-6)
+    assert path.read_bytes() == spoil.bytes
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([name, "model.onnx"])
+    assert OnnxInferenceModel(tmp_path / "model.onnx").metadata["vocab"] == vocab
+
+
+def test_best_epoch_wins_over_the_last(tmp_path):
+    """With `save_best_only` the first epoch is kept when the loss rises afterwards."""
+    path = tmp_path / "model.keras"
+    kept = []
+
+    class Keep(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["figure"] = float(epoch)
+            kept.append(self.model.predict(images(), verbose=0))
+
+    save = keras.callbacks.ModelCheckpoint(path, "figure", save_best_only=True, mode="min")
+    fit(tiny_model(), Keep(), save, Model2onnx(path), epochs=3)
+    outputs = run_onnx(tmp_path / "model.onnx", images())
+    np.testing.assert_allclose(outputs, kept[0], atol=1e-5)
+    assert np.abs(kept[0] - kept[-1]).max() > 1e-3
+
+
+def test_without_a_checkpoint_the_last_step_is_exported_with_a_warning(tmp_path):
+    model = tiny_model()
+    with pytest.warns(UserWarning, match="No checkpoint was written"):
+        fit(model, Model2onnx(tmp_path / "model.keras"), epochs=1)
+    outputs = run_onnx(tmp_path / "model.onnx", images())
+    np.testing.assert_allclose(outputs, model.predict(images(), verbose=0), atol=1e-5)
+
+
+def test_a_stale_checkpoint_is_not_restored(tmp_path):
+    path = tmp_path / "model.keras"
+    model = tiny_model()
+    model.save(path)
+    before = path.read_bytes()
+    start = model.predict(images(), verbose=0)
+    with pytest.warns(UserWarning, match="No checkpoint was written"):
+        fit(model, Model2onnx(path), epochs=1)
+    outputs = run_onnx(tmp_path / "model.onnx", images())
+    np.testing.assert_allclose(outputs, model.predict(images(), verbose=0), atol=1e-5)
+    assert np.abs(outputs - start).max() > 1e-3
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "onnx_name"),
+    [
+        ("model.keras", "model.onnx"),
+        ("model.h5", "model.onnx"),
+        ("model.weights.h5", "model.onnx"),
+        ("v1.2.keras", "v1.2.onnx"),
+        ("h5.keras.keras", "h5.keras.onnx"),
+    ],
+)
+def test_onnx_stands_beside_the_checkpoint(tmp_path, name, onnx_name):
+    assert onnx_path_for(tmp_path / name) == tmp_path / onnx_name
+    assert Model2onnx(str(tmp_path / name)).onnx_path == tmp_path / onnx_name
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model", "model.pt", "model.KERAS"])
+def test_another_suffix_raises(name):
+    with pytest.raises(ValueError, match="must end in") as caught:
+        Model2onnx(name)
+    assert name in str(caught.value)
+
+
+@pytest.fixture
+def broken_exporter(monkeypatch):
+    def fail(*args, **kwargs):
+        raise NotImplementedError("no such operator")
+
+    monkeypatch.setattr(tf2onnx.convert, "from_function", fail)
+
+
+@pytest.mark.usefixtures("broken_exporter")
+def test_a_failing_export_stops_before_the_first_batch(tmp_path):
+    path = tmp_path / "model.keras"
+    (tmp_path / "model.onnx").write_bytes(b"good")
+    batches = []
+    count = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda *_: batches.append(1))
+    with pytest.raises(RuntimeError, match=r"could not be exported to ONNX.*no such operator"):
+        fit(tiny_model(), count, Model2onnx(path))
+    assert batches == []
+    assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
+    assert (tmp_path / "model.onnx").read_bytes() == b"good"
+
+
+# export_onnx --------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("broken_exporter")
+def test_the_cause_of_a_failure_is_kept(tmp_path):
+    with pytest.raises(RuntimeError, match="could not be exported") as caught:
+        export_onnx(tiny_model(), tmp_path / "model.onnx")
+    assert isinstance(caught.value.__cause__, NotImplementedError)
+
+
+def test_outputs_that_differ_keep_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"good")
+    model = tiny_model()
+    monkeypatch.setattr(model, "predict", lambda *args, **kwargs: np.full((2, 8, CLASSES), 0.9))
+    with pytest.raises(RuntimeError, match=r"largest difference of 0\.\d+; the file was not kept"):
+        export_onnx(model, path)
+    assert path.read_bytes() == b"good"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_outputs_that_are_nan_are_refused(tmp_path):
+    model = tiny_model()
+    model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
+    with pytest.raises(RuntimeError, match="difference of nan"):
+        export_onnx(model, tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_metadata_round_trip_and_free_batch(tmp_path):
+    metadata = {
+        "vocab": "aßä€日\"'\\ \n",
+        "size": [32, 128],
+        "nested": {"größe": 1.5, "none": None, "yes": True},
+        "number": "007",
+    }
+    path = tmp_path / "new" / "model.onnx"
+    assert export_onnx(tiny_model(), path, metadata=metadata) <= onnx_export.TOLERANCE
+    model = OnnxInferenceModel(path, force_cpu=True)
+    assert {key: model.metadata[key] for key in metadata} == metadata
+    assert model.input_shape == [8, 16, 1]
+    for count in (1, 3):
+        assert run_onnx(path, images(count)).shape == (count, 8, CLASSES)
+
+
+def test_metadata_outside_json_raises_before_the_export(tmp_path):
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        export_onnx(tiny_model(), tmp_path / "model.onnx", metadata={"vocab": {1, 2}})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_backend_is_refused_with_the_way_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(RuntimeError, match=r"'jax'.*KERAS_BACKEND=tensorflow"):
+        export_onnx(None, tmp_path / "model.onnx")
+
+
+def test_tutorial_model_gives_the_same_numbers_in_onnx(tmp_path):
+    model = load_tutorial("model").train_model((32, 128, 3), 62)
+    rng = np.random.default_rng(0)
+    inputs = rng.integers(0, 256, (100, 32, 128, 3)).astype("float32")
+    reported = export_onnx(model, tmp_path / "model.onnx", metadata={"vocab": "ab"})
+    outputs = run_onnx(tmp_path / "model.onnx", inputs)
+    assert reported < 1e-4
+    assert outputs.shape == (100, 256, 63)
+    assert np.abs(outputs - model.predict(inputs, verbose=0)).max() < 1e-4
+
+
+# TrainLogger --------------------------------------------------------------------------------
+
+
+def test_train_logger_writes_each_training_and_appends(tmp_path):
+    root = list(logging.getLogger().handlers)
+    names = set(logging.Logger.manager.loggerDict)
+    logger = TrainLogger(tmp_path / "logs" / "run", "train.log")
+    assert list(tmp_path.iterdir()) == []
+    model = tiny_model()
+    for _ in range(2):
+        fit(model, logger)
+        assert logger._logger.handlers == []
+    lines = (tmp_path / "logs" / "run" / "train.log").read_text("utf-8").splitlines()
+    kinds = [line.split(" INFO ")[1].split(";")[0].split(":")[0] for line in lines]
+    assert kinds == ["Training begins", "Epoch 1", "Epoch 2", "Training ends"] * 2
+    assert all("loss: " in line for line in lines if " INFO Epoch" in line)
+    assert str(model.count_params()) in lines[0]
+    assert logging.getLogger().handlers == root
+    assert not [n for n in set(logging.Logger.manager.loggerDict) - names if "mltu" in n]
+
+
+def test_train_logger_writes_utf_8(tmp_path):
+    logger = TrainLogger(tmp_path)
+    logger.set_model(tiny_model())
+    logger.on_train_begin()
+    logger.on_epoch_begin(0)
+    logger.on_epoch_end(0, {"größe_€": np.float32(0.5)})
+    logger.on_train_end()
+    text = (tmp_path / "logs.log").read_bytes().decode("utf-8")
+    assert "Epoch 1;" in text
+    assert "größe_€: 0.5\n" in text
+
+
+def test_train_logger_level(tmp_path):
+    fit(tiny_model(), TrainLogger(tmp_path, logLevel=logging.WARNING), epochs=1)
+    assert (tmp_path / "logs.log").read_bytes() == b""
+
+
+# FollowSchedule -----------------------------------------------------------------------------
+
+
+class Rates(keras.callbacks.Callback):
+    """Record the rate of each step, and multiply it by `cuts[step]` after that step."""
+
+    def __init__(self, cuts=()):
+        super().__init__()
+        self.rates = []
+        self.cuts = dict(cuts)
+
+    def on_train_batch_end(self, batch, logs=None):
+        optimizer = self.model.optimizer
+        self.rates.append(float(optimizer.learning_rate))
+        factor = self.cuts.get(len(self.rates) - 1, 1.0)
+        optimizer.learning_rate = float(optimizer.learning_rate) * factor
+
+
+def halving(step):
+    return 0.1 * 0.5 ** int(step)
+
+
+def test_rate_follows_the_schedule():
+    schedule = keras.optimizers.schedules.PolynomialDecay(0.1, 8, 0.02)
+    rates = Rates()
+    fit(tiny_model(), FollowSchedule(schedule), rates, epochs=2)
+    np.testing.assert_allclose(rates.rates, [float(schedule(i)) for i in range(4)], rtol=1e-5)
+
+
+def test_a_cut_stays_in_force():
+    rates = Rates({1: 0.1})
+    fit(tiny_model(), FollowSchedule(halving), rates, epochs=2)
+    np.testing.assert_allclose(rates.rates, [0.1, 0.05, 0.0025, 0.00125], rtol=1e-5)
+
+
+def test_a_second_training_goes_on_where_the_optimizer_stands():
+    model, follow, rates = tiny_model(), FollowSchedule(halving), Rates()
+    fit(model, follow, rates, epochs=1)
+    fit(model, follow, rates, epochs=1)
+    np.testing.assert_allclose(rates.rates, [0.1, 0.05, 0.025, 0.0125], rtol=1e-5)
+
+
+def test_a_schedule_may_start_and_end_at_zero():
+    rates = Rates()
+    fit(tiny_model(), FollowSchedule(lambda step: [0.0, 0.1, 0.0, 0.2][int(step)]), rates)
+    np.testing.assert_allclose(rates.rates, [1e-8, 0.1, 1e-8, 0.2], rtol=1e-4)
+
+
+# tensorboard --------------------------------------------------------------------------------
+
+
+def test_tensorboard_is_left_out_with_a_warning(tmp_path, monkeypatch):
+    monkeypatch.setattr(callbacks, "find_spec", lambda name: None)
+    with pytest.warns(UserWarning, match="tensorflow and tensorboard cannot be imported"):
+        assert tensorboard(tmp_path) == []
+
+
+def test_tensorboard_takes_its_options(tmp_path, monkeypatch):
+    monkeypatch.setattr(callbacks, "find_spec", lambda name: True)
+    (callback,) = tensorboard(tmp_path, update_freq=7)
+    assert isinstance(callback, keras.callbacks.TensorBoard)
+    assert callback.update_freq == 7

@@ -1,0 +1,132 @@
+"""Configs: what is saved comes back, and a file can run nothing."""
+
+import os
+import tempfile
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mltu.configs import BaseModelConfigs
+
+
+class Configs(BaseModelConfigs):
+    def __init__(self):
+        super().__init__()
+        self.vocab = "abc"
+        self.height = 32
+
+
+def saved(folder, **settings):
+    configs = Configs()
+    configs.model_path = str(folder)
+    vars(configs).update(settings)
+    return configs.save()
+
+
+@given(
+    st.text(),
+    st.lists(st.one_of(st.text(), st.integers(), st.booleans(), st.none(), st.floats(width=32))),
+)
+@example("\ud800\u2028\x85\ufeff\r\n\t \U0001f600\x00", ["null", "007", "1e3", "yes", "2024-01-01"])
+def test_everything_comes_back(vocab, values):
+    with tempfile.TemporaryDirectory() as folder:
+        path = saved(folder, vocab=vocab, values=values, nested={"a": values, 3: "b"})
+        loaded = Configs.load(path)
+    assert type(loaded) is Configs
+    assert loaded.vocab == vocab
+    assert repr(loaded.values) == repr(values)  # nan is not equal to itself, its text is.
+    assert repr(loaded.nested) == repr({"a": values, 3: "b"})
+    assert loaded.model_path == folder
+
+
+def test_order_of_settings_and_vocabulary_is_kept(tmp_path):
+    path = saved(tmp_path, vocab=["z", "a", "m"], another=1)
+    loaded = Configs.load(str(path))
+    assert list(vars(loaded)) == ["model_path", "vocab", "height", "another"]
+    assert loaded.vocab == ["z", "a", "m"]
+    assert path == tmp_path / "configs.yaml"
+
+
+def test_numpy_scalars_and_paths_become_plain(tmp_path):
+    path = saved(
+        tmp_path,
+        rate=np.float32(0.5),
+        count=np.int64(7),
+        flag=np.bool_(True),
+        run=Path("Models") / "x",
+        shape=(32, np.int32(128)),
+    )
+    loaded = Configs.load(path)
+    assert (loaded.rate, loaded.count, loaded.flag) == (0.5, 7, True)
+    assert loaded.run == os.path.join("Models", "x")
+    assert loaded.shape == [32, 128]
+    assert type(loaded.count) is int
+
+
+class Colour(IntEnum):
+    RED = 1
+
+
+@pytest.mark.parametrize("value", [object(), np.zeros(2), 1j, Colour.RED, b"bytes", [{1, 2}]])
+def test_what_cannot_be_stored_is_named_and_leaves_no_file(tmp_path, value):
+    with pytest.raises(TypeError, match=r"`odd` must be text, a number.* Received "):
+        saved(tmp_path, odd=value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_set_as_vocabulary_is_refused_with_a_hint(tmp_path):
+    with pytest.raises(TypeError, match=r"`vocab` .*A set has no order: use a string or a list"):
+        saved(tmp_path, vocab=set("abc"))
+
+
+def test_failed_save_leaves_the_older_file(tmp_path):
+    path = saved(tmp_path, vocab="old")
+    with pytest.raises(TypeError):
+        saved(tmp_path, vocab=object())
+    assert Configs.load(path).vocab == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_unset_model_path_is_refused():
+    with pytest.raises(ValueError, match=r"`model_path` must be the run folder .* Received None"):
+        Configs().save()
+
+
+def test_python_tags_are_refused_and_do_nothing(tmp_path):
+    path, trace = tmp_path / "evil.yaml", tmp_path / "trace"
+    path.write_text(f"vocab: !!python/object/apply:os.system ['echo > {trace}']\n")
+    with pytest.raises(ValueError, match="`path` must be a YAML file of plain values") as caught:
+        Configs.load(path)
+    assert repr(str(path)) in str(caught.value)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"- a\n- b\n",
+        b"text",
+        b"1: a\n",
+        b"a: [",
+        b"\xff\xfe\x00a",
+        b"a: 2024-13-45",
+        b"[" * 2000,
+    ],
+    ids=["empty", "list", "text", "number", "open", "binary", "date", "deep"],
+)
+def test_what_is_no_mapping_is_refused(tmp_path, content):
+    path = tmp_path / "configs.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="`path` must be a YAML file") as caught:
+        Configs.load(path)
+    assert repr(str(path)) in str(caught.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"absent.yaml"):
+        Configs.load(tmp_path / "absent.yaml")

@@ -1,0 +1,339 @@
+"""The walls of the house: what each module may import, what it offers, what it never does."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = sorted((ROOT / "mltu").rglob("*.py"))
+
+FLOORS = {
+    0: ["utils", "utils.files", "utils.text_utils"],
+    1: [
+        "configs",
+        "preprocessors",
+        "augmentors",
+        "transformers",
+        "datasets",
+        "pictures",
+        "synthetic",
+    ],
+    2: ["pipeline", "inferenceModel"],
+    3: [
+        "dataProvider",
+        "losses",
+        "metrics",
+        "model_utils",
+        "onnx_export",
+        "callbacks",
+    ],
+}
+BELOW_ALL = ["", "_extras"]  # "" is mltu itself.
+SAME_FLOOR = {
+    ("augmentors", "pictures"),
+    ("metrics", "losses"),
+    ("callbacks", "onnx_export"),
+    ("synthetic", "synthetic"),
+    ("utils", "utils"),
+}
+FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
+FLOOR.update(dict.fromkeys(BELOW_ALL, -1))
+
+LIGHT = [*FLOORS[0], *FLOORS[1], "pipeline"]
+HEAVY = {"keras", "tensorflow", "torch", "jax", "pandas"}
+
+PUBLIC = {
+    "_extras": ["explain_missing"],
+    "augmentors": [
+        "Augmentor",
+        "ImageTransform",
+        "RandomBrightness",
+        "RandomErodeDilate",
+        "RandomGaussianBlur",
+        "RandomRotate",
+        "RandomSharpen",
+        "write_augmented_sheet",
+    ],
+    "callbacks": ["FollowSchedule", "Model2onnx", "TrainLogger", "onnx_path_for", "tensorboard"],
+    "configs": ["BaseModelConfigs"],
+    "dataProvider": ["DataProvider"],
+    "datasets": ["read_csv", "read_mjsynth", "write_csv"],
+    "inferenceModel": ["OnnxInferenceModel"],
+    "losses": ["CTCLoss", "ctc_batch_loss", "label_lengths", "required_steps"],
+    "metrics": ["CERMetric", "CWERMetric", "InfeasibleLabels", "WERMetric"],
+    "model_utils": ["activation_layer", "residual_block"],
+    "onnx_export": ["export_onnx"],
+    "pictures": ["plot_curves", "write_contact_sheet"],
+    "pipeline": ["epoch_order", "run_steps", "sample_rng", "stack_batch"],
+    "preprocessors": ["ImageReader"],
+    "transformers": [
+        "ExpandDims",
+        "ImageNormalizer",
+        "ImageResizer",
+        "LabelIndexer",
+        "LabelPadding",
+        "Transformer",
+    ],
+    "utils.files": ["atomic_path"],
+    "utils.text_utils": ["ctc_decoder", "edit_distance", "get_cer", "get_wer"],
+}
+
+
+def run(code):
+    """Run code in a fresh interpreter and return what it printed."""
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def module_name(file):
+    parts = file.relative_to(ROOT / "mltu").with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def room(module):
+    """Return the name under which a module stands in FLOOR: all of synthetic is one room."""
+    return "synthetic" if module.partition(".")[0] == "synthetic" else module
+
+
+def parse(file):
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def imported(node, file):
+    """Return the absolute names of the modules that an import statement may load."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    base = node.module or ""
+    if node.level:
+        package = file.relative_to(ROOT).parts[: -node.level]
+        base = ".".join([*package, *([base] if base else [])])
+    return [base, *(f"{base}.{alias.name}" for alias in node.names)]
+
+
+def at_module_level(tree):
+    """Walk what runs at import: all but the bodies of functions."""
+    todo = list(tree.body)
+    while todo:
+        node = todo.pop()
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield node
+            todo += ast.iter_child_nodes(node)
+
+
+def module_files():
+    return pytest.mark.parametrize("file", FILES, ids=[module_name(f) or "mltu" for f in FILES])
+
+
+def is_module(name):
+    return any(module_name(file) == name for file in FILES)
+
+
+# Fresh interpreters
+
+
+def loaded_by(*modules):
+    """Return the packages in `sys.modules` after each of the imports, in one interpreter."""
+    code = "import sys\n" + "\n".join(f"import {module}" for module in modules)
+    return set(run(f"{code}\nprint(*{{name.partition('.')[0] for name in sys.modules}})").split())
+
+
+def test_inference_is_light():
+    loaded = loaded_by("mltu.inferenceModel")
+    assert loaded.isdisjoint(HEAVY | {"cv2", "matplotlib", "PIL"})
+    assert {"numpy", "onnxruntime"} <= loaded
+
+
+def test_the_lower_floors_load_nothing_heavy():
+    """All in one interpreter: if the sum is light, so is each."""
+    loaded = loaded_by(*(f"mltu.{name}" for name in LIGHT))
+    assert loaded.isdisjoint(HEAVY)
+    assert "cv2" in loaded
+
+
+def test_mltu_itself_loads_the_standard_library_only():
+    before = set(run("import sys; print(*sys.modules)").split())
+    after = set(run("import sys, mltu; print(*sys.modules)").split())
+    new = {name.partition(".")[0] for name in after - before}
+    assert "mltu" in new
+    assert new - {"mltu"} <= set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize(
+    ("package", "module", "way_out"),
+    [
+        ("keras", "losses", 'pip install "mltu[tensorflow]"'),
+        ("keras", "dataProvider", 'pip install "mltu[tensorflow]"'),
+        ("cv2", "preprocessors", "opencv-python-headless"),
+        ("cv2", "augmentors", "opencv-python-headless"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_pip_line(package, module, way_out):
+    code = f"""
+import sys
+sys.modules[{package!r}] = None
+try:
+    import mltu.{module}
+except ImportError as error:
+    print(error.name, error, type(error.__cause__).__name__)
+"""
+    printed = run(code)
+    assert printed.startswith(f"{package} mltu needs the package `{package}` here")
+    assert way_out in printed
+    assert printed.endswith("ModuleNotFoundError\n")
+
+
+def test_other_import_errors_pass_unchanged():
+    from mltu._extras import explain_missing
+
+    original = ImportError("something else", name="unheard_of")
+    with pytest.raises(ImportError) as caught, explain_missing():
+        raise original
+    assert caught.value is original
+
+
+# Imports as written
+
+
+def test_every_module_stands_on_a_floor():
+    rooms = {room(module_name(file)) for file in FILES}
+    assert rooms == set(FLOOR)
+
+
+@module_files()
+def test_no_framework_is_imported_at_module_level(file):
+    for node in at_module_level(parse(file)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            packages = {name.partition(".")[0] for name in imported(node, file)}
+            assert packages.isdisjoint({"tensorflow", "torch", "jax", "pandas"})
+
+
+def test_the_walk_sees_with_blocks_and_not_functions():
+    tree = ast.parse("with a:\n  import torch\ndef f():\n  import jax\nclass C:\n  import pandas")
+    names = {
+        alias.name
+        for node in at_module_level(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    assert names == {"torch", "pandas"}
+
+
+@module_files()
+def test_imports_go_downstairs(file):
+    here = room(module_name(file))
+    for node in ast.walk(parse(file)):
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        for name in imported(node, file):
+            target = name.removeprefix("mltu").removeprefix(".")
+            if name.partition(".")[0] != "mltu" or not is_module(target):
+                continue
+            there = room(target)
+            below = FLOOR[there] < FLOOR[here]
+            assert below or (here, there) in SAME_FLOOR, f"{here} imports {there}"
+
+
+# Names and manners
+
+
+def public_names(tree):
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return sorted(
+        node.name for node in tree.body if isinstance(node, kinds) and node.name[0] != "_"
+    )
+
+
+def test_public_names():
+    found = {module_name(file): public_names(parse(file)) for file in FILES}
+    found = {name: names for name, names in found.items() if names}
+    assert {name: found[name] for name in found if room(name) != "synthetic"} == PUBLIC
+
+
+def test_public_names_of_synthetic():
+    tree = parse(ROOT / "mltu" / "synthetic" / "__init__.py")
+    names = [
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module != "__future__"
+        for alias in node.names
+    ]
+    assert sorted(names) == [
+        "load_words",
+        "render_word",
+        "sample_word",
+        "shipped_fonts",
+        "write_mjsynth",
+    ]
+
+
+ALLOWED_RANDOM = {"default_rng", "Generator", "SeedSequence"}
+BANNED_MODULES = {"random", "pickle", "dill", "shelve", "marshal"}
+BANNED_CALLS = {"eval", "exec", "yaml.load", "yaml.unsafe_load", "yaml.full_load"}
+
+
+def faults(tree):
+    """List what no module of the house does, with its line."""
+    found = []
+    for node in ast.walk(tree):
+        fault = None
+        if isinstance(node, ast.ExceptHandler) and node.type is None:
+            fault = "bare except"
+        elif isinstance(node, ast.Import):
+            names = {alias.name.partition(".")[0] for alias in node.names}
+            fault = next(iter(names & BANNED_MODULES), None)
+        elif isinstance(node, ast.ImportFrom):
+            names = {(node.module or "").partition(".")[0]} if not node.level else set()
+            fault = next(iter(names & BANNED_MODULES), None)
+            if node.module == "numpy.random":
+                fault = "from numpy.random import"
+        elif isinstance(node, ast.Call):
+            function = ast.unparse(node.func)
+            is_root_logger = function == "logging.getLogger" and not node.args
+            is_banned = function in BANNED_CALLS or function.rpartition(".")[2] == "basicConfig"
+            fault = function if is_banned or is_root_logger else None
+        elif isinstance(node, ast.Attribute):
+            is_numpy = ast.unparse(node.value) in ("np.random", "numpy.random")
+            fault = node.attr if is_numpy and node.attr not in ALLOWED_RANDOM else None
+        if fault:
+            found.append((node.lineno, fault))
+    return found
+
+
+@module_files()
+def test_no_global_chance_and_nothing_unsafe(file):
+    assert faults(parse(file)) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "np.random.shuffle(x)",
+        "import random",
+        "from random import choice",
+        "from numpy.random import rand",
+        "try:\n  pass\nexcept:\n  pass",
+        "eval(x)",
+        "import pickle",
+        "logging.basicConfig()",
+        "logging.getLogger()",
+        "yaml.load(x, Loader)",
+        "yaml.unsafe_load(x)",
+    ],
+)
+def test_the_faults_are_found(code):
+    assert len(faults(ast.parse(code))) == 1
+
+
+def test_the_good_ways_are_no_faults():
+    code = (
+        "rng = np.random.default_rng(0)\nmodel.eval_step(x)\nyaml.safe_load(x)\n"
+        "logging.getLogger(__name__)\nkeras.ops.eval(x)\n"
+        "try:\n  pass\nexcept ValueError:\n  pass\nrng.random()\n"
+    )
+    assert faults(ast.parse(code)) == []

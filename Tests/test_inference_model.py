@@ -1,0 +1,122 @@
+"""OnnxInferenceModel: attributes, errors, and metadata that can do nothing."""
+
+import numpy as np
+import pytest
+
+from mltu.inferenceModel import OnnxInferenceModel
+
+onnx = pytest.importorskip("onnx")
+from onnx import TensorProto, helper  # noqa: E402  It may be missing.
+
+
+def write_model(path, metadata=None):
+    """Write y = x + x for x of shape (batch, 2, 3)."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2, 3])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 2, 3])
+    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "double", [x], [y])
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, producer_name="test"
+    )
+    helper.set_model_props(model, metadata or {})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, str(path))
+    return path
+
+
+class Doubler(OnnxInferenceModel):
+    def predict(self, array, *, times=1):
+        for _ in range(times):
+            array = self.model.run(None, {self.input_name: array})[0]
+        return array
+
+
+def test_attributes(tmp_path):
+    path = write_model(tmp_path / "žodis.onnx", {"vocab": '"a\\"bé"', "note": "plain text"})
+    model = OnnxInferenceModel(path)
+    assert model.model_path == str(path)
+    assert model.input_shapes == [["batch", 2, 3]]
+    assert model.input_shape == [2, 3]
+    assert (model.input_names, model.output_names) == (["x"], ["y"])
+    assert (model.input_name, model.output_name) == ("x", "y")
+    assert model.metadata == {"vocab": 'a"bé', "note": "plain text"}
+    assert model.model.get_providers()[-1] == "CPUExecutionProvider"
+
+
+def test_calling_is_predicting(tmp_path):
+    model = Doubler(str(write_model(tmp_path / "a.onnx")), force_cpu=True)
+    ones = np.ones((1, 2, 3), np.float32)
+    np.testing.assert_array_equal(model(ones), ones * 2)
+    np.testing.assert_array_equal(model(ones, times=3), ones * 8)
+    np.testing.assert_array_equal(model.predict(ones), ones * 2)
+    assert model.model.get_providers() == ["CPUExecutionProvider"]
+
+
+def test_predict_must_be_defined(tmp_path):
+    class Reader(OnnxInferenceModel):
+        pass
+
+    model = Reader(write_model(tmp_path / "a.onnx"))
+    with pytest.raises(NotImplementedError, match="Reader must define `predict`"):
+        model(1)
+
+
+def test_folder_with_the_default_name(tmp_path, monkeypatch):
+    write_model(tmp_path / "model.onnx")
+    write_model(tmp_path / "other.onnx")
+    assert OnnxInferenceModel(tmp_path).model_path == str(tmp_path / "model.onnx")
+    named = OnnxInferenceModel(str(tmp_path), default_model_name="other.onnx")
+    assert named.model_path == str(tmp_path / "other.onnx")
+    monkeypatch.chdir(tmp_path)
+    assert OnnxInferenceModel().model_path == "model.onnx"
+
+
+def test_missing_file_names_its_neighbours(tmp_path):
+    neighbour = write_model(tmp_path / "near.onnx")
+    for path in (tmp_path, tmp_path / "model.onnx"):
+        with pytest.raises(
+            FileNotFoundError, match=r"`model_path` must be an .onnx file"
+        ) as caught:
+            OnnxInferenceModel(path)
+        assert f"There is no file {str(tmp_path / 'model.onnx')!r}" in str(caught.value)
+        assert str(neighbour) in str(caught.value)
+    with pytest.raises(FileNotFoundError, match=r"absent.model\.onnx'\.$"):
+        OnnxInferenceModel(tmp_path / "absent" / "model.onnx")
+
+
+@pytest.mark.parametrize("cut", [0, 10, 60])
+def test_corrupt_file_is_named(tmp_path, cut):
+    path = write_model(tmp_path / "a.onnx")
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(ValueError, match="`model_path` must be an ONNX model") as caught:
+        OnnxInferenceModel(path)
+    assert repr(str(path)) in str(caught.value)
+
+
+def test_garbage_is_named(tmp_path):
+    path = tmp_path / "a.onnx"
+    path.write_bytes(b"garbage" * 9)
+    with pytest.raises(ValueError, match=r"that onnxruntime .* can load. Received"):
+        OnnxInferenceModel(path)
+
+
+def test_hostile_metadata_stays_text(tmp_path):
+    trace = tmp_path / "trace"
+    hostile = {
+        "call": f"__import__('os').system('echo > {trace}')",
+        "open": f"open({str(trace)!r}, 'w')",
+        "tuple": "(1, 2)",
+        "yaml": f"!!python/object/apply:os.system ['echo > {trace}']",
+        "deep": "[" * 100_000 + "]" * 100_000,
+        "digits": "9" * 10_000,
+        "huge": "x" * 1_000_000,
+        "empty": "",
+    }
+    model = OnnxInferenceModel(write_model(tmp_path / "a.onnx", hostile))
+    assert model.metadata == hostile
+    assert not trace.exists()
+
+
+def test_json_metadata_is_parsed(tmp_path):
+    stored = {"vocab": '["a", "b"]', "blank": "2", "flag": "true", "nothing": "null"}
+    model = OnnxInferenceModel(write_model(tmp_path / "a.onnx", stored))
+    assert model.metadata == {"vocab": ["a", "b"], "blank": 2, "flag": True, "nothing": None}

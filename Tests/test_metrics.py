@@ -1,0 +1,236 @@
+"""The metrics equal get_cer and get_wer on the decoded strings, whatever the batches."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from oracles import levenshtein
+
+from mltu import losses, metrics
+from mltu.losses import CTCLoss
+from mltu.metrics import CERMetric, CWERMetric, InfeasibleLabels, WERMetric
+from mltu.utils.text_utils import ctc_decoder, get_cer, get_wer
+
+VOCAB = "abcd"
+BLANK = len(VOCAB)
+
+
+def pad(labels, width=4):
+    return np.array([[*label, *[BLANK] * (width - len(label))] for label in labels], np.int32)
+
+
+def outputs_of(*paths):
+    """One-hot outputs; `-` is the blank."""
+    return np.eye(BLANK + 1, dtype="float32")[[[f"{VOCAB}-".index(c) for c in p] for p in paths]]
+
+
+def batches(seed, count=3):
+    """Random labels of 0 to 4 characters and outputs of 6 steps, about half of them right."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        labels = [rng.integers(0, BLANK, rng.integers(0, 5)).tolist() for _ in range(5)]
+        outputs = rng.uniform(0, 1, (5, 6, BLANK + 1)).astype("float32")
+        for row, label in zip(outputs[:3], labels, strict=False):
+            for step in range(6):
+                row[step, label[step] if step < len(label) else BLANK] += 1
+        yield labels, outputs
+
+
+@pytest.fixture(params=["tensorflow", "ops", "torch"])
+def counter(request, monkeypatch):
+    """Each way to count edits; TensorFlow can run all three eagerly."""
+    monkeypatch.setattr(losses, "_kernel_name", lambda: request.param)
+    return request.param
+
+
+@pytest.mark.usefixtures("counter")
+@pytest.mark.parametrize("seed", range(4))
+def test_metrics_equal_the_strings(seed):
+    both, cer, wer = CWERMetric(), CERMetric(), WERMetric()
+    readings, texts = [], []
+    for labels, outputs in batches(seed):
+        for metric in (both, cer, wer):
+            metric.update_state(pad(labels), outputs)
+        readings += ctc_decoder(outputs, VOCAB)
+        texts += ["".join(VOCAB[i] for i in label) for label in labels]
+        assert float(cer.result()) == pytest.approx(get_cer(readings, texts), abs=1e-6)
+        assert float(wer.result()) == pytest.approx(get_wer(readings, texts), abs=1e-6)
+    assert {key: float(value) for key, value in both.result().items()} == {
+        "CER": float(cer.result()),
+        "WER": float(wer.result()),
+    }
+    assert "" in texts
+    assert float(cer.result()) > 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_scan_edits_equal_the_table(seed):
+    rng = np.random.default_rng(seed)
+    lengths = np.array([0, 1, 2, 3, 4, 4], np.int32)
+    labels = pad([rng.integers(0, BLANK, n).tolist() for n in lengths])
+    best = rng.integers(0, BLANK, (6, 7)).astype("int32")
+    emitted = rng.uniform(size=(6, 7)) < 0.5
+    emitted[-1] = False
+    answer = [
+        levenshtein(b[e].tolist(), y[:n].tolist())
+        for b, e, y, n in zip(best, emitted, labels, lengths, strict=True)
+    ]
+    tensors = [tf.constant(x) for x in (labels, lengths, best, emitted)]
+    assert metrics._scan_edits(*tensors).numpy().tolist() == answer
+    assert metrics._tensorflow_edits(*tensors).numpy().tolist() == answer
+    assert metrics._torch_edits(*tensors).numpy().tolist() == answer
+
+
+@pytest.mark.usefixtures("counter")
+def test_by_hand():
+    """Readings ab, aa, "" of the texts ab, a, cd: 0 + 1 + 2 edits of 5 characters."""
+    metric = CWERMetric()
+    metric.update_state(pad([[0, 1], [0], [2, 3]]), outputs_of("aabb", "a-a-", "----"))
+    result = metric.result()
+    assert float(result["CER"]) == pytest.approx(3 / 5)
+    assert float(result["WER"]) == pytest.approx(2 / 3)
+
+
+@pytest.mark.usefixtures("counter")
+@pytest.mark.parametrize("width", [2, 4, 20])
+def test_padding_is_never_counted(width):
+    """The perfect reader of short words has no errors; a wrong one is not diluted."""
+    metric = CWERMetric()
+    metric.update_state(pad([[0], [1, 2]], width), outputs_of("a----", "b-c--"))
+    assert [float(v) for v in metric.result().values()] == [0.0, 0.0]
+    metric.reset_state()
+    metric.update_state(pad([[0], [1, 2]], width), outputs_of("b----", "b-c--"))
+    assert float(metric.result()["CER"]) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("metric_class", [CERMetric, WERMetric])
+def test_before_the_first_batch_and_after_reset(metric_class):
+    metric = metric_class()
+    assert float(metric.result()) == 0.0
+    metric.update_state(pad([[0]]), outputs_of("b"))
+    assert float(metric.result()) == 1.0
+    metric.reset_state()
+    assert float(metric.result()) == 0.0
+
+
+def test_pooled_over_batches_not_averaged():
+    metric = CERMetric()
+    metric.update_state(pad([[0]]), outputs_of("b---"))  # 1 edit / 1 character
+    metric.update_state(pad([[0, 1, 2]] * 3), outputs_of(*["abc-"] * 3))  # 0 edits / 9 characters
+    assert float(metric.result()) == pytest.approx(1 / 10)
+
+
+def test_targets_may_arrive_as_floats():
+    metric = CERMetric()
+    metric.update_state(pad([[0, 1]]).astype("float32"), outputs_of("ac--"))
+    assert float(metric.result()) == pytest.approx(1 / 2)
+
+
+def test_infeasible_labels_are_counted():
+    metric = InfeasibleLabels()
+    metric.update_state(pad([[0, 1, 2], [0, 0, 1], [], [0, 1, 2, 3]]), outputs_of(*["---"] * 4))
+    assert float(metric.result()) == 2.0
+    metric.update_state(pad([[1, 1]]).astype("float32"), outputs_of("--"))
+    assert float(metric.result()) == 3.0
+    metric.reset_state()
+    assert float(metric.result()) == 0.0
+
+
+def tiny_model(optimizer="sgd", jit_compile="auto"):
+    model = keras.Sequential(
+        [keras.Input((6, 3)), keras.layers.Dense(BLANK + 1, activation="softmax")]
+    )
+    figures = [CWERMetric(), InfeasibleLabels()]
+    model.compile(optimizer, loss=CTCLoss(), metrics=figures, jit_compile=jit_compile)
+    return model
+
+
+def tiny_data(count=8):
+    rng = np.random.default_rng(0)
+    labels = [rng.integers(0, BLANK, 1 + i % 3).tolist() for i in range(count)]
+    return rng.normal(size=(count, 6, 3)).astype("float32"), pad(labels)
+
+
+class Worse(keras.callbacks.Callback):
+    """Make `val_CER` rise: 0.5, 0.6, 0.7 ... so that a lower value is better at the first epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_CER"] = 0.5 + epoch / 10
+
+
+def test_callbacks_know_the_direction_of_val_cer(tmp_path):
+    model, (x, y) = tiny_model(keras.optimizers.SGD(0.01)), tiny_data()
+    stop = keras.callbacks.EarlyStopping(monitor="val_CER", patience=3)
+    cut = keras.callbacks.ReduceLROnPlateau(
+        monitor="val_CER", factor=0.5, patience=2, mode="auto", min_delta=0
+    )
+    best = tmp_path / "best.keras"
+    save = keras.callbacks.ModelCheckpoint(best, monitor="val_CER", save_best_only=True)
+    first = []
+    remember = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: first.append(best.read_bytes())
+    )
+    history = model.fit(
+        x,
+        y,
+        validation_data=(x, y),
+        epochs=9,
+        batch_size=4,
+        verbose=0,
+        callbacks=[Worse(), cut, save, remember, stop],
+    )
+    assert len(history.epoch) == 4
+    assert stop.best_epoch == 0
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.005)
+    assert set(first) == {first[0]}
+    assert {"loss", "CER", "WER", "infeasible", "val_loss", "val_CER", "val_WER"} <= set(
+        history.history
+    )
+
+
+def test_logs_equal_the_strings():
+    model, (x, y) = tiny_model(), tiny_data(7)
+    history = model.fit(x, y, validation_data=(x, y), batch_size=3, verbose=0).history
+    texts = ["".join(VOCAB[i] for i in label if i < BLANK) for label in y]
+    readings = ctc_decoder(model.predict(x, verbose=0), VOCAB)
+    assert history["val_CER"][0] == pytest.approx(get_cer(readings, texts), abs=1e-6)
+    assert history["val_WER"][0] == pytest.approx(get_wer(readings, texts), abs=1e-6)
+
+
+@pytest.mark.parametrize("kernel", ["ops", "tensorflow"])
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+def test_batches_padded_each_to_its_own_width(kernel, monkeypatch):
+    """A dataset may give each batch another label width; the graph then has no static one."""
+    monkeypatch.setattr(losses, "_kernel_name", lambda: kernel)
+    model, (x, y) = tiny_model(), tiny_data(4)
+
+    def batched():
+        yield x[:2], y[:2, :3]
+        yield x[2:], y[2:]
+
+    signature = (tf.TensorSpec((None, 6, 3), "float32"), tf.TensorSpec((None, None), "int32"))
+    data = tf.data.Dataset.from_generator(batched, output_signature=signature)
+    uneven = model.evaluate(data, return_dict=True, verbose=0)
+    even = model.evaluate(x, y, batch_size=2, return_dict=True, verbose=0)
+    assert uneven == pytest.approx(even, abs=1e-5)
+
+
+def test_the_kernels_of_gpus_can_be_compiled_by_xla(monkeypatch):
+    """Keras compiles by XLA wherever TensorFlow sees a GPU; a CPU can do so on demand."""
+    monkeypatch.setattr(losses, "_kernel_name", lambda: "ops")
+    x, y = tiny_data(4)
+    histories = []
+    for jit_compile in (False, True):
+        keras.utils.set_random_seed(0)
+        model = tiny_model(jit_compile=jit_compile)
+        histories.append(model.fit(x, y, validation_data=(x, y), verbose=0).history)
+    for key, values in histories[0].items():
+        assert histories[1][key] == pytest.approx(values, abs=1e-4)
+
+
+@pytest.mark.parametrize("metric_class", [CERMetric, WERMetric, CWERMetric, InfeasibleLabels])
+def test_config_round_trip(metric_class):
+    metric = metric_class()
+    again = keras.metrics.deserialize(keras.metrics.serialize(metric))
+    assert type(again) is metric_class
+    assert again.name == metric.name

@@ -1,0 +1,125 @@
+"""ImageReader: every kind of source, and the errors that name it."""
+
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from mltu.preprocessors import ImageReader
+
+
+def noise(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def jpeg(image, *options):
+    return cv2.imencode(".jpg", image, list(options))[1].tobytes()
+
+
+def with_thumbnail(whole):
+    """Insert an APP1 segment that holds a whole small JPEG, as cameras do."""
+    segment = b"Exif\0\0" + jpeg(noise(8, 8, 3))
+    return whole[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + whole[2:]
+
+
+@pytest.mark.parametrize("name", ["plain.png", "with space.png", "žodis 単語 ñ.png"])
+@pytest.mark.parametrize("kind", [str, lambda path: path], ids=["str", "Path"])
+def test_paths_are_read_exactly(tmp_path, name, kind):
+    image = noise(5, 7, 3)
+    (tmp_path / name).write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    read, label = ImageReader()(kind(tmp_path / name), "Lube")
+    np.testing.assert_array_equal(read, image)
+    assert label == "Lube"
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bytes_are_read_exactly(kind):
+    image = noise(5, 7, 3)
+    content = kind(cv2.imencode(".png", image)[1].tobytes())
+    np.testing.assert_array_equal(ImageReader().read(content), image)
+
+
+def test_arrays_become_bgr():
+    pixel = np.array([[[1, 2, 3, 255]]], np.uint8)
+    assert ImageReader().read(pixel).tolist() == [[[1, 2, 3]]]
+    assert ImageReader().read(pixel[:, :, :3]).tolist() == [[[1, 2, 3]]]
+    assert ImageReader().read(pixel[:, :, :1]).tolist() == [[[1, 1, 1]]]
+    assert ImageReader().read(pixel[:, :, 0]).tolist() == [[[1, 1, 1]]]
+
+
+def test_grayscale_gives_two_axes_for_every_source():
+    reader = ImageReader(cv2.IMREAD_GRAYSCALE)
+    grey = noise(4, 6)
+    png = cv2.imencode(".png", grey)[1].tobytes()
+    for source in (grey, grey[..., None], cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), png):
+        np.testing.assert_array_equal(reader.read(source), grey)
+    assert reader.read(np.full((2, 2, 4), 9, np.uint8)).tolist() == [[9, 9], [9, 9]]
+
+
+def test_missing_file_is_named_with_the_working_directory():
+    with pytest.raises(FileNotFoundError) as caught:
+        ImageReader()("nowhere/a.png", "")
+    assert "'nowhere/a.png'" in str(caught.value)
+    assert repr(os.getcwd()) in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 50, b"GIF but not really", b"\xff\xd8\xff"])
+def test_what_is_no_image_is_named(tmp_path, content):
+    path = tmp_path / "broken.jpg"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="`data` must be an image that OpenCV") as caught:
+        ImageReader()(path, "")
+    assert repr(str(path)) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 2)],
+    ids=["baseline", "progressive", "restarts"],
+)
+@pytest.mark.parametrize("thumbnail", [False, True])
+def test_jpeg_cut_anywhere_is_refused(options, thumbnail):
+    plain = jpeg(noise(16, 24, 3), *options)
+    whole = with_thumbnail(plain) if thumbnail else plain
+    np.testing.assert_array_equal(ImageReader().read(whole), ImageReader().read(plain))
+    for cut in range(len(whole)):
+        with pytest.raises(ValueError, match="must be an image that OpenCV can decode"):
+            ImageReader().read(whole[:cut])
+
+
+def test_cut_jpeg_is_named(tmp_path):
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(with_thumbnail(jpeg(noise(16, 24, 3)))[:-2])
+    with pytest.raises(ValueError, match="cut off") as caught:
+        ImageReader()(str(path), "")
+    assert repr(str(path)) in str(caught.value)
+
+
+@pytest.mark.parametrize("tail", [b"\0" * 9, b"text", b"a film\xff\xda after it"])
+def test_bytes_after_the_end_of_a_jpeg_do_not_matter(tail):
+    """A phone's "motion photo" has a film behind the end marker; FF DA in it is no new scan."""
+    whole = jpeg(noise(16, 24, 3))
+    np.testing.assert_array_equal(ImageReader().read(whole + tail), ImageReader().read(whole))
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((2, 2)), np.zeros((2, 2, 2), np.uint8), np.zeros(4, np.uint8)]
+)
+def test_arrays_that_are_no_images(array):
+    with pytest.raises(ValueError, match=r"`data` must be a uint8 image .* Received") as caught:
+        ImageReader()(array, "")
+    assert str(array.shape) in str(caught.value)
+    assert str(array.dtype) in str(caught.value)
+
+
+def test_other_types_are_refused():
+    with pytest.raises(TypeError, match="Received int"):
+        ImageReader()(7, "")
+
+
+def test_arrays_are_not_modified():
+    for array in (noise(3, 4), noise(3, 4, 1), noise(3, 4, 3), noise(3, 4, 4)):
+        before = array.copy()
+        ImageReader().read(array)
+        np.testing.assert_array_equal(array, before)

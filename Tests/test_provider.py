@@ -1,0 +1,495 @@
+"""DataProvider and its pipeline: a batch is a function of (samples, seed, epoch, index)."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mltu import pipeline
+from mltu.augmentors import Augmentor, RandomBrightness
+from mltu.dataProvider import DataProvider
+from mltu.preprocessors import ImageReader
+from mltu.transformers import LabelIndexer, LabelPadding
+
+
+class Noise(Augmentor):
+    """Add a number that only the generator knows."""
+
+    def apply(self, image, rng):
+        return image + rng.integers(1, 100, image.shape, dtype=np.uint8)
+
+
+def numbered(count):
+    """Images of one pixel that carry their own number, and labels that do so too."""
+    return [[np.full((1, 1), i, np.uint8), [i]] for i in range(count)]
+
+
+def same(data, label):
+    return data, label
+
+
+def provider(count=10, batch_size=3, **options):
+    return DataProvider(numbered(count), [same], batch_size, **options)
+
+
+def labels_of(source):
+    return [int(label[0]) for i in range(len(source)) for label in source[i][1]]
+
+
+def content(source):
+    return [tuple(array.tobytes() for array in source[i]) for i in range(len(source))]
+
+
+# Order and batches
+
+
+def test_lengths_and_the_smaller_last_batch():
+    source = provider(10, 3, shuffle=False)
+    assert len(source) == 4
+    assert source.num_samples == 10
+    assert [len(source[i][0]) for i in range(4)] == [3, 3, 3, 1]
+    assert labels_of(source) == list(range(10))
+    for index in (4, -1):
+        with pytest.raises(IndexError, match=r"`index` must be in 0\.\.3"):
+            source[index]
+
+
+def test_frozen_order():
+    """A resumed run must meet the order that it left: these numbers may not change."""
+    assert pipeline.epoch_order(6, seed=0, epoch=1, shuffle=True).tolist() == [1, 4, 5, 3, 2, 0]
+    assert pipeline.sample_rng(seed=1, epoch=2, index=3).integers(1000) == 38
+    assert pipeline.epoch_order(4, 0, 1, shuffle=False).tolist() == [0, 1, 2, 3]
+
+
+@given(st.integers(0, 50), st.integers(0, 2**40), st.integers(0, 1000), st.booleans())
+def test_order_is_always_a_permutation(num_samples, seed, epoch, shuffle):
+    order = pipeline.epoch_order(num_samples, seed, epoch, shuffle)
+    assert sorted(order.tolist()) == list(range(num_samples))
+    np.testing.assert_array_equal(order, pipeline.epoch_order(num_samples, seed, epoch, shuffle))
+
+
+def test_generators_of_samples_do_not_meet():
+    draws = [
+        pipeline.sample_rng(seed, epoch, index).integers(2**62)
+        for seed in range(3)
+        for epoch in range(3)
+        for index in range(3)
+    ]
+    assert len(set(draws)) == 27
+    assert pipeline.sample_rng(1, 2, 0).integers(2**62) == draws[9 + 6]
+
+
+def test_the_callers_list_is_never_changed():
+    samples = numbered(10)
+    before = [list(pair) for pair in samples]
+    source = DataProvider(samples, [same], 3, augmentors=[Noise(1)])
+    source.split(0.5)
+    source.on_epoch_begin()
+    content(source)
+    source.on_epoch_end()
+    for (data, label), (old_data, old_label) in zip(samples, before, strict=True):
+        assert data is old_data
+        assert label is old_label
+    assert [int(data[0, 0]) for data, _ in samples] == list(range(10))
+
+
+def test_two_reads_and_two_providers_give_equal_bytes():
+    source = provider(augmentors=[Noise(1)], seed=4)
+    first = content(source)
+    assert content(source) == first
+    assert content(provider(augmentors=[Noise(1)], seed=4)) == first
+    assert content(provider(augmentors=[Noise(1)], seed=5)) != first
+    assert [source[i][0].tobytes() for i in (3, 0, 2)] == [first[i][0] for i in (3, 0, 2)]
+
+
+def test_threads_read_the_same_bytes():
+    source = provider(40, 3, augmentors=[Noise(0.5)])
+    expected = content(source)
+    wanted = list(range(len(source))) * 4
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(lambda i: tuple(array.tobytes() for array in source[i]), wanted))
+    assert got == expected * 4
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_every_sample_once_per_epoch(shuffle):
+    source, seen = provider(11, 4, shuffle=shuffle), []
+    for _ in range(4):
+        source.on_epoch_begin()
+        seen.append(labels_of(source))
+        source.on_epoch_end()
+    assert all(sorted(labels) == list(range(11)) for labels in seen)
+    assert len({tuple(labels) for labels in seen}) == (4 if shuffle else 1)
+
+
+def test_duplicates_are_kept():
+    samples = numbered(2) * 3
+    assert sorted(labels_of(DataProvider(samples, [same], 4))) == [0, 0, 0, 1, 1, 1]
+
+
+def test_limit():
+    assert labels_of(provider(10, 3, shuffle=False, limit=4)) == [0, 1, 2, 3]
+    assert provider(3, limit=40).num_samples == 3
+
+
+def test_annotations_match_the_batches():
+    source = provider(10, 3)
+    for index in range(len(source)):
+        pairs = source.get_batch_annotations(index)
+        assert [label for _, label in pairs] == source[index][1].tolist()
+    with pytest.raises(IndexError):
+        source.get_batch_annotations(4)
+
+
+def test_augmentation_belongs_to_the_sample_and_not_to_its_batch():
+    def by_sample(batch_size, epoch=1, **options):
+        source = provider(12, batch_size, augmentors=[Noise(1)], initial_epoch=epoch, **options)
+        return {
+            int(label[0]): data.tobytes()
+            for i in range(len(source))
+            for data, label in zip(*source[i], strict=True)
+        }
+
+    expected = by_sample(1)
+    assert by_sample(5) == expected
+    assert by_sample(12) == expected
+    assert by_sample(4, shuffle=False) == expected
+    assert by_sample(1, epoch=2) != expected
+    assert by_sample(1, seed=1) != expected
+
+
+def test_short_first_sorts_the_first_epoch_and_only_it():
+    samples = [[np.zeros((1, 1), np.uint8), [0] * (1 + i % 3)] for i in range(9)]
+    padding = LabelPadding(3, 9)
+
+    def lengths(source):
+        return [int((row != 9).sum()) for i in range(len(source)) for row in source[i][1]]
+
+    source = DataProvider(samples, [same], 2, transformers=[padding], short_first=True)
+    plain = DataProvider(samples, [same], 2, transformers=[padding])
+    assert lengths(source) == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert lengths(plain) != lengths(source)
+    for either in (source, plain):
+        either.set_position(2)
+    assert content(source) == content(plain)
+    source.set_position(1)
+    assert lengths(source) == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+
+
+# Epochs and positions
+
+
+def expected_epochs(epochs, **options):
+    twin, expected = provider(**options), []
+    for epoch in epochs:
+        twin.set_position(epoch)
+        expected.append(sorted(content(twin)))
+    return expected
+
+
+class Recorder(keras.Model):
+    """Remember every batch that `fit` hands over."""
+
+    def __init__(self):
+        super().__init__()
+        self.batches = []
+
+    def train_step(self, data):
+        x, y = data
+        self.batches.append((np.asarray(x).tobytes(), np.asarray(y).tobytes()))
+        return {"loss": keras.ops.zeros(())}
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("initial_epoch", [1, 5])
+def test_fit_sees_each_epoch_once_and_counts_it(workers, initial_epoch):
+    options = {"augmentors": [Noise(1)], "initial_epoch": initial_epoch}
+    source, model = provider(**options, workers=workers), Recorder()
+    model.compile(run_eagerly=True)
+    model.fit(source, epochs=3, shuffle=False, verbose=0)
+    assert source.epoch == initial_epoch + 3
+    seen = [sorted(model.batches[i : i + 4]) for i in (0, 4, 8)]
+    assert seen == expected_epochs(range(initial_epoch, initial_epoch + 3), **options)
+    model.fit(source, epochs=1, shuffle=False, verbose=0)
+    assert source.epoch == initial_epoch + 4
+    assert sorted(model.batches[12:]) == expected_epochs([initial_epoch + 3], **options)[0]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_predict_reads_in_order(workers):
+    source = DataProvider(numbered(10), [same], 3, shuffle=False, workers=workers)
+    inputs = keras.Input((1, 1))
+    model = keras.Model(inputs, keras.layers.Identity()(inputs))
+    outputs = model.predict(source, verbose=0)
+    assert outputs[:, 0, 0].tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_in_a_worker_ends_fit(workers):
+    """A loader that hangs for ever when a worker raises was a flaw of earlier libraries."""
+
+    def fail(data, label):
+        raise ValueError("no such pixel")
+
+    source = DataProvider(numbered(4), [fail], 2, workers=workers)
+    model = Recorder()
+    model.compile(run_eagerly=True)
+    errors = []
+
+    def fit():
+        try:
+            model.fit(source, epochs=1, shuffle=False, verbose=0)
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=fit, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert "no such pixel" in str(errors[0])
+
+
+def test_position():
+    source = provider(10, 3)
+    source.set_position(4)
+    whole = content(source)
+    source.set_position(4, 2)
+    assert (source.epoch, source.step, len(source)) == (4, 2, 2)
+    assert content(source) == whole[2:]
+    assert content(provider(10, 3, initial_epoch=4)) == whole
+    source.on_epoch_end()  # Keras calls it once before the first epoch.
+    assert (source.epoch, source.step) == (4, 2)
+    source.on_epoch_begin()
+    source.on_epoch_end()
+    assert (source.epoch, source.step, len(source)) == (5, 0, 4)
+
+
+def test_position_outside():
+    source = provider(10, 3, shuffle=False)
+    for step in (4, -1):
+        with pytest.raises(ValueError, match=rf"`step` must be in 0\.\.3. Received {step}"):
+            source.set_position(1, step)
+    with pytest.raises(ValueError, match=r"`epoch` must be at least 0. Received -1"):
+        source.set_position(-1)
+    assert (source.epoch, source.step) == (1, 0)
+
+
+# Split
+
+
+def test_split_is_disjoint_and_complete():
+    for shuffle in (True, False):
+        first, second = provider(10, 3).split(0.7, shuffle=shuffle)
+        assert (first.num_samples, second.num_samples) == (7, 3)
+        assert sorted(labels_of(first) + labels_of(second)) == list(range(10))
+    assert sorted(labels_of(second)) == [7, 8, 9]
+
+
+def test_split_is_deterministic_by_seed():
+    first = [sorted(labels_of(part)) for part in provider(seed=1).split(0.5)]
+    assert first == [sorted(labels_of(part)) for part in provider(seed=1).split(0.5)]
+    assert first != [sorted(labels_of(part)) for part in provider(seed=2).split(0.5)]
+
+
+def test_split_parts_are_independent():
+    source = provider(augmentors=[Noise(1)], transformers=[same])
+    training, validation = source.split(0.5)
+    assert len(training.augmentors) == 1
+    assert validation.augmentors == []
+    validation.augmentors = [RandomBrightness()]
+    training.augmentors = []
+    assert isinstance(source.augmentors[0], Noise)
+    assert isinstance(validation.augmentors[0], RandomBrightness)
+    training.on_epoch_begin()
+    training.on_epoch_end()
+    assert (training.epoch, validation.epoch, source.epoch) == (2, 1, 1)
+    training.transformers = []
+    assert validation.transformers == source.transformers == [same]
+
+
+@pytest.mark.parametrize("split", [0, 1, -0.5, 1.5, 0.01])
+def test_split_leaves_neither_side_empty(split):
+    with pytest.raises(ValueError, match=r"`split` must leave at least one of the 10 samples"):
+        provider().split(split)
+
+
+# Data sets that come in and go out
+
+TRICKY = ["NULL", "nan", "NA", "007", "a,b", 'say "x"', "1e5", ""]
+
+
+def test_csv_round_trip(tmp_path):
+    samples = [(f"{i}.png", label) for i, label in enumerate(TRICKY)]
+    source = DataProvider(samples, [same], 3, skip_validation=True)
+    path = tmp_path / "new" / "data.csv"
+    source.to_csv(path)
+    assert path.read_text(encoding="utf-8").splitlines()[:2] == ["path,label", "0.png,NULL"]
+    for kind in (str, lambda path: path):
+        again = DataProvider(kind(path), [same], 99, False, skip_validation=True)
+        assert again.get_batch_annotations(0) == samples
+
+
+def test_to_csv_refuses_arrays(tmp_path):
+    with pytest.raises(TypeError, match="`samples` must be pairs of text"):
+        provider().to_csv(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame({"label": ["007", "b"], "more": [1, 2], "path": ["x", "y"]}),
+        pd.DataFrame([["x", "007"], ["y", "b"]]),
+    ],
+    ids=["named", "two columns"],
+)
+def test_frames(frame):
+    before = frame.copy()
+    source = DataProvider(frame, [same], 9, False, skip_validation=True)
+    assert source.get_batch_annotations(0) == [("x", "007"), ("y", "b")]
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_frame_with_wrong_columns():
+    with pytest.raises(ValueError, match=r"columns 'path' and 'label'. .*\['file', 'word', 'n'\]"):
+        DataProvider(pd.DataFrame(columns=["file", "word", "n"]), [same])
+
+
+@pytest.mark.parametrize(
+    "label", [7, 7.0, float("nan"), None, True, np.int64(7), np.float32("nan"), pd.NA]
+)
+def test_labels_that_are_numbers_or_absent(tmp_path, label):
+    samples = [[np.zeros((1, 1), np.uint8), "ok"], [np.zeros((1, 1), np.uint8), label]]
+    with pytest.raises(TypeError, match=r"`dataset` must have text as labels. .* in row 1\. "):
+        DataProvider(samples, [same])
+    frame = pd.DataFrame({"path": ["x"], "label": pd.Series([label], dtype=object)})
+    with pytest.raises(TypeError, match="dtype=str, keep_default_na=False"):
+        DataProvider(frame, [same])
+
+
+@pytest.mark.parametrize("dataset", [[], pd.DataFrame(columns=["path", "label"])])
+def test_empty_data_sets(dataset):
+    with pytest.raises(ValueError, match="`dataset` must hold at least one sample"):
+        DataProvider(dataset, [same])
+
+
+@pytest.mark.parametrize("entry", ["ab", ("a",), ("a", "b", "c"), 7, None])
+def test_entries_that_are_no_pairs(entry):
+    with pytest.raises(TypeError, match=r"must hold pairs of a path and a label. .* in row 1\."):
+        DataProvider([("a", "b"), entry], [same], skip_validation=True)
+
+
+def test_missing_files_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.png").touch()
+    samples = [("there.png", "x")] + [(f"{i}.png", "x") for i in range(25)]
+    with pytest.raises(FileNotFoundError, match="25 of 26 do not") as caught:
+        DataProvider(samples, [same])
+    assert str([f"{i}.png" for i in range(10)]) in str(caught.value)
+    assert "10.png" not in str(caught.value)
+    assert repr(str(tmp_path)) in str(caught.value)
+    assert DataProvider(samples, [same], skip_validation=True).num_samples == 26
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batch_size", 0),
+        ("batch_size", 2.5),
+        ("initial_epoch", -1),
+        ("seed", -1),
+        ("seed", None),
+        ("workers", -1),
+        ("limit", 0),
+        ("limit", True),
+    ],
+)
+def test_counts_are_checked(name, value):
+    with pytest.raises(ValueError, match=f"`{name}` must be an integer of at least"):
+        DataProvider(numbered(3), [same], **{name: value})
+
+
+# Steps
+
+
+def test_setters_check():
+    source = provider()
+    with pytest.raises(TypeError, match=r"`augmentors` must be a list .* `ImageTransform`"):
+        source.augmentors = [same]
+    with pytest.raises(TypeError, match="`augmentors` must be a list of callables"):
+        source.augmentors = Noise()
+    with pytest.raises(TypeError, match=r"`transformers` must be a list of callables. Received 3"):
+        source.transformers = [same, 3]
+    with pytest.raises(TypeError, match="`data_preprocessors` must be a list of callables"):
+        DataProvider(numbered(1), same)
+    assert source.transformers == source.augmentors == []
+    source.transformers.append(3)
+    assert source.transformers == []
+
+
+def test_steps_run_in_their_order():
+    class Mark(Augmentor):
+        def __call__(self, data, label, rng):
+            return data, [*label, 2]
+
+    source = DataProvider(
+        [[np.zeros((1, 1), np.uint8), [0]]],
+        [lambda data, label: (data, [*label, 1])],
+        augmentors=[Mark()],
+        transformers=[lambda data, label: (data, [*label, 3])],
+    )
+    assert source[0][1].tolist() == [[0, 1, 2, 3]]
+
+
+def test_errors_carry_the_step_and_the_sample():
+    reader = ImageReader()
+    source = DataProvider([("absent.png", "word")], [reader], skip_validation=True)
+    with pytest.raises(FileNotFoundError) as caught:
+        source[0]
+    assert caught.value.__notes__ == [
+        f"This happened in the step {reader!r} on the sample 'absent.png' with the label 'word'."
+    ]
+    source = DataProvider([("a", "xyz")], [same], transformers=[LabelIndexer("xy")],
+                          skip_validation=True)  # fmt: skip
+    with pytest.raises(ValueError, match="outside `vocab`: 'z'") as caught:
+        source[0]
+    assert "LabelIndexer(vocab='xy')" in caught.value.__notes__[0]
+
+
+def test_notes_describe_arrays_by_their_shape():
+    def fail(data, label, rng):
+        raise KeyError("lost")
+
+    with pytest.raises(KeyError) as caught:
+        pipeline.run_steps(np.zeros((3, 4)), "x", [], [fail], [], np.random.default_rng)
+    assert "an array of shape (3, 4) with the label 'x'" in caught.value.__notes__[0]
+
+
+def test_no_generator_is_made_without_augmentors():
+    def refuse():
+        raise AssertionError("no augmentor asked for a generator")
+
+    assert pipeline.run_steps(1, 2, [same], [], [same], refuse) == (1, 2)
+
+
+def test_differing_shapes_name_the_remedy():
+    images = [[np.zeros((1, side), np.uint8), "x"] for side in (1, 2)]
+    with pytest.raises(ValueError, match=r"\[\(1, 1\), \(1, 2\)\]. Add ImageResizer to"):
+        DataProvider(images, [same], 2)[0]
+    labels = [[np.zeros((1, 1), np.uint8), [0] * length] for length in (1, 2)]
+    with pytest.raises(ValueError, match=r"`label` must have one shape .* Add LabelPadding to"):
+        DataProvider(labels, [same], 2)[0]
+
+
+def test_stacking_is_numpys():
+    data, labels = pipeline.stack_batch([(np.ones(2), 5), (np.zeros(2), 6)])
+    np.testing.assert_array_equal(data, [[1, 1], [0, 0]])
+    np.testing.assert_array_equal(labels, [5, 6])
+
+
+def test_repr():
+    assert repr(provider(10, 3)) == "DataProvider(10 samples, batch_size=3, epoch=1)"
