@@ -32,6 +32,7 @@ def saved(folder, **settings):
     st.lists(st.one_of(st.text(), st.integers(), st.booleans(), st.none(), st.floats(width=32))),
 )
 @example("\ud800\u2028\x85\ufeff\r\n\t \U0001f600\x00", ["null", "007", "1e3", "yes", "2024-01-01"])
+@example("\x85", ["\x85", "\u2028", "\u2029", "a\x85b"])
 def test_everything_comes_back(vocab, values):
     with tempfile.TemporaryDirectory() as folder:
         path = saved(folder, vocab=vocab, values=values, nested={"a": values, 3: "b"})

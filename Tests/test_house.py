@@ -62,7 +62,7 @@ PUBLIC = {
     "dataProvider": ["DataProvider"],
     "datasets": ["read_csv", "read_mjsynth", "write_csv"],
     "inferenceModel": ["OnnxInferenceModel"],
-    "losses": ["CTCLoss", "ctc_batch_loss", "label_lengths", "required_steps"],
+    "losses": ["CTCLoss", "ctc_batch_loss", "kernel_name", "label_lengths", "required_steps"],
     "metrics": ["CERMetric", "CWERMetric", "InfeasibleLabels", "WERMetric"],
     "model_utils": ["activation_layer", "residual_block"],
     "onnx_export": ["export_onnx"],

@@ -15,7 +15,7 @@ KERNELS = ["ops", "tensorflow"]
 
 @pytest.fixture(params=KERNELS)
 def kernel(request, monkeypatch):
-    monkeypatch.setattr(losses, "_kernel_name", lambda: request.param)
+    monkeypatch.setattr(losses, "kernel_name", lambda: request.param)
     return request.param
 
 

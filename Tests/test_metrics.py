@@ -39,7 +39,7 @@ def batches(seed, count=3):
 @pytest.fixture(params=["tensorflow", "ops", "torch"])
 def counter(request, monkeypatch):
     """Each way to count edits; TensorFlow can run all three eagerly."""
-    monkeypatch.setattr(losses, "_kernel_name", lambda: request.param)
+    monkeypatch.setattr(losses, "kernel_name", lambda: request.param)
     return request.param
 
 
@@ -201,7 +201,7 @@ def test_logs_equal_the_strings():
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_batches_padded_each_to_its_own_width(kernel, monkeypatch):
     """A dataset may give each batch another label width; the graph then has no static one."""
-    monkeypatch.setattr(losses, "_kernel_name", lambda: kernel)
+    monkeypatch.setattr(losses, "kernel_name", lambda: kernel)
     model, (x, y) = tiny_model(), tiny_data(4)
 
     def batched():
@@ -217,7 +217,7 @@ def test_batches_padded_each_to_its_own_width(kernel, monkeypatch):
 
 def test_the_kernels_of_gpus_can_be_compiled_by_xla(monkeypatch):
     """Keras compiles by XLA wherever TensorFlow sees a GPU; a CPU can do so on demand."""
-    monkeypatch.setattr(losses, "_kernel_name", lambda: "ops")
+    monkeypatch.setattr(losses, "kernel_name", lambda: "ops")
     x, y = tiny_data(4)
     histories = []
     for jit_compile in (False, True):

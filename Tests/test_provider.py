@@ -181,6 +181,13 @@ def test_short_first_sorts_the_first_epoch_and_only_it():
     assert lengths(source) == [1, 1, 1, 2, 2, 2, 3, 3, 3]
 
 
+def test_short_first_leaves_a_resumed_run_alone():
+    samples = [[np.zeros((1, 1), np.uint8), [0] * (1 + i % 3)] for i in range(9)]
+    options = {"transformers": [LabelPadding(3, 9)], "initial_epoch": 5}
+    resumed = DataProvider(samples, [same], 2, short_first=True, **options)
+    assert content(resumed) == content(DataProvider(samples, [same], 2, **options))
+
+
 # Epochs and positions
 
 

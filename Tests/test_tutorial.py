@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from mltu.configs import BaseModelConfigs
 from mltu.datasets import read_csv
 from mltu.synthetic import shipped_fonts, write_mjsynth
@@ -62,9 +63,7 @@ def test_training_fills_the_run_folder(run):
     assert len(read_csv(folder / "val.csv")) == 60
     assert "Epoch 1;" in (folder / "logs.log").read_text(encoding="utf-8")
     for picture in ("curves.png", "readings.png"):
-        assert cv2.imdecode(
-            np.fromfile(folder / picture, "uint8"), cv2.IMREAD_COLOR
-        ).std() > 1
+        assert cv2.imdecode(np.fromfile(folder / picture, "uint8"), cv2.IMREAD_COLOR).std() > 1
 
 
 def test_inference_script_prints_the_average_cer(run):

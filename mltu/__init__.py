@@ -1,3 +1,3 @@
-"""mltu: train your own readers of words, captchas, handwriting and other sequences, and deploy them."""
+"""mltu: train your own readers of words, captchas and other sequences, and deploy them."""
 
 __version__ = "2.0.0"

@@ -44,7 +44,7 @@ class BaseModelConfigs:
         stored = {key: _plain(key, value) for key, value in vars(self).items()}
         path = Path(self.model_path) / name
         with atomic_path(path) as temporary:
-            text = yaml.safe_dump(stored, allow_unicode=True, sort_keys=False)
+            text = yaml.dump(stored, Dumper=_Dumper, allow_unicode=True, sort_keys=False)
             temporary.write_text(text, encoding="utf-8")
         return path
 
@@ -76,6 +76,18 @@ class BaseModelConfigs:
         configs = cls()
         vars(configs).update(stored)
         return configs
+
+
+class _Dumper(yaml.SafeDumper):
+    """Safe YAML that escapes the line breaks of Unicode, which PyYAML reads back as spaces."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = '"' if not {"\x85", "\u2028", "\u2029"}.isdisjoint(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def _plain(name: str, value: Any) -> Any:

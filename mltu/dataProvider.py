@@ -43,8 +43,8 @@ class DataProvider(keras.utils.PyDataset):
         skip_validation: True to not look whether labels are present and files exist.
         limit: take only the first so many samples.
         seed: of the order and of the augmentors.
-        short_first: True to give the samples of the first epoch by growing length of the label,
-            which gets CTC training off the ground sooner (Amodei et al., 2016, section 3.3).
+        short_first: True to give the samples of epoch 1 by growing length of the label, which gets
+            CTC training off the ground sooner (Amodei et al., 2016, section 3.3).
         workers: threads that prepare batches. OpenCV works outside Python's lock, so they run in
             parallel.
         max_queue_size: batches prepared ahead.
@@ -88,7 +88,7 @@ class DataProvider(keras.utils.PyDataset):
         self._batch_size = batch_size
         self._shuffle = shuffle
         self._seed = seed
-        self._short_epoch = initial_epoch if short_first else None
+        self._short_first = short_first
         self._data_preprocessors = _check_callables("data_preprocessors", data_preprocessors)
         self.augmentors = augmentors or []
         self.transformers = transformers or []
@@ -163,7 +163,7 @@ class DataProvider(keras.utils.PyDataset):
             )
         self._epoch, self._step = epoch, step
         order = pipeline.epoch_order(len(self._samples), self._seed, epoch, self._shuffle)
-        if epoch == self._short_epoch:
+        if self._short_first and epoch <= 1:
             lengths = np.array([len(self._samples[i][1]) for i in order])
             order = order[np.argsort(lengths, kind="stable")]
         self._order = order

@@ -108,13 +108,16 @@ def ctc_batch_loss(labels: Any, logits: Any) -> Any:
     stand_in = ops.where(first, 0, blank)
     labels = ops.where(regular[:, None], labels, stand_in)
     lengths = ops.where(regular, lengths, 1)
-    losses = _KERNELS[_kernel_name()](labels, lengths, logits, blank)
+    losses = _KERNELS[kernel_name()](labels, lengths, logits, blank)
     all_blank = -ops.sum(ops.log_softmax(logits, axis=-1)[:, :, blank], axis=1)
     return ops.where(regular, losses, ops.where(feasible, all_blank, 0.0))
 
 
-def _kernel_name() -> str:
-    """Choose the kernel: TensorFlow's sparse one cannot be compiled by XLA, so GPUs take ops."""
+def kernel_name() -> str:
+    """Name the kernel for this backend and machine: `"tensorflow"`, `"torch"` or `"ops"`.
+
+    TensorFlow's sparse kernels cannot be compiled by XLA, which Keras turns on where it sees a GPU.
+    """
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf

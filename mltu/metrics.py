@@ -157,7 +157,7 @@ def _edits_and_lengths(labels: Any, outputs: Any) -> tuple[Any, Any]:
     emitted = emitted & ops.pad(ops.logical_not(repeated), [[0, 0], [1, 0]], constant_values=True)
     # As in the loss: on GPUs Keras compiles by XLA, which knows no sparse edit distance.
     counts = {"tensorflow": _tensorflow_edits, "torch": _torch_edits, "ops": _scan_edits}
-    return counts[losses._kernel_name()](labels, lengths, best, emitted), lengths
+    return counts[losses.kernel_name()](labels, lengths, best, emitted), lengths
 
 
 def _tensorflow_edits(labels: Any, lengths: Any, best: Any, emitted: Any) -> Any:

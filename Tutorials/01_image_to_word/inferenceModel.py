@@ -9,12 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 from configs import RUNS
+from tqdm import tqdm
+
 from mltu.configs import BaseModelConfigs
 from mltu.datasets import read_csv
 from mltu.inferenceModel import OnnxInferenceModel
 from mltu.preprocessors import ImageReader
 from mltu.utils.text_utils import ctc_decoder, get_cer
-from tqdm import tqdm
 
 
 class ImageToWordModel(OnnxInferenceModel):

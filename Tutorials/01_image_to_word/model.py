@@ -1,6 +1,7 @@
 """The networks of this tutorial: seven residual blocks, a bidirectional LSTM, a softmax for CTC."""
 
 from keras import Model, layers
+
 from mltu.model_utils import residual_block
 
 # Filters, strides and skip convolution of each residual block; the shapes for a 32x128 image.

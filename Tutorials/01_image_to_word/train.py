@@ -14,6 +14,8 @@ from inferenceModel import ImageToWordModel, read_or_empty
 from keras.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from keras.optimizers.schedules import CosineDecay
 from model import column_model, train_model
+from tqdm import tqdm
+
 from mltu.callbacks import FollowSchedule, Model2onnx, TrainLogger, tensorboard
 from mltu.dataProvider import DataProvider
 from mltu.datasets import read_csv, read_mjsynth
@@ -24,7 +26,6 @@ from mltu.preprocessors import ImageReader
 from mltu.synthetic import write_mjsynth
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.text_utils import get_cer, get_wer
-from tqdm import tqdm
 
 MJSYNTH = ROOT / "Datasets" / "90kDICT32px"
 GENERATED = ROOT / "Datasets" / "generated_words"
@@ -35,7 +36,9 @@ MODELS = {"rows": train_model, "columns": column_model}
 def parse_arguments(arguments):
     """Read the command line; what is left out keeps the value of ModelConfigs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="MJSynth root, the folder of annotation_train.txt")
+    parser.add_argument(
+        "--data", type=Path, help="MJSynth root with annotation_train.txt"
+    )
     parser.add_argument("--limit", type=int, help="use only the first N words of each list")
     parser.add_argument("--epochs", type=int, dest="train_epochs")
     parser.add_argument("--batch-size", type=int)
@@ -179,7 +182,9 @@ def main(arguments=None):
 
     epochs = range(1, len(history["loss"]) + 1)
     panels = {
-        name: {part: (epochs, history[key]) for part, key in (("train", name), ("val", f"val_{name}"))}
+        name: {
+            part: (epochs, history[key]) for part, key in (("train", name), ("val", f"val_{name}"))
+        }
         for name in ("loss", "CER", "WER")
     }
     plot_curves(run / "curves.png", panels)

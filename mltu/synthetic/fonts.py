@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import numpy.typing as npt
+
 from mltu._extras import explain_missing
 
 with explain_missing():
