@@ -60,7 +60,7 @@ PUBLIC = {
     "callbacks": ["FollowSchedule", "Model2onnx", "TrainLogger", "onnx_path_for", "tensorboard"],
     "configs": ["BaseModelConfigs"],
     "dataProvider": ["DataProvider"],
-    "datasets": ["read_csv", "read_mjsynth", "write_csv"],
+    "datasets": ["check_samples", "load_samples", "read_csv", "read_mjsynth", "write_csv"],
     "inferenceModel": ["OnnxInferenceModel"],
     "losses": ["CTCLoss", "ctc_batch_loss", "kernel_name", "label_lengths", "required_steps"],
     "metrics": ["CERMetric", "CWERMetric", "InfeasibleLabels", "WERMetric"],

@@ -9,17 +9,14 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from mltu import pipeline
 from mltu._extras import explain_missing
 from mltu.augmentors import Augmentor
-from mltu.datasets import read_csv, write_csv
+from mltu.datasets import check_samples, load_samples, write_csv
 
 with explain_missing():
     import keras
-
-_NUM_NAMED = 10  # How many faulty samples an error names.
 
 
 class DataProvider(keras.utils.PyDataset):
@@ -80,11 +77,11 @@ class DataProvider(keras.utils.PyDataset):
         _check_count("workers", workers, 0)
         if limit is not None:
             _check_count("limit", limit, 1)
-        self._samples = _load(dataset)[:limit]
+        self._samples = load_samples(dataset)[:limit]
         if not self._samples:
             raise ValueError("`dataset` must hold at least one sample. Received an empty one.")
         if not skip_validation:
-            _validate(self._samples)
+            check_samples(self._samples)
         self._batch_size = batch_size
         self._shuffle = shuffle
         self._seed = seed
@@ -269,54 +266,3 @@ def _check_callables(name: str, steps: Sequence[Any]) -> list[Any]:
     if wrong:
         raise TypeError(f"`{name}` must be a list of callables. Received {wrong[0]!r}.")
     return list(steps)
-
-
-def _load(dataset: Any) -> list[tuple[Any, Any]]:
-    """Return the samples as a new list of pairs."""
-    if isinstance(dataset, str | os.PathLike):
-        return list(read_csv(dataset))
-    if hasattr(dataset, "iloc"):
-        dataset = _select_columns(dataset).itertuples(index=False)
-    samples = []
-    for row, sample in enumerate(dataset):
-        if isinstance(sample, str) or not hasattr(sample, "__len__") or len(sample) != 2:
-            raise TypeError(
-                "`dataset` must hold pairs of a path and a label. "
-                f"Received {sample!r} in row {row}."
-            )
-        samples.append((sample[0], sample[1]))
-    return samples
-
-
-def _select_columns(frame: Any) -> Any:
-    columns = list(frame.columns)
-    if "path" in columns and "label" in columns:
-        return frame[["path", "label"]]
-    if len(columns) != 2:
-        raise ValueError(
-            "`dataset` must have the columns 'path' and 'label'. "
-            f"Received a DataFrame with the columns {columns}."
-        )
-    return frame
-
-
-def _validate(samples: list[tuple[Any, Any]]) -> None:
-    """Raise on labels that are numbers or absent, and on files that do not exist."""
-    missing = []
-    progress = tqdm(samples, "Checking samples", unit="files", delay=2, leave=False)
-    for row, (data, label) in enumerate(progress):
-        # None, numbers of Python and NumPy, NaN and pandas.NA have no length; texts and arrays do.
-        if not hasattr(label, "__len__"):
-            raise TypeError(
-                f"`dataset` must have text as labels. Received {label!r} of type "
-                f"{type(label).__name__} in row {row}. Read labels as text (in pandas: "
-                "`dtype=str, keep_default_na=False`), or leading zeros are lost."
-            )
-        if isinstance(data, str | os.PathLike) and not os.path.exists(data):
-            missing.append(os.fspath(data))
-    if missing:
-        raise FileNotFoundError(
-            f"`dataset` must name files that exist. {len(missing)} of {len(samples)} do not, among "
-            f"them {missing[:_NUM_NAMED]}. Relative paths start at the working directory, "
-            f"{os.getcwd()!r}; `skip_validation=True` leaves this check out."
-        )

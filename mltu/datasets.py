@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from mltu.utils.files import atomic_path
 
 Sample = tuple[str, str]
+
+_NUM_NAMED = 10  # How many missing files an error names.
 
 
 def read_csv(path: str | os.PathLike[str]) -> list[Sample]:
@@ -81,7 +85,7 @@ def read_mjsynth(root: str | os.PathLike[str], part: str = "train") -> list[Samp
 
     Raises:
         FileNotFoundError: the annotation file is missing; it is named.
-        ValueError: a line has another form; it is quoted with its number.
+        ValueError: a line has another form, quoted with its number; or there is no line.
 
     Source: Jaderberg et al., 2014, https://www.robots.ox.ac.uk/~vgg/data/text/
     """
@@ -105,7 +109,67 @@ def read_mjsynth(root: str | os.PathLike[str], part: str = "train") -> list[Samp
                     f" Received {line.rstrip()!r} in line {number}."
                 )
             samples.append((os.path.join(prefix, name.removeprefix("./")), parts[1]))
+    if not samples:
+        raise ValueError(f"{str(annotation)!r} must name at least one image. Received no line.")
     return samples
+
+
+def load_samples(dataset: Any) -> list[tuple[Any, Any]]:
+    """Bring every form of a data set that a `DataProvider` takes to a new list of pairs.
+
+    Args:
+        dataset: pairs of (data, label), a pandas DataFrame, or the path of a CSV file.
+
+    Returns:
+        (data, label) of each sample.
+
+    Raises:
+        TypeError: an entry is no pair.
+        ValueError: a DataFrame or CSV file has other columns.
+    """
+    if isinstance(dataset, str | os.PathLike):
+        return list(read_csv(dataset))
+    if hasattr(dataset, "iloc"):
+        dataset = _select_columns(dataset).itertuples(index=False)
+    samples = []
+    for row, sample in enumerate(dataset):
+        if isinstance(sample, str) or not hasattr(sample, "__len__") or len(sample) != 2:
+            raise TypeError(
+                "`dataset` must hold pairs of a path and a label. "
+                f"Received {sample!r} in row {row}."
+            )
+        samples.append((sample[0], sample[1]))
+    return samples
+
+
+def check_samples(samples: Sequence[tuple[Any, Any]]) -> None:
+    """Look at every label and file name, with a progress bar where it takes more than 2 s.
+
+    Args:
+        samples: pairs of (data, label); data that is no path is not looked at.
+
+    Raises:
+        TypeError: a label is a number or absent.
+        FileNotFoundError: files do not exist; the first ten are named.
+    """
+    missing = []
+    progress = tqdm(samples, "Checking samples", unit="files", delay=2, leave=False)
+    for row, (data, label) in enumerate(progress):
+        # None, numbers of Python and NumPy, NaN and pandas.NA have no length; texts and arrays do.
+        if not hasattr(label, "__len__"):
+            raise TypeError(
+                f"`dataset` must have text as labels. Received {label!r} of type "
+                f"{type(label).__name__} in row {row}. Read labels as text (in pandas: "
+                "`dtype=str, keep_default_na=False`), or leading zeros are lost."
+            )
+        if isinstance(data, str | os.PathLike) and not os.path.exists(data):
+            missing.append(os.fspath(data))
+    if missing:
+        raise FileNotFoundError(
+            f"`dataset` must name files that exist. {len(missing)} of {len(samples)} do not, among "
+            f"them {missing[:_NUM_NAMED]}. Relative paths start at the working directory, "
+            f"{os.getcwd()!r}; `skip_validation=True` leaves this check out."
+        )
 
 
 def _read_rows(rows: Any, path: str) -> list[Sample]:
@@ -129,3 +193,15 @@ def _read_rows(rows: Any, path: str) -> list[Sample]:
             )
         samples.append((row[first], row[second]))
     return samples
+
+
+def _select_columns(frame: Any) -> Any:
+    columns = list(frame.columns)
+    if "path" in columns and "label" in columns:
+        return frame[["path", "label"]]
+    if len(columns) != 2:
+        raise ValueError(
+            "`dataset` must have the columns 'path' and 'label'. "
+            f"Received a DataFrame with the columns {columns}."
+        )
+    return frame

@@ -33,15 +33,20 @@ NUM_GENERATED = (56_000, 2_000)  # training and validation words: half a minute 
 MODELS = {"rows": train_model, "columns": column_model}
 
 
+def positive(text):
+    """Read a command line number of at least 1."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, received {text}")
+    return number
+
+
 def parse_arguments(arguments):
     """Read the command line; what is left out keeps the value of ModelConfigs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--data", type=Path, help="MJSynth root with annotation_train.txt"
-    )
-    parser.add_argument("--limit", type=int, help="use only the first N words of each list")
-    parser.add_argument("--epochs", type=int, dest="train_epochs")
-    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--data", type=Path, help="MJSynth root with annotation_train.txt")
+    parser.add_argument("--limit", type=positive, help="use only the first N words of each list")
+    parser.add_argument("--epochs", type=positive, dest="train_epochs")
+    parser.add_argument("--batch-size", type=positive)
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--workers", type=int, dest="train_workers")
     parser.add_argument("--seed", type=int)
@@ -150,13 +155,15 @@ def main(arguments=None):
     root = find_data(args.data, args.limit)
     training, validation = read_mjsynth(root, "train"), read_mjsynth(root, "val")
     configs = make_configs(args, training, validation)
+    run = Path(configs.model_path)
+    if (run / "model.keras").exists():
+        raise SystemExit(f"{run} already holds a run. Give another folder with --output.")
     keras.utils.set_random_seed(configs.seed)
 
     # CTC gets off the ground sooner on short words: the README has the curves.
     train_provider = make_provider(training, configs, args.limit, short_first=True)
     val_provider = make_provider(validation, configs, args.limit, shuffle=False)
 
-    run = Path(configs.model_path)
     configs.save()
     train_provider.to_csv(run / "train.csv")
     val_provider.to_csv(run / "val.csv")
