@@ -21,7 +21,7 @@ FLOORS = {
         "pictures",
         "synthetic",
     ],
-    2: ["pipeline", "inferenceModel"],
+    2: ["pipeline", "bad_samples", "inferenceModel"],
     3: [
         "dataProvider",
         "losses",
@@ -42,7 +42,7 @@ SAME_FLOOR = {
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 FLOOR.update(dict.fromkeys(BELOW_ALL, -1))
 
-LIGHT = [*FLOORS[0], *FLOORS[1], "pipeline"]
+LIGHT = [*FLOORS[0], *FLOORS[1], "pipeline", "bad_samples"]
 HEAVY = {"keras", "tensorflow", "torch", "jax", "pandas"}
 
 PUBLIC = {
@@ -57,6 +57,7 @@ PUBLIC = {
         "RandomSharpen",
         "write_augmented_sheet",
     ],
+    "bad_samples": ["BadSample", "BadSamples"],
     "callbacks": ["FollowSchedule", "Model2onnx", "TrainLogger", "onnx_path_for", "tensorboard"],
     "configs": ["BaseModelConfigs"],
     "dataProvider": ["DataProvider"],
@@ -67,7 +68,7 @@ PUBLIC = {
     "model_utils": ["activation_layer", "residual_block"],
     "onnx_export": ["export_onnx"],
     "pictures": ["plot_curves", "write_contact_sheet"],
-    "pipeline": ["epoch_order", "run_steps", "sample_rng", "stack_batch"],
+    "pipeline": ["epoch_order", "replacement", "run_steps", "sample_rng", "stack_batch"],
     "preprocessors": ["ImageReader"],
     "transformers": [
         "ExpandDims",

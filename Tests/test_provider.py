@@ -454,7 +454,9 @@ def test_steps_run_in_their_order():
 
 def test_errors_carry_the_step_and_the_sample():
     reader = ImageReader()
-    source = DataProvider([("absent.png", "word")], [reader], skip_validation=True)
+    source = DataProvider(
+        [("absent.png", "word")], [reader], skip_validation=True, on_bad_sample="raise"
+    )
     with pytest.raises(FileNotFoundError) as caught:
         source[0]
     assert caught.value.__notes__ == [
@@ -468,19 +470,12 @@ def test_errors_carry_the_step_and_the_sample():
 
 
 def test_notes_describe_arrays_by_their_shape():
-    def fail(data, label, rng):
+    def fail(data, label):
         raise KeyError("lost")
 
     with pytest.raises(KeyError) as caught:
-        pipeline.run_steps(np.zeros((3, 4)), "x", [], [fail], [], np.random.default_rng)
+        pipeline.run_steps(np.zeros((3, 4)), "x", [fail])
     assert "an array of shape (3, 4) with the label 'x'" in caught.value.__notes__[0]
-
-
-def test_no_generator_is_made_without_augmentors():
-    def refuse():
-        raise AssertionError("no augmentor asked for a generator")
-
-    assert pipeline.run_steps(1, 2, [same], [], [same], refuse) == (1, 2)
 
 
 def test_differing_shapes_name_the_remedy():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
+from functools import partial
+from itertools import count
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +15,7 @@ import numpy.typing as npt
 from mltu import pipeline
 from mltu._extras import explain_missing
 from mltu.augmentors import Augmentor
+from mltu.bad_samples import BadSample, BadSamples
 from mltu.datasets import check_samples, load_samples, write_csv
 
 with explain_missing():
@@ -39,6 +42,11 @@ class DataProvider(keras.utils.PyDataset):
         transformers: callables like the preprocessors, run last.
         skip_validation: True to not look whether labels are present and files exist.
         limit: take only the first so many samples.
+        on_bad_sample: what to do with a sample on which a preprocessor raises OSError or
+            ValueError. `"replace"` takes another sample of the data set, chosen by the seed, so
+            that batches keep their shape; `"skip"` makes the batch smaller; `"raise"` stops. The
+            first two log each such sample once and list it in `bad_samples`, and stop when more
+            than 1 % of the data set and at least ten samples are bad. Faults of labels always stop.
         seed: of the order and of the augmentors.
         short_first: True to give the samples of epoch 1 by growing length of the label, which gets
             CTC training off the ground sooner (Amodei et al., 2016, section 3.3).
@@ -65,6 +73,7 @@ class DataProvider(keras.utils.PyDataset):
         skip_validation: bool = False,
         limit: int | None = None,
         *,
+        on_bad_sample: str = "replace",
         seed: int = 0,
         short_first: bool = False,
         workers: int = 1,
@@ -75,6 +84,10 @@ class DataProvider(keras.utils.PyDataset):
         _check_count("initial_epoch", initial_epoch, 0)
         _check_count("seed", seed, 0)
         _check_count("workers", workers, 0)
+        if on_bad_sample not in ("replace", "skip", "raise"):
+            raise ValueError(
+                f"`on_bad_sample` must be 'replace', 'skip' or 'raise'. Received {on_bad_sample!r}."
+            )
         if limit is not None:
             _check_count("limit", limit, 1)
         self._samples = load_samples(dataset)[:limit]
@@ -82,6 +95,8 @@ class DataProvider(keras.utils.PyDataset):
             raise ValueError("`dataset` must hold at least one sample. Received an empty one.")
         if not skip_validation:
             check_samples(self._samples)
+        self._bad_samples = BadSamples(len(self._samples))
+        self._on_bad_sample = on_bad_sample
         self._batch_size = batch_size
         self._shuffle = shuffle
         self._seed = seed
@@ -116,6 +131,11 @@ class DataProvider(keras.utils.PyDataset):
     def num_samples(self) -> int:
         """The number of samples in an epoch."""
         return len(self._samples)
+
+    @property
+    def bad_samples(self) -> list[BadSample]:
+        """The samples that could not be read so far: index, path and reason."""
+        return self._bad_samples.found()
 
     @property
     def augmentors(self) -> list[Augmentor]:
@@ -187,9 +207,11 @@ class DataProvider(keras.utils.PyDataset):
 
         Raises:
             IndexError: there is no such batch.
+            RuntimeError: too many samples cannot be read.
             Exception: what a step raised, with a note that names the sample.
         """
-        return pipeline.stack_batch([self._make_sample(i) for i in self._batch_indices(index)])
+        samples = [self._make_sample(i) for i in self._batch_indices(index)]
+        return pipeline.stack_batch([sample for sample in samples if sample is not None])
 
     def get_batch_annotations(self, index: int) -> list[tuple[Any, Any]]:
         """Return the (path, label) pairs of batch `index` of the current epoch, nothing read."""
@@ -239,18 +261,34 @@ class DataProvider(keras.utils.PyDataset):
         start = (self._step + index) * self._batch_size
         return [int(i) for i in self._order[start : start + self._batch_size]]
 
-    def _make_sample(self, index: int) -> tuple[Any, Any]:
-        return pipeline.run_steps(
-            *self._samples[index],
-            self._data_preprocessors,
-            self._augmentors,
-            self._transformers,
-            lambda: pipeline.sample_rng(self._seed, self._epoch, index),
-        )
+    def _make_sample(self, index: int) -> tuple[Any, Any] | None:
+        """Run one sample, or its stand-in, through all steps; None where it is skipped."""
+        chosen, position = index, (len(self._samples), self._seed, self._epoch, index)
+        attempts = count(1)
+        while (read := self._read(chosen)) is None:
+            if self._on_bad_sample == "skip":
+                return None
+            chosen = pipeline.replacement(*position, next(attempts))
+        steps = self._transformers
+        if self._augmentors:
+            rng = pipeline.sample_rng(self._seed, self._epoch, index)
+            steps = [*(partial(step, rng=rng) for step in self._augmentors), *steps]
+        return pipeline.run_steps(*read, steps, source=self._samples[chosen][0])
+
+    def _read(self, index: int) -> tuple[Any, Any] | None:
+        """Run the preprocessors on one sample; None where it cannot be read, which is noted."""
+        try:
+            return pipeline.run_steps(*self._samples[index], self._data_preprocessors)
+        except (OSError, ValueError) as error:
+            if self._on_bad_sample == "raise":
+                raise
+            self._bad_samples.add(index, self._samples[index][0], error)
+            return None
 
     def _select(self, indices: npt.NDArray[np.int64], augmentors: list[Augmentor]) -> Self:
         part = copy.copy(self)
         part._samples = [self._samples[i] for i in indices]
+        part._bad_samples = BadSamples(len(indices))
         part.augmentors = augmentors
         part.set_position(self._epoch)
         return part

@@ -12,7 +12,7 @@ Step = Callable[[Any, Any], tuple[Any, Any]]
 RandomStep = Callable[[Any, Any, np.random.Generator], tuple[Any, Any]]
 
 # Streams of random numbers that must not meet although they start from the same seed.
-_ORDER, _SAMPLE = 0, 1
+_ORDER, _SAMPLE, _REPLACEMENT = 0, 1, 2
 
 
 def epoch_order(num_samples: int, seed: int, epoch: int, shuffle: bool) -> npt.NDArray[np.int64]:
@@ -47,22 +47,15 @@ def sample_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
 
 
 def run_steps(
-    data: Any,
-    label: Any,
-    preprocessors: Sequence[Step],
-    augmentors: Sequence[RandomStep],
-    transformers: Sequence[Step],
-    make_rng: Callable[[], np.random.Generator],
+    data: Any, label: Any, steps: Sequence[Step], *, source: object = None
 ) -> tuple[Any, Any]:
-    """Run one sample through all its steps.
+    """Run one sample through fixed steps.
 
     Args:
-        data: the path or other source of the sample.
+        data: the path, image or other data of the sample.
         label: of the sample.
-        preprocessors: run first, without chance.
-        augmentors: run next, all with one generator.
-        transformers: run last, without chance.
-        make_rng: makes that generator; called only where there are augmentors.
+        steps: called one after the other with (data, label).
+        source: what an error calls the sample; `data` itself if None.
 
     Returns:
         The data and the label as the last step gave them.
@@ -70,21 +63,31 @@ def run_steps(
     Raises:
         Exception: what a step raised, with a note that names the step and the sample.
     """
-    source = (data, label)
-    step: object = None
-    try:
-        for step in preprocessors:
+    named = (data if source is None else source, label)
+    for step in steps:
+        try:
             data, label = step(data, label)
-        if augmentors:
-            rng = make_rng()
-            for step in augmentors:
-                data, label = step(data, label, rng)
-        for step in transformers:
-            data, label = step(data, label)
-    except Exception as error:
-        error.add_note(f"This happened in the step {step!r} on the sample {_describe(*source)}.")
-        raise
+        except Exception as error:
+            error.add_note(f"This happened in the step {step!r} on the sample {_describe(*named)}.")
+            raise
     return data, label
+
+
+def replacement(num_samples: int, seed: int, epoch: int, index: int, attempt: int) -> int:
+    """Choose the sample that stands in for one that cannot be read.
+
+    Args:
+        num_samples: of the data set.
+        seed: as in `sample_rng`.
+        epoch: as in `sample_rng`.
+        index: of the sample that is replaced.
+        attempt: 1 for the first choice, 2 if that cannot be read either, and so on.
+
+    Returns:
+        The index of another sample, a function of the arguments alone.
+    """
+    rng = np.random.default_rng([seed, _REPLACEMENT, epoch, index, attempt])
+    return int((index + 1 + rng.integers(num_samples - 1)) % num_samples)
 
 
 def stack_batch(samples: Sequence[tuple[Any, Any]]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

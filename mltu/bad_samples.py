@@ -1,0 +1,58 @@
+"""BadSamples: which samples could not be read, and when there are too many of them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any, NamedTuple
+
+_LOGGER = logging.getLogger(__name__)
+_MIN_NUM = 10  # So many are bad before the training stops, ...
+_MAX_SHARE = 0.01  # ... and more than this share of the data set.
+
+
+class BadSample(NamedTuple):
+    """A sample that could not be read: its place in the data set, its path and the reason."""
+
+    index: int
+    path: Any
+    reason: str
+
+
+class BadSamples:
+    """The samples of one data set that could not be read; safe to use from several threads.
+
+    Args:
+        num_samples: of the data set.
+    """
+
+    def __init__(self, num_samples: int) -> None:
+        self._num_samples = num_samples
+        self._found: dict[int, BadSample] = {}
+        self._lock = threading.Lock()
+
+    def add(self, index: int, path: Any, error: Exception) -> None:
+        """Note a sample; it is logged the first time and counted once.
+
+        Raises:
+            RuntimeError: more than 1 % of the data set and at least ten samples are bad, or all
+                of them; the first ten are named.
+        """
+        with self._lock:
+            is_new = index not in self._found
+            self._found.setdefault(index, BadSample(index, path, str(error)))
+            num_found = len(self._found)
+            first = [str(sample.path) for sample in list(self._found.values())[:_MIN_NUM]]
+        if is_new:
+            _LOGGER.warning("Sample %d cannot be read and is left out: %s", index, error)
+        too_many = num_found >= _MIN_NUM and num_found > _MAX_SHARE * self._num_samples
+        if too_many or num_found == self._num_samples:
+            raise RuntimeError(
+                f"`dataset` must hold files that can be read. {num_found} of {self._num_samples} "
+                f"samples cannot, among them {first}. The last: {error}"
+            ) from error
+
+    def found(self) -> list[BadSample]:
+        """Return what was found so far, in the order of the data set."""
+        with self._lock:
+            return sorted(self._found.values())
