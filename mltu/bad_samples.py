@@ -14,7 +14,7 @@ _MAX_SHARE = 0.01  # ... and more than this share of the data set.
 class BadSample(NamedTuple):
     """A sample that could not be read: its place in the data set, its path and the reason."""
 
-    index: int
+    position: int
     path: Any
     reason: str
 

@@ -134,7 +134,7 @@ class DataProvider(keras.utils.PyDataset):
 
     @property
     def bad_samples(self) -> list[BadSample]:
-        """The samples that could not be read so far: index, path and reason."""
+        """The samples that could not be read so far: position, path and reason."""
         return self._bad_samples.found()
 
     @property
