@@ -61,7 +61,10 @@ def test_bad_samples_are_listed_and_logged_once(caplog):
     with caplog.at_level(logging.WARNING, "mltu.bad_samples"):
         contents(provider)
         contents(provider)
-    assert [(sample.position, sample.path) for sample in provider.bad_samples] == [(3, -3), (17, -17)]
+    assert [(sample.position, sample.path) for sample in provider.bad_samples] == [
+        (3, -3),
+        (17, -17),
+    ]
     assert "cannot read -3" in provider.bad_samples[0].reason
     assert len(caplog.records) == 2
 

@@ -67,7 +67,7 @@ PUBLIC = {
     "metrics": ["CERMetric", "CWERMetric", "InfeasibleLabels", "WERMetric"],
     "model_utils": ["activation_layer", "residual_block"],
     "onnx_export": ["export_onnx"],
-    "pictures": ["plot_curves", "write_contact_sheet"],
+    "pictures": ["plot_bars", "plot_curves", "write_contact_sheet"],
     "pipeline": ["epoch_order", "replacement", "run_steps", "sample_rng", "stack_batch"],
     "preprocessors": ["ImageReader"],
     "transformers": [

@@ -80,6 +80,30 @@ def plot_curves(
     _save(figure, path)
 
 
+def plot_bars(path: str | os.PathLike[str], values: Mapping[str, float], label: str) -> None:
+    """Write a PNG with one horizontal bar for each value, the first on top.
+
+    Args:
+        path: of the PNG file.
+        values: name -> length of the bar, at least 0.
+        label: what the values are.
+
+    Raises:
+        ValueError: there is no value.
+        ImportError: matplotlib is not installed.
+    """
+    if not values:
+        raise ValueError("`values` must hold at least one bar. Received none.")
+    figure = _figure(7.0, 0.6 + 0.32 * len(values))
+    axis = figure.subplots()
+    bars = axis.barh(list(values), list(values.values()))
+    axis.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=8)
+    axis.invert_yaxis()
+    axis.margins(x=0.12)
+    axis.set_xlabel(label)
+    _save(figure, path)
+
+
 def _figure(width: float, height: float) -> Any:
     # Figure without pyplot: no window, no global state, safe in threads.
     with explain_missing():
