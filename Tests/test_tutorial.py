@@ -1,5 +1,6 @@
 """Tutorial 01 and the READMEs, run as a newcomer runs them, with small options."""
 
+import inspect
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from conftest import load_tutorial
 
 from mltu.configs import BaseModelConfigs
 from mltu.datasets import read_csv
@@ -52,6 +54,13 @@ def run(data, tmp_path_factory):
 
 def without_unknown(data):
     return {char for _, label in read_csv(data) for char in label}
+
+
+def test_the_set_of_the_readme_is_frozen():
+    """Its recipe is frozen in test_synthetic; here are its counts and its seed."""
+    train = load_tutorial("train")
+    assert train.NUM_GENERATED == (56_000, 2_000)
+    assert inspect.signature(write_mjsynth).parameters["seed"].default == 0
 
 
 def test_training_fills_the_run_folder(run):
