@@ -45,7 +45,7 @@ def test_identity_block_runs_in_the_promised_order():
 
 
 def test_convolved_skip_has_no_batch_norm():
-    model = build((8, 16, 3), 5, strides=2, activation="leaky_relu", dropout=0)
+    model = build((8, 16, 16), 5, strides=2, activation="leaky_relu", dropout=0)
     assert model.output_shape == (None, 4, 8, 5)
     assert "Dropout" not in names(model)
     assert names(model).count("LeakyReLU") == 2
@@ -117,3 +117,18 @@ def test_column_model_gives_each_step_one_column(networks):
     features, columns = probe(np.random.default_rng(0).uniform(0, 255, (1, 8, 12, 3)))
     assert columns.shape == (1, 3, 2 * 64)
     np.testing.assert_array_equal(columns[0, 1], np.ravel(features[0, :, 1, :]))
+
+
+def test_strided_skip_of_an_rgb_image_equals_the_strided_convolution():
+    """A strided 1x1 convolution of 3 channels kills TensorFlow 2.21 in its gradient."""
+    inputs = keras.layers.Input((8, 12, 3))
+    block = keras.Model(inputs, residual_block(inputs, 16, strides=2))
+    convolutions = [layer for layer in block.layers if isinstance(layer, keras.layers.Conv2D)]
+    skip = next(layer for layer in convolutions if layer.kernel_size == (1, 1))
+    assert skip.strides == (1, 1)
+    image = np.random.default_rng(0).uniform(0, 1, (2, 8, 12, 3)).astype("float32")
+    taken = keras.Model(inputs, skip.output)(image)
+    strided = keras.layers.Conv2D(16, 1, strides=2, padding="same")
+    strided.build(image.shape)
+    strided.set_weights(skip.get_weights())
+    np.testing.assert_allclose(taken, strided(image), atol=1e-6)

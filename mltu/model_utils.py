@@ -10,6 +10,11 @@ with explain_missing():
     from keras import layers
 
 
+# TensorFlow 2.21 with oneDNN on AVX-512 corrupts its memory and dies in the gradient of a strided
+# 1x1 convolution of 3 or 4 channels. Taking every second pixel first gives the same values.
+_MIN_STRIDED_CHANNELS = 16
+
+
 def activation_layer(layer: Any, activation: str = "relu", alpha: float = 0.1) -> Any:
     """Apply an activation to a tensor.
 
@@ -71,7 +76,11 @@ def residual_block(
     out = layers.BatchNormalization()(conv(x, kernel_size, strides))
     out = activation_layer(out, activation=activation)
     out = layers.BatchNormalization()(conv(out, kernel_size, 1))
-    skip = conv(x, 1, strides) if skip_conv else x
+    skip = x
+    if skip_conv and strides not in (1, (1, 1)) and x.shape[-1] < _MIN_STRIDED_CHANNELS:
+        skip = conv(layers.MaxPooling2D(1, strides)(x), 1, 1)
+    elif skip_conv:
+        skip = conv(x, 1, strides)
     if tuple(skip.shape) != tuple(out.shape):
         raise ValueError(
             f"`skip_conv` must be True where the block changes the shape. Received shape "
