@@ -123,3 +123,14 @@ def test_arrays_are_not_modified():
         before = array.copy()
         ImageReader().read(array)
         np.testing.assert_array_equal(array, before)
+
+
+def test_jpeg_cut_right_behind_its_thumbnail_is_refused():
+    """The cut file ends in the end marker of the thumbnail, but holds no image of its own."""
+    image = np.zeros((60, 80, 3), np.uint8)
+    whole, thumbnail = (cv2.imencode(".jpg", image[::step])[1].tobytes() for step in (1, 8))
+    segment = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
+    content = whole[:2] + segment + whole[2:]
+    assert ImageReader().read(content).shape == (60, 80, 3)
+    with pytest.raises(ValueError, match="must be an image that OpenCV can decode"):
+        ImageReader().read(content[: 2 + len(segment)])

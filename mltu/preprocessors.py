@@ -112,9 +112,10 @@ def _is_cut_jpeg(content: bytes) -> bool:
 
     Segments are skipped by their length, and with them an embedded thumbnail, which has an end
     marker of its own. Within a scan the byte FF stands only before 00, a restart marker or the
-    marker that ends the scan, so markers cannot occur there by chance.
+    marker that ends the scan, so markers cannot occur there by chance. A file cut right behind its
+    thumbnail ends in that marker too, but has no image data yet, which the decoder notices.
     """
-    if not content.startswith(b"\xff\xd8\xff"):
+    if not content.startswith(b"\xff\xd8\xff") or content.endswith(b"\xff\xd9"):
         return False
     position = 2
     while marker := _JPEG_MARKER.search(content, position):
