@@ -48,6 +48,12 @@ def test_skipped_samples_make_the_batch_smaller():
     assert sorted(contents(provider)) == sorted(set(range(50)) - {3, 17})
 
 
+def test_a_batch_of_skipped_samples_alone_says_so():
+    provider = make(50, {3}, on_bad_sample="skip", batch_size=1, shuffle=False)
+    with pytest.raises(ValueError, match="every sample of the batch was skipped"):
+        provider[3]
+
+
 def test_raise_names_the_sample():
     provider = make(50, {3}, on_bad_sample="raise", shuffle=False)
     with pytest.raises(ValueError, match="cannot read -3") as caught:

@@ -100,8 +100,13 @@ def stack_batch(samples: Sequence[tuple[Any, Any]]) -> tuple[npt.NDArray[Any], n
         The data, shape (batch, ...), and the labels, shape (batch, ...).
 
     Raises:
-        ValueError: shapes differ within the batch; the shapes are listed.
+        ValueError: shapes differ within the batch; the shapes are listed. Or there is no sample.
     """
+    if not samples:
+        raise ValueError(
+            "`samples` must hold at least one sample. Received none: every sample of the batch was "
+            "skipped. Use larger batches, or `on_bad_sample='replace'`."
+        )
     data, labels = zip(*samples, strict=True)
     return _stack(data, "data", "ImageResizer"), _stack(labels, "label", "LabelPadding")
 
