@@ -14,11 +14,13 @@ setup(
         "jax": [*common, "jax"],
         "torch": [*common, "torch"],
         "gpu": [line.replace("tensorflow>", "tensorflow[and-cuda]>") for line in training],
+        "lmdb": ["lmdb>=1.5"],
         "dev": [
             *training,
             "albumentations",
             "build",
             "hypothesis",
+            "lmdb>=1.5",
             "mypy",
             "pandas-stubs",
             "pytest",

@@ -1,13 +1,30 @@
 """Data sets on disk: every cell comes back as the text it was."""
 
+import os
+import pickle
 import tempfile
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mltu.datasets import read_csv, read_mjsynth, write_csv
+from mltu.datasets import (
+    LazyColumn,
+    Samples,
+    check_samples,
+    load_samples,
+    mjsynth,
+    read_csv,
+    read_folder,
+    read_iam_words,
+    read_mjsynth,
+    read_tsv,
+    write_csv,
+)
+from mltu.utils.text_columns import TextColumn
 
 TRICKY = ["NULL", "nan", "NA", "None", "007", "1e5", "", " ", "a,b", 'say "x"', "a\nb", "\r", "'"]
 cells = st.one_of(st.sampled_from(TRICKY), st.text(st.characters(exclude_categories=["Cs"])))
@@ -114,3 +131,347 @@ def test_malformed_line_is_quoted_with_its_number(tmp_path):
     (tmp_path / "annotation_test.txt").write_text("./1/1_a_2.jpg 2\n./un_der/plain.jpg 3\n")
     with pytest.raises(ValueError, match=r"Received './un_der/plain\.jpg 3' in line 2"):
         read_mjsynth(tmp_path, "test")
+
+
+def read_line_by_line(root, part):
+    """Read MJSynth the slow and obvious way."""
+    samples = []
+    with open(Path(root) / f"annotation_{part}.txt", encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            name = line.partition(" ")[0].strip()
+            if not name:
+                continue
+            parts = name.rpartition("/")[2].split("_")
+            if len(parts) < 3:
+                raise ValueError(f"Received {line.rstrip()!r} in line {number}.")
+            samples.append((os.path.join(root, name.removeprefix("./")), parts[1]))
+    if not samples:
+        raise ValueError("Received no line.")
+    return samples
+
+
+def outcome(read, *args):
+    """Return what a reader gave, or the end of its error."""
+    try:
+        return list(read(*args))
+    except ValueError as error:
+        return str(error).partition("Received")[2]
+
+
+good_lines = st.builds(
+    "{}{}/{}_{}_{}.jpg{}".format,
+    st.sampled_from(["", "./", "././", "/", "a b/", "ž/"]),
+    st.sampled_from(["1", "2/3", "x_y", "."]),
+    st.integers(0, 20),
+    st.sampled_from(["Lube", "", "žodis", "単語", "A_b", "_"]),
+    st.integers(0, 9),
+    st.sampled_from(["", " 3", "  ", "\t", "\x1c 1", " 1 _2_/_3_"]),
+)
+odd_lines = st.one_of(
+    st.sampled_from(
+        ["", " ", "\t", "./un_der/plain.jpg 3", "./", "_", "__", "/", "a_b", "a_b c_d"]
+    ),
+    st.text("./_ \ta", max_size=8),
+)
+line_ends = st.sampled_from(["\n", "\r\n", "\r", "\n\n"])
+
+
+@given(st.lists(st.tuples(st.one_of(good_lines, good_lines, odd_lines), line_ends)), st.booleans())
+@example([], True)
+@example([("1_a_2", "\n")], False)
+@example([("/absolute/1_a_2.jpg 2", "\n"), ("./1_b_2.jpg", "\n")], True)
+@example([("", "\n"), ("1_a_2.jpg", "\n"), ("\t\t", "\n"), ("12.jpg", "\n")], True)
+def test_mjsynth_agrees_with_the_slow_reader(lines, is_ended):
+    text = "".join(line + end for line, end in lines)
+    text = text if is_ended else text.rstrip("\r\n")
+    with tempfile.TemporaryDirectory() as root, pytest.MonkeyPatch.context() as patch:
+        (Path(root) / "annotation_val.txt").write_bytes(text.encode())
+        expected = outcome(read_line_by_line, root, "val")
+        for size in (mjsynth._BLOCK, 10):
+            patch.setattr(mjsynth, "_BLOCK", size)
+            assert outcome(read_mjsynth, root, "val") == expected
+
+
+def test_mjsynth_in_another_encoding_names_the_line(tmp_path):
+    content = "./1_a_2.jpg 2\n./1_ž_2.jpg 3\n".encode("cp1257")
+    (tmp_path / "annotation_val.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"must be a file in UTF-8\. Received .* in line 2"):
+        read_mjsynth(tmp_path, "val")
+
+
+def test_mjsynth_weighs_little(tmp_path):
+    lines = (f"./{i % 4000}/{i % 7}/{i % 500}_Ecclesiastics_{i}.jpg {i}\n" for i in range(100_000))
+    (tmp_path / "annotation_train.txt").write_text("".join(lines), encoding="utf-8")
+    samples = read_mjsynth(tmp_path)
+    assert samples.data.text is samples.labels.text
+    offsets = [samples.data.starts, samples.data.ends, samples.labels.starts, samples.labels.ends]
+    num_bytes = len(samples.data.text) + sum(array.nbytes for array in offsets)
+    assert num_bytes / len(samples) < 120
+
+
+# Samples
+
+
+class Squares(LazyColumn):
+    """A column that computes its entries."""
+
+    def __init__(self, roots):
+        self.roots = roots
+
+    def __len__(self):
+        return len(self.roots)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return Squares(self.roots[index])
+        return self.roots[index] ** 2
+
+    def take(self, indices):
+        return Squares([self.roots[i] for i in indices])
+
+    def name(self, index):
+        return f"square of {self.roots[index]}"
+
+
+PAIRS = [("a.png", "x"), ("b.png", ""), ("ž.png", "007")]
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [PAIRS, [(b"1", "x"), ("a", "y")], [("a", [1, 2]), ("b", [3])], [("a", "x"), (None, None)], []],
+)
+def test_pairs_come_back(pairs):
+    samples = Samples.from_pairs(pairs)
+    assert samples == pairs
+    assert samples == [list(pair) for pair in pairs]
+    assert list(samples) == [samples[i] for i in range(len(samples))] == pairs
+    assert samples[::-1] == pairs[::-1]
+    assert samples.take(np.arange(len(pairs))[::-1]) == pairs[::-1]
+    assert samples.take([]) == []
+    assert pickle.loads(pickle.dumps(samples)) == samples
+    assert [samples.source(i) for i in range(len(samples))] == [data for data, _ in pairs]
+
+
+def test_samples_differ():
+    samples = Samples.from_pairs(PAIRS)
+    assert samples != PAIRS[:2]
+    assert samples != [*PAIRS[:2], ("c", "d")]
+    assert samples != ["ab", "cd", "ef"]
+    assert samples != "abc"
+
+
+def test_text_is_kept_in_columns_and_the_rest_in_lists():
+    array = np.zeros((2, 2))
+    samples = Samples.from_pairs([("a", "x"), (array, "y")])
+    assert samples[1][0] is array
+    assert isinstance(samples.data, list)
+    assert isinstance(samples.labels, TextColumn)
+    assert repr(samples) == "Samples(2 pairs in list and TextColumn)"
+
+
+def test_columns_of_other_lengths_are_refused():
+    with pytest.raises(ValueError, match=r"`data` and `labels` .* Received 2 and 1"):
+        Samples(["a", "b"], ["x"])
+
+
+def test_a_lazy_column_is_named_and_not_read():
+    samples = Samples(Squares([2, 3]), TextColumn.from_strings(["four", "nine"]))
+    assert samples == [(4, "four"), (9, "nine")]
+    assert samples.take([1]).source(0) == samples[1:].source(0) == "square of 3"
+    check_samples(Samples(Squares([None]), ["x"]))  # The square of None cannot be read.
+
+
+def test_every_form_is_loaded(tmp_path):
+    write_csv(tmp_path / "a.csv", PAIRS)
+    (tmp_path / "a.TSV").write_text("".join(f"{a}\t{b}\n" for a, b in PAIRS), encoding="utf-8")
+    frame = pd.DataFrame(PAIRS, columns=["path", "label"])
+    samples = Samples.from_pairs(PAIRS)
+    forms = [PAIRS, iter(PAIRS), frame, tmp_path / "a.csv", str(tmp_path / "a.TSV"), samples]
+    for form in forms:
+        loaded = load_samples(form)
+        assert isinstance(loaded, Samples)
+        assert loaded == PAIRS
+    assert load_samples(samples).data is samples.data
+    with pytest.raises(ValueError, match=r"the folder .* without 'data.mdb'.* `read_folder`"):
+        load_samples(tmp_path)
+
+
+@pytest.mark.parametrize("entry", ["ab", ("a",), 5, ("a", "b", "c")])
+def test_an_entry_that_is_no_pair(entry):
+    with pytest.raises(TypeError, match=r"pairs of a path and a label. Received .* in row 1"):
+        load_samples([("a", "b"), entry])
+
+
+def test_missing_files_and_labels_are_found(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"2 of 3 do not, among them \['no1', 'no2'\]"):
+        check_samples([(__file__, "x"), ("no1", "y"), (Path("no2"), "z")])
+    with pytest.raises(TypeError, match="Received None of type NoneType in row 1"):
+        check_samples([(__file__, "x"), (__file__, None)])
+
+
+# Tables without quotes
+
+
+def test_tsv(tmp_path):
+    path = tmp_path / "gt.tsv"
+    path.write_bytes('a.png\t"\r\n\nb c.png\tsay "x", y\u2028z\nd.png\t'.encode("utf-8-sig"))
+    labels = ['"', 'say "x", y\u2028z', ""]
+    names = ["a.png", "b c.png", "d.png"]
+    assert read_tsv(path) == list(zip(names, labels, strict=True))
+    assert read_tsv(path, root=tmp_path).data == [str(tmp_path / name) for name in names]
+
+
+def test_tsv_with_a_header(tmp_path):
+    path = tmp_path / "gt.tsv"
+    path.write_text("id\tlabel\tpath\n1\tpath\ta.png\n", encoding="utf-8")
+    assert read_tsv(path) == [("a.png", "path")]
+
+
+@pytest.mark.parametrize("line", ["b.png", "b.png\tx\ty", "b.png x"])
+def test_tsv_with_other_cells(tmp_path, line):
+    path = tmp_path / "gt.tsv"
+    path.write_text(f"a.png\tx\n{line}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"must have 2 cells in each line.* in line 2"):
+        read_tsv(path)
+
+
+def test_tsv_in_another_encoding(tmp_path):
+    (tmp_path / "gt.tsv").write_bytes("a.png\tž\n".encode("cp1257"))
+    with pytest.raises(ValueError, match=r"gt.tsv' must be a file in UTF-8"):
+        read_tsv(tmp_path / "gt.tsv")
+
+
+def test_csv_with_another_delimiter(tmp_path):
+    path = written(tmp_path, 'path\tlabel\na.png\t"x\ty"\n')
+    assert read_csv(path, delimiter="\t") == [("a.png", "x\ty")]
+
+
+# Folders
+
+
+@pytest.fixture
+def captchas(tmp_path):
+    for name in [
+        "b/z_1.jpg",
+        "2b827.png",
+        "B_2.JPG",
+        "a_b_3.png",
+        "notes.txt",
+        "._x.png",
+        "a.b.png",
+    ]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_file_names_are_labels(captchas):
+    samples = read_folder(captchas)
+    names = ["2b827.png", "B_2.JPG", "a.b.png", "a_b_3.png"]
+    assert samples.data == [str(captchas / name) for name in names]
+    assert samples.labels == ["2b827", "B_2", "a.b", "a_b_3"]
+    assert all(os.path.isfile(path) for path in samples.data)
+
+
+def test_a_separator_ends_the_label(captchas):
+    samples = read_folder(captchas, recursive=True, label_separator="_")
+    assert samples.labels == ["2b827", "B", "a.b", "a", "z"]
+    assert samples.data[-1] == str(captchas / "b" / "z_1.jpg")
+
+
+def test_a_pattern_chooses(captchas):
+    assert read_folder(captchas, pattern="*.png").labels == ["2b827", "a.b", "a_b_3"]
+    assert read_folder(captchas, pattern="z*", recursive=True).labels == ["z_1"]
+
+
+def test_folders_without_images(captchas):
+    with pytest.raises(FileNotFoundError, match=r"named like '\*\.gif'.* where there are none"):
+        read_folder(captchas, pattern="*.gif")
+    with pytest.raises(FileNotFoundError, match="There is no folder"):
+        read_folder(captchas / "absent")
+    with pytest.raises(ValueError, match="`label_separator` must have a character"):
+        read_folder(captchas, label_separator="")
+
+
+# IAM
+
+
+IAM = """#--- words.txt ---
+#
+a01-000u-00-00 ok 154 408 768 27 51 AT A
+a01-003-02-05 err 177 1636 1246 97 70 NPT Mr.
+
+a01-003-03-00 ok 176 316 1454 187 57 NP$ two words #
+"""
+
+
+def test_iam(tmp_path):
+    (tmp_path / "words.txt").write_bytes(IAM.replace("\n", "\r\n").encode())
+    words = tmp_path / "words" / "a01"
+    expected = [
+        (str(words / "a01-000u" / "a01-000u-00-00.png"), "A"),
+        (str(words / "a01-003" / "a01-003-02-05.png"), "Mr."),
+        (str(words / "a01-003" / "a01-003-03-00.png"), "two words #"),
+    ]
+    assert read_iam_words(tmp_path) == [expected[0], expected[2]]
+    assert read_iam_words(str(tmp_path), include_err=True) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a01-000u-00-00 ok 154 408 768 27 51 AT",
+        "a01-000u-00-00 ok 154 408 768 27 51 AT ",
+        "a01-000u-00 ok 154 408 768 27 51 AT A",
+        "a01-000u-00-00 prt 154 408 768 27 51 AT A",
+        "nonsense",
+    ],
+)
+def test_malformed_lines_of_iam(tmp_path, line):
+    (tmp_path / "words.txt").write_text(f"{IAM}{line}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"must have lines like 'a01.* in line 7"):
+        read_iam_words(tmp_path)
+
+
+def test_iam_without_words(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"`root` must be a folder .*words\.txt"):
+        read_iam_words(tmp_path)
+    (tmp_path / "words.txt").write_text("# nothing\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="must list at least one word"):
+        read_iam_words(tmp_path)
+    (tmp_path / "words.txt").write_bytes(IAM.replace("Mr", "ž").encode("cp1257"))
+    with pytest.raises(ValueError, match="must be a file in UTF-8"):
+        read_iam_words(tmp_path)
+
+
+def test_samples_of_paths_are_joined_as_text():
+    first, second = Samples.from_pairs([("a", "1"), ("b", "2")]), Samples.from_pairs([("c", "3")])
+    joined = first + second
+    assert joined == [("a", "1"), ("b", "2"), ("c", "3")]
+    assert isinstance(joined.data, TextColumn)
+    with pytest.raises(TypeError):
+        first + ["c"]  # noqa: RUF005
+
+
+def test_samples_of_several_kinds_are_joined_and_stay_unread():
+    class Never(LazyColumn):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            raise AssertionError("read")
+
+        def take(self, indices):
+            raise AssertionError("taken")
+
+        def name(self, index):
+            return f"never {index}"
+
+    joined = Samples(Never(), ["x", "y"]) + Samples.from_pairs([("c", "3"), ("d", "4")])
+    part = joined.take([3, 1, 2])
+    assert [part.source(i) for i in range(3)] == ["d", "never 1", "c"]
+    assert list(part.labels) == ["4", "y", "3"]
+    assert joined[2:][1] == ("d", "4")
+    assert part.pick([0, 2]) == (["d", "c"], ["4", "3"])
+    with pytest.raises(AssertionError, match="read"):
+        joined[0]

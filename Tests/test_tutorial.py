@@ -116,6 +116,34 @@ def test_a_character_that_only_validation_has_stops_before_training(data, tmp_pa
     assert "characters that no training label has: 'xb'" in failed.stderr
 
 
+def check(*arguments):
+    """Run `train.py --check` in this process; return its exit status."""
+    with pytest.raises(SystemExit) as ended:
+        load_tutorial("train").main(["--check", *map(str, arguments)])
+    return ended.value.code
+
+
+def test_check_examines_the_data_and_does_not_train(data, tmp_path, capsys):
+    assert check("--data", data, "--limit", 50, "--output", tmp_path / "run") == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("Examined 50 training and 40 validation samples\n")
+    assert "Training can start." in printed
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"data_check.json", "data_check.png"}
+
+
+def test_check_ends_with_status_1_where_training_would_go_wrong(tmp_path, capsys):
+    (tmp_path / "annotation_train.txt").write_text(f"./1_{'m' * 20}_0.jpg 0\n", encoding="utf-8")
+    (tmp_path / "annotation_val.txt").write_text("./2_xm_1.jpg 1\n", encoding="utf-8")
+    options = ("--data", tmp_path, "--output", tmp_path / "run", "--model", "columns")
+    assert check(*options) == 1
+    printed = capsys.readouterr().out
+    assert "ERROR missing_file: 1 in training, 1 in validation" in printed
+    assert "ERROR unknown_character: 1 in validation" in printed
+    assert "The label needs more than 32 time steps" in printed
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"data_check.json"}
+
+
 @pytest.mark.slow
 def test_default_command_renders_its_own_words_and_trains_rows(tmp_path):
     printed = run_script("train.py", "--limit", 64, "--epochs", 1, "--output", tmp_path).stdout

@@ -13,6 +13,7 @@ _WAY_OUT = {
     "tf2onnx": _TRAINING,
     "matplotlib": _TRAINING,
     "PIL": _TRAINING,
+    "lmdb": 'pip install "mltu[lmdb]"',
     "cv2": "pip install opencv-python (or opencv-python-headless on a machine without a display)",
 }
 

@@ -37,6 +37,8 @@ class Augmentor:
         ValueError: `probability` is outside 0..1.
     """
 
+    keeps_label = True
+
     def __init__(self, probability: float = 0.5) -> None:
         if not 0 <= probability <= 1:
             raise ValueError(f"`probability` must be in 0..1. Received {probability}.")

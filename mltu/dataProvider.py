@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 from collections.abc import Sequence
-from functools import partial
+from concurrent.futures.process import BrokenProcessPool
 from itertools import count
 from typing import Any, Self
 
@@ -16,10 +17,17 @@ from mltu import pipeline
 from mltu._extras import explain_missing
 from mltu.augmentors import Augmentor
 from mltu.bad_samples import BadSample, BadSamples
+from mltu.batch_maker import Batch, BatchMaker
 from mltu.datasets import check_samples, load_samples, write_csv
+from mltu.utils.checks import check_callables, check_count
+from mltu.utils.text_columns import text_lengths
+from mltu.worker_processes import WorkerProcesses
 
 with explain_missing():
     import keras
+
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class DataProvider(keras.utils.PyDataset):
@@ -31,9 +39,10 @@ class DataProvider(keras.utils.PyDataset):
     where the order of the batches has to be reproducible.
 
     Args:
-        dataset: a list of `[path, label]` (the first may also be bytes or an array, whatever the
-            preprocessors take), a pandas DataFrame with the columns `path` and `label` (or with
-            exactly two columns), or the path of a CSV file with those columns. Never changed.
+        dataset: what a reader of `mltu.datasets` returned, a list of `[path, label]` (the first
+            may also be bytes or an array, whatever the preprocessors take), a pandas DataFrame
+            with the columns `path` and `label` (or with exactly two columns), or the path of a
+            CSV or TSV file with those columns or of an LMDB folder. Never changed.
         data_preprocessors: callables `(data, label) -> (data, label)`, such as `ImageReader()`.
         batch_size: samples in each batch; the last of an epoch may be smaller.
         shuffle: whether each epoch has an order of its own.
@@ -51,11 +60,17 @@ class DataProvider(keras.utils.PyDataset):
         short_first: True to give the samples of epoch 1 by growing length of the label, which gets
             CTC training off the ground sooner (Amodei et al., 2016, section 3.3).
         workers: threads that prepare batches. OpenCV works outside Python's lock, so they run in
-            parallel.
+            parallel; as many as there are cores to spare is best.
         max_queue_size: batches prepared ahead.
+        processes: how many processes make the batches while threads wait for them: pays for
+            augmentors that work in Python. Steps must be importable, and a script needs its
+            `if __name__ == "__main__":`. 0 for none.
+        use_multiprocessing: refused, see below.
 
     Raises:
-        ValueError: the data set is empty, a column is missing, or an argument is out of its range.
+        ValueError: the data set is empty, a column is missing, an argument is out of its range, or
+            a label does not suit the transformers. Or `use_multiprocessing` is true: when one of
+            Keras's worker processes is killed, its queue waits for ever; take `processes`.
         FileNotFoundError: files are missing; the first are named.
         TypeError: an argument or entry is of a type that cannot serve; a label that is absent is
             None or NaN.
@@ -78,18 +93,25 @@ class DataProvider(keras.utils.PyDataset):
         short_first: bool = False,
         workers: int = 1,
         max_queue_size: int = 10,
+        processes: int = 0,
+        use_multiprocessing: bool = False,
     ) -> None:
-        super().__init__(workers=workers, max_queue_size=max_queue_size)
-        _check_count("batch_size", batch_size, 1)
-        _check_count("initial_epoch", initial_epoch, 0)
-        _check_count("seed", seed, 0)
-        _check_count("workers", workers, 0)
+        check_count("batch_size", batch_size, 1)
+        check_count("initial_epoch", initial_epoch, 0)
+        check_count("seed", seed, 0)
+        check_count("workers", workers, 0)
+        check_count("processes", processes, 0)
         if on_bad_sample not in ("replace", "skip", "raise"):
             raise ValueError(
                 f"`on_bad_sample` must be 'replace', 'skip' or 'raise'. Received {on_bad_sample!r}."
             )
         if limit is not None:
-            _check_count("limit", limit, 1)
+            check_count("limit", limit, 1)
+        # One thread more than processes, so that none waits for its next batch.
+        super().__init__(
+            max(workers, 2 * processes + 1) if processes else workers, False, max_queue_size
+        )
+        self.use_multiprocessing = use_multiprocessing
         self._samples = load_samples(dataset)[:limit]
         if not self._samples:
             raise ValueError("`dataset` must hold at least one sample. Received an empty one.")
@@ -101,15 +123,20 @@ class DataProvider(keras.utils.PyDataset):
         self._shuffle = shuffle
         self._seed = seed
         self._short_first = short_first
-        self._data_preprocessors = _check_callables("data_preprocessors", data_preprocessors)
+        self._shard = (0, 1)
+        self._num_processes = processes
+        self._data_preprocessors = check_callables("data_preprocessors", data_preprocessors)
+        self._augmentors: list[Augmentor] = []
+        self._transformers: list[pipeline.Step] = []
+        self._step = 0
+        self._within_epoch = False
+        self._epoch = initial_epoch
         self.augmentors = augmentors or []
         self.transformers = transformers or []
-        self._within_epoch = False
-        self.set_position(initial_epoch)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch, less those left out by `set_position`."""
-        return self._batches_per_epoch() - self._step
+        return len(self._starts) - 1 - self._step
 
     def __repr__(self) -> str:
         return (
@@ -144,14 +171,15 @@ class DataProvider(keras.utils.PyDataset):
 
     @augmentors.setter
     def augmentors(self, augmentors: Sequence[Augmentor]) -> None:
-        steps = _check_callables("augmentors", augmentors)
+        steps = check_callables("augmentors", augmentors)
         for augmentor in steps:
             if not isinstance(augmentor, Augmentor):
                 raise TypeError(
                     "`augmentors` must be a list of `mltu.augmentors.Augmentor`. Received "
                     f"{augmentor!r}. Wrap a transform of another library in `ImageTransform`."
                 )
-        self._augmentors: list[Augmentor] = steps
+        self._augmentors = steps
+        self._make_maker()
 
     @property
     def transformers(self) -> list[pipeline.Step]:
@@ -160,7 +188,25 @@ class DataProvider(keras.utils.PyDataset):
 
     @transformers.setter
     def transformers(self, transformers: Sequence[pipeline.Step]) -> None:
-        self._transformers = _check_callables("transformers", transformers)
+        self._transformers = check_callables("transformers", transformers)
+        self._make_maker()
+        self._maker.check_labels(self._samples.labels)
+        self._buckets = self._maker.find_buckets(self._read, len(self._samples), self.workers)
+        self.set_position(self._epoch, self._step)
+
+    @property
+    def use_multiprocessing(self) -> bool:
+        """Always False; setting True raises ValueError."""
+        return False
+
+    @use_multiprocessing.setter
+    def use_multiprocessing(self, value: bool) -> None:
+        if value:
+            raise ValueError(
+                "`use_multiprocessing` must be False: when one of Keras's worker processes is "
+                "killed, training waits for ever without a word. Threads serve OpenCV well "
+                "(`workers`); for steps that work in Python give `processes`."
+            )
 
     def set_position(self, epoch: int, step: int = 0) -> None:
         """Continue at a batch of an epoch: it becomes `provider[0]` until that epoch ends.
@@ -174,16 +220,41 @@ class DataProvider(keras.utils.PyDataset):
         """
         if epoch < 0:
             raise ValueError(f"`epoch` must be at least 0. Received {epoch}.")
-        if not 0 <= step < self._batches_per_epoch():
-            raise ValueError(
-                f"`step` must be in 0..{self._batches_per_epoch() - 1}. Received {step}."
-            )
-        self._epoch, self._step = epoch, step
         order = pipeline.epoch_order(len(self._samples), self._seed, epoch, self._shuffle)
         if self._short_first and epoch <= 1:
-            lengths = np.array([len(self._samples[i][1]) for i in order])
-            order = order[np.argsort(lengths, kind="stable")]
-        self._order = order
+            order = order[np.argsort(text_lengths(self._samples.labels)[order], kind="stable")]
+        order, starts = pipeline.arrange_batches(
+            order, self._batch_size * self._shard[1], self._buckets
+        )
+        if not 0 <= step < len(starts) - 1:
+            raise ValueError(f"`step` must be in 0..{len(starts) - 2}. Received {step}.")
+        self._epoch, self._step, self._order, self._starts = epoch, step, order, starts
+
+    def shard(self, index: int, count: int) -> Self:
+        """Return the part of one of several processes that train together.
+
+        All shards have the same number of batches, and batch i of all shards together holds the
+        samples that batch i of a provider with `count` times the batch size has. Where that batch
+        has fewer samples than there are shards, those left without take its first sample.
+
+        Args:
+            index: of this process, in 0..count - 1.
+            count: of processes, at least 1.
+
+        Raises:
+            ValueError: an argument is out of its range, or this provider is a shard already.
+        """
+        check_count("count", count, 1)
+        if not 0 <= index < count:
+            raise ValueError(f"`index` must be in 0..{count - 1}. Received {index}.")
+        if self._shard[1] > 1:
+            raise ValueError("`shard` must be called on a whole provider. Received a shard of it.")
+        part = copy.copy(self)
+        part._bad_samples = BadSamples(len(self._samples))
+        part._shard = (index, count)
+        part._make_maker()
+        part.set_position(self._epoch, self._step)
+        return part
 
     def on_epoch_begin(self) -> None:
         """Note that Keras has begun an epoch; called by Keras."""
@@ -195,7 +266,7 @@ class DataProvider(keras.utils.PyDataset):
             self._within_epoch = False
             self.set_position(self._epoch + 1)
 
-    def __getitem__(self, index: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    def __getitem__(self, index: int) -> Batch:
         """Make batch `index` of the current epoch.
 
         Args:
@@ -210,12 +281,24 @@ class DataProvider(keras.utils.PyDataset):
             RuntimeError: too many samples cannot be read.
             Exception: what a step raised, with a note that names the sample.
         """
-        samples = [self._make_sample(i) for i in self._batch_indices(index)]
-        return pipeline.stack_batch([sample for sample in samples if sample is not None])
+        indices, bucket = self._batch_indices(index)
+        try:
+            data, labels = self._samples.pick(indices)
+            maker = self._processes or self._maker
+            return maker.make(data, labels, indices, self._epoch, bucket)
+        except BrokenProcessPool:
+            raise
+        except Exception as error:
+            # Something is wrong with one sample: run one by one, they show which.
+            _LOGGER.debug("Batch %d is made sample by sample: %s", index, error)
+        samples = [self._make_sample(int(i), bucket) for i in indices]
+        read = [sample for sample in samples if sample is not None]
+        return pipeline.stack_batch([data for data, _ in read], [label for _, label in read])
 
     def get_batch_annotations(self, index: int) -> list[tuple[Any, Any]]:
         """Return the (path, label) pairs of batch `index` of the current epoch, nothing read."""
-        return [self._samples[i] for i in self._batch_indices(index)]
+        labels = self._samples.labels
+        return [(self._samples.source(i), labels[i]) for i in self._batch_indices(index)[0]]
 
     def split(self, split: float = 0.9, shuffle: bool = True) -> tuple[Self, Self]:
         """Divide the samples among two independent providers, for training and validation.
@@ -252,16 +335,17 @@ class DataProvider(keras.utils.PyDataset):
         """
         write_csv(path, self._samples)
 
-    def _batches_per_epoch(self) -> int:
-        return -(-len(self._samples) // self._batch_size)
-
-    def _batch_indices(self, index: int) -> list[int]:
+    def _batch_indices(self, index: int) -> tuple[npt.NDArray[np.int64], int]:
+        """Return the samples of a batch of this shard, shape (batch,), and their bucket."""
         if not 0 <= index < len(self):
             raise IndexError(f"`index` must be in 0..{len(self) - 1}. Received {index}.")
-        start = (self._step + index) * self._batch_size
-        return [int(i) for i in self._order[start : start + self._batch_size]]
+        first, last = self._starts[self._step + index :][:2]
+        whole = self._order[first:last]
+        number, count = self._shard
+        indices = whole[number::count] if number < len(whole) else whole[:1]
+        return indices, 0 if self._buckets is None else int(self._buckets[indices[0]])
 
-    def _make_sample(self, index: int) -> tuple[Any, Any] | None:
+    def _make_sample(self, index: int, bucket: int) -> tuple[Any, Any] | None:
         """Run one sample, or its stand-in, through all steps; None where it is skipped."""
         chosen, position = index, (len(self._samples), self._seed, self._epoch, index)
         attempts = count(1)
@@ -269,38 +353,33 @@ class DataProvider(keras.utils.PyDataset):
             if self._on_bad_sample == "skip":
                 return None
             chosen = pipeline.replacement(*position, next(attempts))
-        steps = self._transformers
-        if self._augmentors:
-            rng = pipeline.sample_rng(self._seed, self._epoch, index)
-            steps = [*(partial(step, rng=rng) for step in self._augmentors), *steps]
-        return pipeline.run_steps(*read, steps, source=self._samples[chosen][0])
+        source = self._samples.source(chosen)
+        return self._maker.finish(*read, index, self._epoch, bucket, source)
 
     def _read(self, index: int) -> tuple[Any, Any] | None:
         """Run the preprocessors on one sample; None where it cannot be read, which is noted."""
+        source = self._samples.source(index)
         try:
-            return pipeline.run_steps(*self._samples[index], self._data_preprocessors)
+            return self._maker.read(*self._samples[index], source)
         except (OSError, ValueError) as error:
             if self._on_bad_sample == "raise":
                 raise
-            self._bad_samples.add(index, self._samples[index][0], error)
+            self._bad_samples.add(index, source, error)
             return None
+
+    def _make_maker(self) -> None:
+        self._maker = BatchMaker(
+            self._data_preprocessors, self._augmentors, self._transformers, self._seed
+        )
+        self._processes = (
+            WorkerProcesses(self._maker, self._num_processes) if self._num_processes else None
+        )
 
     def _select(self, indices: npt.NDArray[np.int64], augmentors: list[Augmentor]) -> Self:
         part = copy.copy(self)
-        part._samples = [self._samples[i] for i in indices]
+        part._samples = self._samples.take(indices)
+        part._buckets = None if self._buckets is None else self._buckets[indices]
         part._bad_samples = BadSamples(len(indices))
         part.augmentors = augmentors
         part.set_position(self._epoch)
         return part
-
-
-def _check_count(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"`{name}` must be an integer of at least {least}. Received {value!r}.")
-
-
-def _check_callables(name: str, steps: Sequence[Any]) -> list[Any]:
-    wrong = [steps] if callable(steps) else [step for step in steps if not callable(step)]
-    if wrong:
-        raise TypeError(f"`{name}` must be a list of callables. Received {wrong[0]!r}.")
-    return list(steps)

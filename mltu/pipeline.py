@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,18 +32,89 @@ def epoch_order(num_samples: int, seed: int, epoch: int, shuffle: bool) -> npt.N
     return np.random.default_rng([seed, _ORDER, epoch]).permutation(num_samples)
 
 
-def sample_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """Make the generator of one sample in one epoch.
+def arrange_batches(
+    order: npt.NDArray[np.int64], batch_size: int, buckets: npt.NDArray[np.int64] | None = None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Divide an epoch's order into batches, each from one bucket.
+
+    A batch stands where its last sample stood in the order, so that chance still decides which
+    bucket comes when; the samples that are left over in each bucket make smaller batches at the
+    end. Without buckets only the last batch may be smaller.
+
+    Args:
+        order: the indices of the samples, shape (num_samples,).
+        batch_size: at least 1.
+        buckets: the bucket of each sample of the data set, by its index; None for one for all.
+
+    Returns:
+        The order, arranged so that the samples of a batch are neighbours, and the position where
+        each batch starts, with the number of samples as last entry: shape (num_batches + 1,).
+    """
+    if buckets is None:
+        return order, np.append(np.arange(0, len(order), batch_size), len(order))
+    full, rest = [], []
+    for bucket in np.unique(buckets):
+        places = np.flatnonzero(buckets[order] == bucket)
+        num_full = len(places) // batch_size * batch_size
+        full += list(places[:num_full].reshape(-1, batch_size))
+        rest += [places[num_full:]] if num_full < len(places) else []
+    batches = sorted(full, key=lambda places: int(places[-1])) + rest
+    starts = np.cumsum([0, *(len(places) for places in batches)])
+    return order[np.concatenate(batches)], starts
+
+
+def sample_rngs(seed: int, epoch: int, indices: Iterable[int]) -> Iterator[np.random.Generator]:
+    """Give the generator of each sample in one epoch.
+
+    It is one Philox generator whose key holds the seed, the epoch and the sample; making a new
+    one for each sample would take ten times as long.
 
     Args:
         seed: at least 0.
         epoch: at least 0.
-        index: the number of the sample in the data set, independent of the epoch's order.
+        indices: the numbers of the samples in the data set, independent of the epoch's order.
+
+    Yields:
+        The generator, to be used before the next one is asked for; equal arguments give equal
+        numbers on every machine.
+
+    Source: Salmon et al., 2011, Parallel random numbers: as easy as 1, 2, 3.
+    """
+    key = np.random.SeedSequence([seed, _SAMPLE, epoch]).generate_state(2, np.uint64)
+    bits = np.random.Philox(key=key)
+    generator, state = np.random.Generator(bits), bits.state
+    for index in indices:
+        state["state"]["key"][1] = key[1] ^ np.uint64(index)
+        bits.state = state
+        yield generator
+
+
+def run_batch(
+    data: Sequence[Any], labels: Sequence[Any], steps: Sequence[Step]
+) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Run a batch through fixed steps, a step at a time.
+
+    A step whose class itself defines `batch(data, labels)` gets all samples at once. An inherited
+    `batch` is not used, since the subclass may have changed what the step does to a sample.
+
+    Args:
+        data: of each sample.
+        labels: of each sample.
+        steps: as in `run_steps`.
 
     Returns:
-        A new generator; equal arguments give equal numbers on every machine.
+        The data and the labels as the last step gave them.
+
+    Raises:
+        Exception: what a step raised; `run_steps`, sample by sample, tells which sample it was.
     """
-    return np.random.default_rng([seed, _SAMPLE, epoch, index])
+    for step in steps:
+        if "batch" in vars(type(step)):
+            data, labels = step.batch(data, labels)  # type: ignore[attr-defined]
+        else:
+            pairs = [step(*sample) for sample in zip(data, labels, strict=True)]
+            data, labels = zip(*pairs, strict=True)
+    return data, labels
 
 
 def run_steps(
@@ -90,11 +161,23 @@ def replacement(num_samples: int, seed: int, epoch: int, index: int, attempt: in
     return int((index + 1 + rng.integers(num_samples - 1)) % num_samples)
 
 
-def stack_batch(samples: Sequence[tuple[Any, Any]]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def declared(step: Step | RandomStep, name: str) -> Any:
+    """Return what a step's class says of its `__call__` under a name; None if it says nothing.
+
+    Only the class that defines `__call__` is asked: a subclass with its own may do otherwise.
+    """
+    owner = next(cls for cls in type(step).__mro__ if "__call__" in vars(cls))
+    return getattr(step, name) if name in vars(owner) else None
+
+
+def stack_batch(
+    data: Sequence[Any], labels: Sequence[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Stack the samples of a batch.
 
     Args:
-        samples: (data, label) with arrays or numbers of one shape each.
+        data: arrays or numbers of one shape each, or one array that holds them all.
+        labels: likewise.
 
     Returns:
         The data, shape (batch, ...), and the labels, shape (batch, ...).
@@ -102,16 +185,17 @@ def stack_batch(samples: Sequence[tuple[Any, Any]]) -> tuple[npt.NDArray[Any], n
     Raises:
         ValueError: shapes differ within the batch; the shapes are listed. Or there is no sample.
     """
-    if not samples:
+    if not len(data):
         raise ValueError(
-            "`samples` must hold at least one sample. Received none: every sample of the batch was "
+            "`data` must hold at least one sample. Received none: every sample of the batch was "
             "skipped. Use larger batches, or `on_bad_sample='replace'`."
         )
-    data, labels = zip(*samples, strict=True)
     return _stack(data, "data", "ImageResizer"), _stack(labels, "label", "LabelPadding")
 
 
 def _stack(items: Sequence[Any], name: str, remedy: str) -> npt.NDArray[Any]:
+    if isinstance(items, np.ndarray):
+        return items
     arrays = [np.asarray(item) for item in items]
     shapes = sorted({array.shape for array in arrays})
     if len(shapes) > 1:

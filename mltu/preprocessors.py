@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ with explain_missing():
     import cv2
 
 Image = npt.NDArray[np.uint8]
+
+_UINT8 = np.dtype(np.uint8)
 
 
 class ImageReader:
@@ -28,6 +32,8 @@ class ImageReader:
         method: `cv2.IMREAD_COLOR` for BGR of shape (height, width, 3), `cv2.IMREAD_GRAYSCALE` for
             (height, width), or another flag of `cv2.imread`, with which arrays pass unchanged.
     """
+
+    keeps_label = True
 
     def __init__(self, method: int = cv2.IMREAD_COLOR) -> None:
         self.method = method
@@ -43,6 +49,21 @@ class ImageReader:
         """
         return self.read(data), label
 
+    def batch(self, data: Sequence[Any], labels: Sequence[Any]) -> tuple[list[Image], Any]:
+        """Read the images of a batch; arguments and errors as in `__call__`."""
+        contents = [_read_whole(item) if isinstance(item, str) else item for item in data]
+        if not all(isinstance(content, bytes) for content in contents):
+            return [self.read(content) for content in contents], labels
+        # All files are read before any is decoded, and looked at together: the less Python runs
+        # between two calls of OpenCV, the less its threads wait for Python's lock.
+        all_whole = all(map(bytes.endswith, contents, repeat(_JPEG_END)))
+        buffers = map(np.frombuffer, contents, repeat(_UINT8))
+        images = list(map(cv2.imdecode, list(buffers), repeat(self.method)))
+        for image, content in zip(images, contents, strict=True):
+            if image is None or (not all_whole and _is_cut_jpeg(content)):
+                self._decode(content, "bytes")
+        return images, labels  # type: ignore[return-value]
+
     def __repr__(self) -> str:
         return f"ImageReader(method={self.method})"
 
@@ -51,7 +72,7 @@ class ImageReader:
         if isinstance(data, np.ndarray):
             return self._convert(data)
         if isinstance(data, bytes | bytearray | memoryview):
-            return self._decode(bytes(data), "bytes")
+            return self._decode(data if isinstance(data, bytes) else bytes(data), "bytes")
         if isinstance(data, str | os.PathLike):
             return self._decode(_read_bytes(data), f"the file {os.fspath(data)!r}")
         raise TypeError(
@@ -86,6 +107,10 @@ class ImageReader:
         return array if conversion is None else cv2.cvtColor(array, conversion)  # type: ignore[return-value]
 
 
+_CHUNK_SIZE = 1 << 16  # bytes
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # Windows would read text.
+
+_JPEG_END = b"\xff\xd9"
 _JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")  # Without fill bytes and restarts.
 
 _CONVERSIONS = {
@@ -107,6 +132,19 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
         ) from error
 
 
+def _read_whole(path: str) -> bytes:
+    """Read a file in half the time that `open` takes for a small one."""
+    descriptor = os.open(path, _FLAGS)
+    try:
+        content = os.read(descriptor, _CHUNK_SIZE)
+        if len(content) == _CHUNK_SIZE:
+            with open(descriptor, "rb", closefd=False) as rest:
+                content += rest.read()
+        return content
+    finally:
+        os.close(descriptor)
+
+
 def _is_cut_jpeg(content: bytes) -> bool:
     """Tell whether a JPEG stops before its own end marker.
 
@@ -115,11 +153,11 @@ def _is_cut_jpeg(content: bytes) -> bool:
     marker that ends the scan, so markers cannot occur there by chance. A file cut right behind its
     thumbnail ends in that marker too, but has no image data yet, which the decoder notices.
     """
-    if not content.startswith(b"\xff\xd8\xff") or content.endswith(b"\xff\xd9"):
+    if not content.startswith(b"\xff\xd8\xff") or content.endswith(_JPEG_END):
         return False
     position = 2
     while marker := _JPEG_MARKER.search(content, position):
-        if marker[0] == b"\xff\xd9":
+        if marker[0] == _JPEG_END:
             return False
         position = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
     return True

@@ -17,6 +17,7 @@ from model import column_model, train_model
 from tqdm import tqdm
 
 from mltu.callbacks import FollowSchedule, Model2onnx, TrainLogger, tensorboard
+from mltu.data_check import check_data, write_sheet
 from mltu.dataProvider import DataProvider
 from mltu.datasets import read_csv, read_mjsynth
 from mltu.losses import CTCLoss
@@ -25,6 +26,7 @@ from mltu.pictures import plot_curves, write_contact_sheet
 from mltu.preprocessors import ImageReader
 from mltu.synthetic import write_mjsynth
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
+from mltu.utils.text_columns import distinct_characters, text_lengths
 from mltu.utils.text_utils import get_cer, get_wer
 
 MJSYNTH = ROOT / "Datasets" / "90kDICT32px"
@@ -53,6 +55,7 @@ def parse_arguments(arguments):
     parser.add_argument("--model", choices=MODELS)
     parser.add_argument("--output", type=Path, dest="model_path", help="the run folder")
     parser.add_argument("--no-export", action="store_true", help="leave the ONNX file out")
+    parser.add_argument("--check", action="store_true", help="examine the data and do not train")
     return parser.parse_args(arguments)
 
 
@@ -75,12 +78,48 @@ def make_configs(args, training, validation):
     given = {key: value for key, value in vars(args).items() if value is not None}
     given = {key: value for key, value in given.items() if hasattr(configs, key)}
     vars(configs).update(given, model_path=str(given.get("model_path", configs.model_path)))
-    configs.vocab = "".join(sorted({char for _, label in training for char in label}))
-    configs.max_text_length = max(len(label) for _, label in training + validation)
-    for path, label in validation:
-        if not set(label) <= set(configs.vocab):
-            raise SystemExit(f"{path} has characters that no training label has: {label!r}")
+    configs.vocab = "".join(sorted(distinct_characters(training.labels)))
+    lengths = [text_lengths(samples.labels).max() for samples in (training, validation)]
+    configs.max_text_length = int(max(lengths))
     return configs
+
+
+def refuse_unknown_characters(validation, configs):
+    """End with a sentence if a validation label cannot be written with the vocabulary."""
+    if unknown := distinct_characters(validation.labels) - set(configs.vocab):
+        path, label = next(sample for sample in validation if unknown & set(sample[1]))
+        raise SystemExit(f"{path} has characters that no training label has: {label!r}")
+
+
+def make_model(configs):
+    """Build the network that the configs name."""
+    return MODELS[configs.model](
+        (configs.height, configs.width, 3), len(configs.vocab), dropout=configs.dropout
+    )
+
+
+def check(configs, training, validation, limit):
+    """Examine the data against the model, write the outcome; return whether it can be trained on.
+
+    The model is built, because nobody knows its time steps better.
+    """
+    training, validation = training[:limit], validation[:limit]
+    report = check_data(
+        training,
+        validation=validation,
+        vocab=configs.vocab,
+        max_word_length=configs.max_text_length,
+        time_steps=make_model(configs).output_shape[1],
+        image_size=(configs.width, configs.height),
+        workers=max(1, configs.train_workers),
+    )
+    print(report.to_text())
+    run = Path(configs.model_path)
+    report.write_json(run / "data_check.json")
+    num_shown = write_sheet(run / "data_check.png", report, training, validation)
+    print(f"All examples: {run / 'data_check.json'}; "
+          f"{num_shown} images to look at: {run / 'data_check.png'}")  # fmt: skip
+    return report.ok
 
 
 def make_provider(samples, configs, limit, **options):
@@ -155,6 +194,9 @@ def main(arguments=None):
     root = find_data(args.data, args.limit)
     training, validation = read_mjsynth(root, "train"), read_mjsynth(root, "val")
     configs = make_configs(args, training, validation)
+    if args.check:
+        raise SystemExit(0 if check(configs, training, validation, args.limit) else 1)
+    refuse_unknown_characters(validation, configs)
     run = Path(configs.model_path)
     if (run / "model.keras").exists():
         raise SystemExit(f"{run} already holds a run. Give another folder with --output.")
@@ -168,9 +210,7 @@ def main(arguments=None):
     train_provider.to_csv(run / "train.csv")
     val_provider.to_csv(run / "val.csv")
 
-    model = MODELS[configs.model](
-        (configs.height, configs.width, 3), len(configs.vocab), dropout=configs.dropout
-    )
+    model = make_model(configs)
     start_with_blanks(model)
     model.compile(
         optimizer=keras.optimizers.Adam(configs.learning_rate),

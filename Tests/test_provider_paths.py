@@ -1,0 +1,450 @@
+"""The ways of a batch: threads, processes, buckets, shards, backends, and what breaks on them."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from concurrent.futures.process import BrokenProcessPool
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mltu.augmentors import Augmentor, RandomBrightness, RandomRotate
+from mltu.bad_samples import BadSample
+from mltu.dataProvider import DataProvider
+from mltu.datasets import read_folder
+from mltu.pipeline import arrange_batches
+from mltu.preprocessors import ImageReader
+from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
+
+ROOT = Path(__file__).resolve().parent.parent
+DIGITS = "0123456789"
+
+
+def write_images(folder, count=14, grey=()):
+    """Write PNGs of growing width whose names are their labels, and return the samples."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(exist_ok=True)
+    samples = []
+    for i in range(count):
+        shape = (10, 12 + 3 * i) if i in grey else (10, 12 + 3 * i, 3)
+        path = folder / f"{i:02d}.png"
+        cv2.imwrite(str(path), rng.integers(0, 255, shape, dtype=np.uint8))
+        samples.append((str(path), path.stem))
+    return samples
+
+
+def steps(resizer=None):
+    return [resizer or ImageResizer(16, 8), LabelIndexer(DIGITS), LabelPadding(2, 10)]
+
+
+def make(samples, **options):
+    options = {"batch_size": 3, "transformers": steps(), **options}
+    return DataProvider(samples, [ImageReader(options.pop("method", 1))], **options)
+
+
+def content(provider):
+    return [tuple(array.tobytes() for array in provider[i]) for i in range(len(provider))]
+
+
+def labels_of(provider):
+    rows = [row for i in range(len(provider)) for row in provider[i][1]]
+    return [int("".join(map(str, row[row < 10]))) for row in rows]
+
+
+# The same bytes on every way
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
+    write_images(folder)
+    (folder / "05.png").write_bytes(b"no image")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(folder):
+    """Three epochs of digests, made batch by batch without Keras."""
+    provider = make(read_folder(folder), augmentors=[RandomBrightness(), RandomRotate()])
+    digests = []
+    for epoch in (1, 2, 3):
+        provider.set_position(epoch)
+        whole = b"".join(data + labels for data, labels in content(provider))
+        digests.append(hashlib.sha256(whole).hexdigest())
+    return digests
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_fit_gets_the_same_bytes_for_any_workers_on_every_backend(backend, folder, expected):
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "Tests" / "fit_bytes.py"), str(folder)],
+        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    ways = json.loads(result.stdout.splitlines()[-1])
+    assert len(ways) == 5
+    for way in ways:
+        assert way["digests"] == expected
+        assert way["epochs"] == [[1, 1], [2, 2], [3, 3]]
+        assert way["num_batches"] == 15
+        assert way["bad"] == [5]
+    assert len(set(expected)) == 3
+
+
+class SameReader(ImageReader):
+    """A subclass, which the provider therefore runs sample by sample."""
+
+
+class SameResizer(ImageResizer):
+    pass
+
+
+class SameIndexer(LabelIndexer):
+    pass
+
+
+class SamePadding(LabelPadding):
+    pass
+
+
+@pytest.mark.parametrize("method", [cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE, cv2.IMREAD_UNCHANGED])
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("memory", ["paths", "bytes", "arrays"])
+def test_a_batch_at_once_is_a_batch_sample_by_sample(tmp_path, method, keep, memory):
+    samples = write_images(tmp_path)
+    if memory == "bytes":
+        samples = [(Path(path).read_bytes(), label) for path, label in samples]
+    if memory == "arrays":
+        samples = [(cv2.imread(path), label) for path, label in samples]
+    fast = make(samples, method=method,
+                transformers=steps(ImageResizer(16, 8, keep_aspect_ratio=keep)))  # fmt: skip
+    slow = DataProvider(
+        samples, [SameReader(method)], 3,
+        transformers=[
+            SameResizer(16, 8, keep_aspect_ratio=keep), SameIndexer(DIGITS), SamePadding(2, 10)
+        ],
+    )  # fmt: skip
+    assert content(fast) == content(slow)
+
+
+def test_images_of_two_kinds_in_a_batch_are_named(tmp_path):
+    """OpenCV would leave the row of the odd one unwritten."""
+    samples = write_images(tmp_path, 3, grey=[1])
+    with pytest.raises(ValueError, match=r"\[\(8, 16\), \(8, 16, 3\)\]"):
+        make(samples, method=cv2.IMREAD_UNCHANGED)[0]
+
+
+def test_a_subclass_is_not_bypassed(tmp_path):
+    class Upper(LabelIndexer):
+        def __call__(self, data, label):
+            return super().__call__(data, label[::-1])
+
+    samples = [(path, "12") for path, _ in write_images(tmp_path, 2)]
+    provider = make(samples, transformers=[*steps()[:1], Upper(DIGITS), LabelPadding(2, 10)])
+    assert labels_of(provider) == [21, 21]
+
+
+# Widths
+
+
+def bucketed(samples, widths=(16, 24, 32), **options):
+    resizer = ImageResizer(widths, 8, keep_aspect_ratio=True)
+    return make(samples, transformers=steps(resizer), **options)
+
+
+def test_every_batch_has_one_of_the_widths_and_every_sample_comes_once(tmp_path):
+    samples = write_images(tmp_path, 14)  # at 8 px of height 10 to 41 px wide
+    provider = bucketed(samples, workers=2)
+    assert len(provider) == 6  # 3, 3 and 8 samples of each width
+    for epoch in (1, 2):
+        provider.set_position(epoch)
+        shapes = [provider[i][0].shape for i in range(len(provider))]
+        assert sorted(shape[2] for shape in shapes) == [16, 24, 24, 32, 32, 32]
+        assert sorted(labels_of(provider)) == list(range(14))
+        assert [shape[0] for shape in shapes[:-2]] == [3] * 4
+    again = bucketed(samples)
+    again.set_position(2)
+    assert content(again) == content(provider)
+
+
+def test_an_image_in_its_bucket_is_the_resizers(tmp_path):
+    samples = write_images(tmp_path, 14)
+    resizer = ImageResizer((16, 24, 32), 8, keep_aspect_ratio=True)
+    provider = bucketed(samples)
+    for index in range(len(provider)):
+        for image, (path, _) in zip(
+            provider[index][0], provider.get_batch_annotations(index), strict=True
+        ):
+            np.testing.assert_array_equal(image, resizer(cv2.imread(path), None)[0])
+
+
+def test_augmentors_and_stand_ins_stay_in_the_width_of_the_batch(tmp_path):
+    samples = write_images(tmp_path, 14)
+    Path(samples[13][0]).write_bytes(b"no image")
+    provider = bucketed(samples, augmentors=[RandomRotate(1, 40)])
+    widths = {provider[i][0].shape[2] for i in range(len(provider))}
+    assert widths == {16, 24, 32}
+    assert [sample.position for sample in provider.bad_samples] == [13]
+
+
+def test_split_parts_keep_their_widths(tmp_path):
+    first, second = bucketed(write_images(tmp_path, 14)).split(0.5)
+    assert sorted(labels_of(first) + labels_of(second)) == list(range(14))
+
+
+def test_several_widths_need_the_aspect_ratio():
+    with pytest.raises(ValueError, match="`keep_aspect_ratio` must be True for several widths"):
+        ImageResizer((16, 32), 8)
+    with pytest.raises(ValueError, match="`width` must be growing widths"):
+        ImageResizer((32, 16), 8, keep_aspect_ratio=True)
+    assert ImageResizer((16, 32), 8, keep_aspect_ratio=True).choose_width(4, 9) == 1
+    assert ImageResizer((16, 32), 8, keep_aspect_ratio=True).choose_width(4, 8) == 0
+    assert ImageResizer((16, 32), 8, keep_aspect_ratio=True).choose_width(4, 99) == 1
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(1, 7), st.booleans())
+def test_arranged_batches_are_a_permutation_of_one_bucket_each(buckets, batch_size, one):
+    buckets = np.array(buckets)
+    order = np.random.default_rng(len(buckets)).permutation(len(buckets))
+    arranged, starts = arrange_batches(order, batch_size, None if one else buckets)
+    assert sorted(arranged.tolist()) == list(range(len(buckets)))
+    batches = np.split(arranged, starts[1:-1])
+    assert all(0 < len(batch) <= batch_size for batch in batches)
+    assert one or all(len(set(buckets[batch])) == 1 for batch in batches)
+    numbers = [len(buckets)] if one else np.unique(buckets, return_counts=True)[1].tolist()
+    assert len(batches) == sum(-(-number // batch_size) for number in numbers)
+
+
+# Shards
+
+
+def numbered(count):
+    return [(np.full((1, 1), i, np.uint8), [i]) for i in range(count)]
+
+
+def same(data, label):
+    return data, label
+
+
+@settings(deadline=None)
+@given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 4), st.integers(1, 3))
+def test_shards_together_are_the_epoch(num_samples, batch_size, count, epoch):
+    whole = DataProvider(numbered(num_samples), [same], batch_size * count, initial_epoch=epoch)
+    part = DataProvider(numbered(num_samples), [same], batch_size, initial_epoch=epoch)
+    shards = [part.shard(index, count) for index in range(count)]
+    assert {len(shard) for shard in shards} == {len(whole)}
+    for step in range(len(whole)):
+        expected = sorted(whole[step][1][:, 0].tolist())
+        got = sorted(int(label) for shard in shards for label in shard[step][1][:, 0])
+        if len(expected) >= count:
+            assert got == expected
+        else:  # One batch has fewer samples than there are shards: the rest repeat its first.
+            assert set(got) == set(expected)
+            assert len(got) == count
+
+
+def test_a_shard_keeps_its_part_in_the_next_epoch_and_augments_as_the_whole_does():
+    class Noise(Augmentor):
+        def apply(self, image, rng):
+            return image + rng.integers(1, 100, image.shape, dtype=np.uint8)
+
+    options = {"augmentors": [Noise(1)]}
+    whole = DataProvider(numbered(9), [same], 4, **options)
+    shards = [DataProvider(numbered(9), [same], 2, **options).shard(i, 2) for i in (0, 1)]
+    for provider in (whole, *shards):
+        provider.on_epoch_begin()
+        provider.on_epoch_end()
+        assert provider.epoch == 2
+    for step in range(2):
+        both = np.concatenate([shard[step][0] for shard in shards])
+        assert sorted(both.ravel().tolist()) == sorted(whole[step][0].ravel().tolist())
+
+
+def test_shard_arguments():
+    provider = DataProvider(numbered(4), [same], 2)
+    with pytest.raises(ValueError, match=r"`index` must be in 0\.\.1. Received 2"):
+        provider.shard(2, 2)
+    with pytest.raises(ValueError, match="`count` must be an integer of at least 1"):
+        provider.shard(0, 0)
+    with pytest.raises(ValueError, match="Received a shard"):
+        provider.shard(0, 2).shard(0, 2)
+
+
+# Processes
+
+
+def test_multiprocessing_of_keras_is_refused_with_its_reason():
+    with pytest.raises(ValueError, match=r"is killed, training waits for ever .* `processes`"):
+        DataProvider(numbered(4), [same], use_multiprocessing=True)
+    provider = DataProvider(numbered(4), [same])
+    with pytest.raises(ValueError, match="`use_multiprocessing` must be False"):
+        provider.use_multiprocessing = True
+    provider.use_multiprocessing = False
+    assert provider.use_multiprocessing is False
+
+
+def within(seconds, function):
+    """Run a function in a thread and return the error that it raised, or None; it must end."""
+    errors = []
+
+    def run():
+        try:
+            function()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert not thread.is_alive(), "it hangs"
+    return errors[0] if errors else None
+
+
+def test_a_killed_process_raises(tmp_path):
+    provider = make(write_images(tmp_path), processes=1)
+    before = set(multiprocessing.active_children())
+    expected = content(make(write_images(tmp_path)))
+    assert content(provider) == expected
+    (child,) = set(multiprocessing.active_children()) - before
+    child.kill()
+    child.join(10)
+    error = within(20, lambda: provider[0])
+    assert isinstance(error, BrokenProcessPool)
+    assert "`processes` must stay alive" in str(error)
+
+
+def test_processes_report_a_fault_as_threads_do(tmp_path):
+    samples = write_images(tmp_path)
+    Path(samples[3][0]).unlink()
+    provider = make(samples, processes=1, skip_validation=True, on_bad_sample="raise")
+    error = within(60, lambda: content(provider))
+    assert isinstance(error, FileNotFoundError)
+    assert "03.png" in error.__notes__[0]
+
+
+def test_a_step_that_cannot_travel_is_named():
+    with pytest.raises(TypeError, match=r"`processes` needs steps that can be pickled. .*lambda"):
+        DataProvider(numbered(2), [lambda data, label: (data, label)], processes=1)
+
+
+# Faults of labels come before epoch 1
+
+
+def test_labels_are_checked_when_the_provider_is_made(tmp_path):
+    samples = write_images(tmp_path)
+    odd = [*samples, (samples[0][0], "1x"), (samples[0][0], "é")]
+    with pytest.raises(ValueError, match=r"2 of 16 labels have others, 'xé', among them \['1x'"):
+        make(odd)
+    with pytest.raises(ValueError, match=r"1 of 15 are longer, among them \['123'\]"):
+        make([*samples, (samples[0][0], "123")])
+    with pytest.raises(TypeError, match=r"`label` must be text\. Received 7 of type int"):
+        make([*samples, (samples[0][0], 7)], skip_validation=True)
+    provider = make(samples)
+    with pytest.raises(ValueError, match="characters of `vocab`"):
+        provider.transformers = [LabelIndexer("01234")]
+
+
+def test_labels_behind_a_step_of_unknown_effect_are_left_for_later(tmp_path):
+    samples = [(path, "x") for path, _ in write_images(tmp_path, 2)]
+    replace = [lambda data, label: (data, label.replace("x", "1")), *steps()]
+    assert labels_of(make(samples, transformers=replace)) == [1, 1]
+
+    class Lower(LabelIndexer):
+        def __call__(self, data, label):
+            return super().__call__(data, label.replace("x", "1"))
+
+    provider = make(samples, transformers=[*steps()[:1], Lower(DIGITS), LabelPadding(2, 10)])
+    assert labels_of(provider) == [1, 1]
+
+
+# What breaks while fit runs
+
+
+class Hook(keras.callbacks.Callback):
+    """Do something once, after the first batch of an epoch."""
+
+    def __init__(self, epoch, action):
+        super().__init__()
+        self.epoch, self.action, self.now = epoch, action, None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.action and self.now == self.epoch:
+            self.action()
+            self.action = None
+
+
+class Counter(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.shapes = []
+
+    def train_step(self, data):
+        self.shapes.append(tuple(data[0].shape))
+        return {"loss": keras.ops.zeros(())}
+
+
+def fit(provider, action, epochs=3):
+    model = Counter()
+    model.compile(run_eagerly=True)
+    options = {"epochs": epochs, "shuffle": False, "verbose": 0}
+    callbacks = [Hook(1, action)]
+    error = within(60, lambda: model.fit(provider, callbacks=callbacks, **options))
+    return model, error
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_file_deleted_during_the_epoch_is_replaced(tmp_path, workers):
+    samples = write_images(tmp_path, 14)
+    provider = make(samples, workers=workers, max_queue_size=1)
+    model, error = fit(provider, Path(samples[4][0]).unlink)
+    assert error is None
+    assert len(model.shapes) == 15
+    assert model.shapes.count((3, 8, 16, 3)) == 12
+    (bad,) = provider.bad_samples
+    assert isinstance(bad, BadSample)
+    assert (bad.position, bad.path) == (4, samples[4][0])
+    assert "There is no file" in bad.reason
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_folder_unmounted_during_the_epoch_stops_with_ten_names(tmp_path, workers):
+    samples = write_images(tmp_path / "disk", 30)
+    provider = make(samples, workers=workers, max_queue_size=1)
+    _, error = fit(provider, lambda: shutil.rmtree(tmp_path / "disk"))
+    assert "samples cannot, among them" in str(error)
+    assert str(error).count(".png'") >= 10
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_worker_that_raises_ends_fit_with_the_path(tmp_path, workers):
+    samples = write_images(tmp_path, 14)
+
+    class Breaks(Augmentor):
+        def apply(self, image, rng):
+            raise ZeroDivisionError("in the augmentor")
+
+    provider = make(samples, workers=workers)
+
+    def break_it():
+        provider.augmentors = [Breaks(1)]
+
+    _, error = fit(provider, break_it)
+    text = "".join([str(error), *getattr(error, "__notes__", [])])
+    assert "in the augmentor" in text
+    assert ".png' with the label" in text

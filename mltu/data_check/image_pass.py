@@ -1,0 +1,142 @@
+"""The one pass over the images: each is read, decoded and hashed once, in threads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from mltu.preprocessors import ImageReader
+
+from .findings import MAX_EXAMPLES, Positions
+from .joined import Joined
+
+NOT_READ, READ, MISSING, UNREADABLE = range(4)
+_BLOCK = 1024  # Images under way at one time.
+_READER = ImageReader()
+
+
+class ImageFacts(NamedTuple):
+    """What the pass leaves behind: arrays with one entry for each sample.
+
+    `status` is uint8: NOT_READ, READ, MISSING or UNREADABLE; `first_paths` int64, the position of
+    the first sample with the same path; `digests` int64, equal for files of equal content; `sizes`
+    int32 of shape (samples, 2), width and height in pixels; `is_blank` bool. Samples that repeat a
+    path have the entries of the first. `reasons` tells why the first unreadable files are.
+    """
+
+    status: npt.NDArray[np.uint8]
+    first_paths: Positions
+    digests: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int32]
+    is_blank: npt.NDArray[np.bool_]
+    reasons: dict[int, str]
+
+
+class _Image(NamedTuple):
+    status: int
+    digest: int = 0
+    size: tuple[int, int] = (0, 0)
+    is_blank: bool = False
+    reason: str = ""
+
+
+def read_images(
+    joined: Joined, *, num_read: int | None = None, workers: int = 2, progress: bool = True
+) -> ImageFacts:
+    """Read each image once; about 30 bytes for each sample are kept.
+
+    Args:
+        joined: the samples; data is a path, the bytes of an image file, or an array.
+        num_read: how many images to read, drawn evenly over the samples; None reads all.
+        workers: threads, at least 1.
+        progress: show a progress bar.
+    """
+    size = len(joined)
+    first_paths = _first_paths(joined)
+    facts = ImageFacts(
+        np.full(size, NOT_READ, np.uint8),
+        first_paths,
+        np.zeros(size, np.int64),
+        np.zeros((size, 2), np.int32),
+        np.zeros(size, bool),
+        {},
+    )
+    chosen = np.flatnonzero(first_paths == np.arange(size))
+    if num_read is not None and num_read < len(chosen):
+        chosen = chosen[np.arange(num_read) * len(chosen) // num_read]
+    bar = tqdm(total=len(chosen), desc="Looking at images", unit="images", disable=not progress)
+    with bar, ThreadPoolExecutor(workers) as pool:
+        # Block by block, or the pool would hold a task for each of millions of images.
+        for block in np.split(chosen, range(_BLOCK, len(chosen), _BLOCK)):
+            images = pool.map(partial(_read, joined), block.tolist())
+            for position, image in zip(block.tolist(), images, strict=True):
+                _store(facts, position, image)
+            bar.update(len(block))
+    return facts._replace(
+        status=facts.status[first_paths],
+        digests=facts.digests[first_paths],
+        sizes=facts.sizes[first_paths],
+        is_blank=facts.is_blank[first_paths],
+    )
+
+
+def first_equal(values: npt.NDArray[np.int64], among: npt.NDArray[np.bool_]) -> Positions:
+    """Return for each position the first one of equal value; outside `among`, itself."""
+    first = np.arange(len(values))
+    positions = np.flatnonzero(among)
+    _, indices, inverse = np.unique(values[positions], return_index=True, return_inverse=True)
+    first[positions] = positions[indices[inverse]]
+    return first
+
+
+def _first_paths(joined: Joined) -> Positions:
+    hashes = np.zeros(len(joined), np.int64)
+    is_path = np.zeros(len(joined), bool)
+    for position, path in enumerate(joined.paths()):
+        if path is not None:
+            hashes[position] = hash(path)
+            is_path[position] = True
+    return first_equal(hashes, is_path)
+
+
+def _read(joined: Joined, position: int) -> _Image:
+    """Read one image; whatever is wrong with it becomes its status."""
+    try:
+        data = joined.data(position)
+        content = Path(data).read_bytes() if isinstance(data, str | os.PathLike) else data
+        image = _READER.read(content)
+    except FileNotFoundError:
+        return _Image(MISSING)
+    except (OSError, TypeError, ValueError) as error:
+        # The reader's errors name the argument, what came, and the way out; here, what came.
+        received = str(error).partition(" Received ")[2].partition(". ")[0]
+        return _Image(UNREADABLE, reason=received.removeprefix("bytes, with ") or str(error))
+    height, width = image.shape[:2]
+    is_blank = bool((image == image[0, 0]).all())
+    return _Image(READ, _digest(content), (width, height), is_blank)
+
+
+def _digest(content: Any) -> int:
+    hasher = hashlib.blake2b(digest_size=8)
+    if isinstance(content, np.ndarray):
+        hasher.update(repr((content.shape, content.dtype.str)).encode())
+        content = np.ascontiguousarray(content)
+    hasher.update(content)
+    return int.from_bytes(hasher.digest(), "little", signed=True)
+
+
+def _store(facts: ImageFacts, position: int, image: _Image) -> None:
+    facts.status[position] = image.status
+    facts.digests[position] = image.digest
+    facts.sizes[position] = image.size
+    facts.is_blank[position] = image.is_blank
+    if image.reason and len(facts.reasons) < MAX_EXAMPLES:
+        facts.reasons[position] = image.reason

@@ -1,0 +1,156 @@
+"""DataReport: the outcome of an examination, as one readable page and as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mltu.utils.files import atomic_path
+
+from .findings import KINDS, SEVERITIES, Example, Finding
+
+_WIDTH = 100  # characters of a line
+_PATH_WIDTH = 48  # Its end tells more than its beginning.
+_NUM_SHOWN = 3  # Examples of each finding on the page; JSON has them all.
+_INDENT = "    "
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What was examined and what was found, the most severe first.
+
+    `num_examined` counts the samples whose image was read or would have been, had the file been
+    there. `statistics` holds numbers and texts only. `left_out` names the checks that could not be
+    made, each with the argument of `check_data` that it needs.
+    """
+
+    num_samples: int
+    num_validation: int
+    num_examined: int
+    statistics: Mapping[str, Any]
+    findings: tuple[Finding, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True if there is no error: training would run and learn what the labels say."""
+        return all(finding.severity != "error" for finding in self.findings)
+
+    def to_text(self) -> str:
+        """Write one page: what was examined, the findings with their way out, and what is fine."""
+        blocks = [_overview(self), *map(_finding_text, self.findings), _closing(self)]
+        page = "\n\n".join(blocks) + "\n"
+        # File names that are no UTF-8 hold characters that cannot be printed.
+        return page.encode("utf-8", "backslashreplace").decode("utf-8")
+
+    def to_json(self) -> str:
+        """Write everything as JSON in ASCII, which holds the names of all files."""
+        content = {"ok": self.ok, **asdict(self)}
+        return json.dumps(content, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> DataReport:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            ValueError: the text is no JSON.
+            KeyError, TypeError: it is not what `to_json` writes.
+        """
+        content = json.loads(text)
+        del content["ok"]
+        for finding in content["findings"]:
+            finding["examples"] = tuple(Example(**example) for example in finding["examples"])
+        content["findings"] = tuple(Finding(**finding) for finding in content["findings"])
+        content["left_out"] = tuple((name, needs) for name, needs in content["left_out"])
+        return cls(**content)
+
+    def write_json(self, path: str | os.PathLike[str]) -> None:
+        """Write a JSON file, as a whole or not at all."""
+        with atomic_path(path) as temporary:
+            temporary.write_text(self.to_json(), encoding="ascii")
+
+
+def _overview(report: DataReport) -> str:
+    statistics = report.statistics
+    num_all = report.num_samples + report.num_validation
+    lines = [
+        f"Examined {report.num_samples:,} training and {report.num_validation:,} validation samples"
+    ]
+    if report.num_examined < num_all:
+        lines.append(
+            f"Images of {report.num_examined:,} samples, drawn evenly: only they are compared"
+        )
+    if length := statistics["label_length"]:
+        lines.append(
+            f"Labels   length {_span(length)}; {statistics['num_distinct_labels']:,} different; "
+            f"characters in training: {len(statistics['character_counts'])}"
+        )
+    if width := statistics["image_width"]:
+        height = statistics["image_height"]
+        lines.append(f"Images   width {_span(width)}; height {_span(height)} pixels")
+    return "\n".join(lines)
+
+
+def _span(quantiles: Mapping[str, int]) -> str:
+    low, middle, high = quantiles["min"], quantiles["median"], quantiles["max"]
+    return f"{low}" if low == high else f"{low} to {high}, median {middle}"
+
+
+def _finding_text(finding: Finding) -> str:
+    counts = {
+        "training": finding.count - finding.num_validation,
+        "validation": finding.num_validation,
+    }
+    count = ", ".join(f"{number:,} in {part}" for part, number in counts.items() if number)
+    lines = [f"{finding.severity.upper()} {finding.name}: {count}"]
+    lines += _wrap(finding.meaning, "  ", "  ")
+    lines += _wrap(finding.way_out, "  Way out: ", "  ")
+    for example in finding.examples[:_NUM_SHOWN]:
+        path = _cut_left(example.path, _PATH_WIDTH if example.detail else _WIDTH - len(_INDENT))
+        detail = _cut_middle(example.detail, _WIDTH - len(_INDENT) - len(path) - 2)
+        lines.append(f"{_INDENT}{path}  {detail}".rstrip())
+    return "\n".join(lines)
+
+
+def _closing(report: DataReport) -> str:
+    found = {finding.name for finding in report.findings}
+    needs = dict(report.left_out)
+    fine = [name for name in KINDS if name not in found and name not in needs]
+    lines = _wrap("No " + ", ".join(map(_words, fine)) + ".", "Fine: ", "  ")
+    if needs:
+        named = [f"{_words(name)} (give {argument})" for name, argument in needs.items()]
+        lines += _wrap(", ".join(named) + ".", "Not examined: ", "  ")
+    counts = Counter(finding.severity for finding in report.findings)
+    verdict = (
+        "Training can start."
+        if report.ok
+        else "Training would stop or learn wrong: see to the errors first."
+    )
+    totals = ", ".join(f"{name}s: {counts[name]}" for name in SEVERITIES)
+    return "\n".join([*lines, f"{totals.capitalize()}. {verdict}"])
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _wrap(text: str, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+    )
+
+
+def _cut_left(text: str, size: int) -> str:
+    return text if len(text) <= size else "..." + text[len(text) - size + 3 :]
+
+
+def _cut_middle(text: str, size: int) -> str:
+    if len(text) <= size:
+        return text
+    half = size // 2
+    return text[: half - 3] + "..." + text[half - size :]

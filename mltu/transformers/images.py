@@ -1,0 +1,175 @@
+"""Fixed steps for images: one size, one range of values, one more axis."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from itertools import repeat
+from operator import is_
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mltu._extras import explain_missing
+from mltu.transformers.base import Transformer
+
+with explain_missing():
+    import cv2
+
+Array = npt.NDArray[Any]
+
+
+class ExpandDims(Transformer):
+    """Add an axis of length 1 to the data, for example the channel of grey images.
+
+    Args:
+        axis: where the new axis stands, as in `numpy.expand_dims`.
+    """
+
+    keeps_label = True
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = axis
+
+    def __call__(self, data: Array, label: Any) -> tuple[Array, Any]:
+        """Return the data with one more axis."""
+        return np.expand_dims(data, self.axis), label
+
+
+class ImageResizer(Transformer):
+    """Bring images to one size, or to one of few widths, by bilinear interpolation.
+
+    Args:
+        width: of the result in pixels; or several widths, of which an image takes the smallest
+            that holds it at full height. A `DataProvider` then makes each batch of samples of one
+            width, so that a compiled model meets no more shapes than there are widths.
+        height: of the result in pixels.
+        keep_aspect_ratio: False stretches the image; True scales it until it fits and pads it
+            evenly on both sides. Several widths need True.
+        padding_color: of the padding: one value 0..255 for each channel, in the order of the image
+            (BGR), or one value for grey images.
+
+    Raises:
+        ValueError: a side is not positive, or widths do not grow.
+    """
+
+    keeps_label = True
+
+    def __init__(
+        self,
+        width: int | Sequence[int],
+        height: int,
+        *,
+        keep_aspect_ratio: bool = False,
+        padding_color: int | Sequence[int] = (0, 0, 0),
+    ) -> None:
+        self.width = tuple(width) if isinstance(width, Sequence) else width
+        for name, value in (*(("width", one) for one in self.widths), ("height", height)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"`{name}` must be a positive number of pixels. Received {value!r}."
+                )
+        if isinstance(self.width, tuple):
+            if not self.width or sorted(set(self.width)) != list(self.width):
+                raise ValueError(f"`width` must be growing widths. Received {self.width}.")
+            if not keep_aspect_ratio:
+                raise ValueError(
+                    f"`keep_aspect_ratio` must be True for several widths, here {self.width}. "
+                    "A stretched image needs only one."
+                )
+        self.height = height
+        self.keep_aspect_ratio = keep_aspect_ratio
+        self.padding_color = padding_color
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The widths that results can have, in pixels."""
+        return self.width if isinstance(self.width, tuple) else (self.width,)
+
+    def __call__(self, data: Array, label: Any) -> tuple[Array, Any]:
+        """Return the image in the shape (height, width) or (height, width, channels).
+
+        Raises:
+            ValueError: `data` is not an image.
+        """
+        if not isinstance(data, np.ndarray) or data.ndim not in (2, 3) or data.size == 0:
+            shape = getattr(data, "shape", type(data).__name__)
+            raise ValueError(
+                "`data` must be an image of shape (height, width) or (height, width, channels). "
+                f"Received {shape}. Put ImageReader() into `data_preprocessors`."
+            )
+        width = self.widths[self.choose_width(*data.shape[:2])]
+        if self.keep_aspect_ratio:
+            return self._fit(data, width), label
+        # OpenCV drops an axis of one channel.
+        resized = cv2.resize(data, (width, self.height))
+        return resized.reshape(self.height, width, *data.shape[2:]), label
+
+    def batch(self, data: Sequence[Any], labels: Any) -> tuple[Array | list[Array], Any]:
+        """Resize a batch; stretched images of one kind go straight into one array."""
+        stretched = None if self.keep_aspect_ratio else self._stretch(data)
+        if stretched is None:
+            return [self(image, None)[0] for image in data], labels
+        return stretched, labels
+
+    def choose_width(self, height: int, width: int) -> int:
+        """Return which of `widths` is the smallest that holds an image at full height.
+
+        Args:
+            height: of the image in pixels.
+            width: of the image in pixels.
+
+        Returns:
+            An index into `widths`; the last for an image that is too wide for all, which is then
+            scaled until it fits.
+        """
+        scaled = round(width * self.height / height)
+        return next((i for i, one in enumerate(self.widths) if scaled <= one), len(self.widths) - 1)
+
+    def with_width(self, width: int) -> ImageResizer:
+        """Return a resizer to this width alone, in all else like this one."""
+        resizer = copy.copy(self)
+        resizer.width = width
+        return resizer
+
+    def _stretch(self, images: Sequence[Array]) -> Array | None:
+        """Return the resized images, shape (batch, height, width, ...); None if kinds differ."""
+        (width,), first = self.widths, images[0]
+        resized = np.empty((len(images), self.height, width, *first.shape[2:]), first.dtype)
+        rows, size = list(resized), repeat((width, self.height))
+        # Where an image is of another kind than its row, OpenCV makes an array of its own.
+        return resized if all(map(is_, map(cv2.resize, images, size, rows), rows)) else None
+
+    def _fit(self, image: Array, full_width: int) -> Array:
+        height, width = image.shape[:2]
+        scale = min(full_width / width, self.height / height)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        left, top = (full_width - size[0]) // 2, (self.height - size[1]) // 2
+        shape = (self.height, full_width, *image.shape[2:])
+        padded = np.empty(shape, image.dtype)
+        color, channels = np.ravel(self.padding_color), padded[0, 0].size
+        if len(color) not in (1, channels) and channels > 1:
+            raise ValueError(
+                f"`padding_color` must have one value for each of the {channels} channels. "
+                f"Received {self.padding_color!r}."
+            )
+        padded[...] = color if channels > 1 else color[0]
+        padded[top : top + size[1], left : left + size[0]] = cv2.resize(image, size).reshape(
+            size[1], size[0], *image.shape[2:]
+        )
+        return padded
+
+
+class ImageNormalizer(Transformer):
+    """Scale uint8 images to float32 in 0..1.
+
+    The tutorials' models scale inside themselves, which keeps batches four times smaller and the
+    exported file independent of the caller: use this step for models that do not.
+    """
+
+    keeps_label = True
+
+    def __call__(self, data: Array, label: Any) -> tuple[Array, Any]:
+        """Return `data / 255` as float32."""
+        return np.asarray(data, np.float32) / np.float32(255), label

@@ -1,0 +1,151 @@
+"""WorkerProcesses: batches made by other processes, for steps that hold Python's lock."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import threading
+import weakref
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.reduction import ForkingPickler
+from multiprocessing.shared_memory import SharedMemory
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mltu._extras import explain_missing
+from mltu.batch_maker import Batch, BatchMaker
+
+with explain_missing():
+    import cv2
+
+_SHARED = "/dev/shm"  # where Linux keeps shared memory
+
+# Where an array lies in a block of shared memory: dtype, shape, offset in bytes.
+Place = tuple[str, tuple[int, ...], int]
+
+
+class WorkerProcesses:
+    """Make batches in other processes, which start at the first batch.
+
+    They are spawned on every system, since a fork of a process that runs a framework's threads can
+    hang; so the steps must be importable, and a script needs its `if __name__ == "__main__":`.
+    Batches come back through shared memory, of which there is one block for each that is made at
+    the same time. The first few, whose size nobody knows yet, come through a pipe; so do all where
+    there is too little shared memory, as in a container that was given 64 MB.
+
+    Args:
+        maker: is sent to each process once.
+        num_processes: at least 1.
+
+    Raises:
+        TypeError: a step cannot be pickled.
+    """
+
+    def __init__(self, maker: BatchMaker, num_processes: int) -> None:
+        try:
+            ForkingPickler.dumps(maker)  # As a spawned process is sent it.
+        except Exception as error:
+            raise TypeError(
+                f"`processes` needs steps that can be pickled. Received one that cannot: {error}. "
+                "Define it at the top of a module, or take `processes=0`."
+            ) from error
+        self._maker = maker
+        self._num_processes = num_processes
+        self._pool: ProcessPoolExecutor | None = None
+        self._lock = threading.Lock()
+        self._block_size = 0
+        self._free_blocks: list[SharedMemory] = []
+
+    def make(self, *arguments: Any) -> Batch:
+        """Make a batch; arguments and errors as in `BatchMaker.make`.
+
+        Raises:
+            BrokenProcessPool: a process died, by a signal or for want of memory.
+        """
+        block = self._take_block()
+        try:
+            name = None if block is None else block.name
+            made = self._start().submit(_make, name, *arguments).result()
+            data, labels = [_copy_out(block, part) for part in made]
+        except BrokenProcessPool as error:
+            raise BrokenProcessPool(
+                "`processes` must stay alive. One of them died: it was killed, ran out of memory, "
+                'crashed, or could not start because the script lacks `if __name__ == "__main__":` '
+                "or a step is not importable. `processes=0` makes the batches in threads."
+            ) from error
+        finally:
+            if block is not None:
+                self._free_blocks.append(block)
+        self._block_size = max(self._block_size, data.nbytes + labels.nbytes)
+        return data, labels
+
+    def _start(self) -> ProcessPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(
+                    self._num_processes, multiprocessing.get_context("spawn"), _receive,
+                    (self._maker,),
+                )  # fmt: skip
+                weakref.finalize(self, _close, self._pool, self._free_blocks)
+            return self._pool
+
+    def _take_block(self) -> SharedMemory | None:
+        try:
+            return self._free_blocks.pop()
+        except IndexError:
+            size = self._block_size
+        return SharedMemory(create=True, size=size) if size and _has_room(size) else None
+
+
+def _has_room(size: int) -> bool:
+    """Tell whether a block fits; on Linux, writing to one that does not would kill the process."""
+    return not os.path.isdir(_SHARED) or shutil.disk_usage(_SHARED).free > 2 * size
+
+
+def _copy_out(block: SharedMemory | None, part: npt.NDArray[Any] | Place) -> npt.NDArray[Any]:
+    if block is None or isinstance(part, np.ndarray):
+        return part  # type: ignore[return-value]
+    dtype, shape, offset = part
+    return np.ndarray(shape, dtype, block.buf, offset).copy()
+
+
+def _close(pool: ProcessPoolExecutor, blocks: Sequence[SharedMemory]) -> None:
+    pool.shutdown(wait=False, cancel_futures=True)
+    for block in blocks:
+        block.close()
+        block.unlink()
+
+
+# What follows runs in the processes.
+
+_maker: BatchMaker
+_blocks: dict[str, SharedMemory] = {}
+
+
+def _receive(maker: BatchMaker) -> None:
+    global _maker
+    _maker = maker
+    cv2.setNumThreads(1)
+
+
+def _make(name: str | None, *arguments: Any) -> Batch | list[Place]:
+    """Make a batch and say where it lies in the block; without one, or a large one, return it."""
+    batch = _maker.make(*arguments)
+    if name is None:
+        return batch
+    if name not in _blocks:
+        _blocks[name] = SharedMemory(name)
+    block = _blocks[name]
+    if sum(part.nbytes for part in batch) > block.size:
+        return batch
+    places, offset = [], 0
+    for part in batch:
+        np.ndarray(part.shape, part.dtype, block.buf, offset)[...] = part
+        places.append((part.dtype.str, part.shape, offset))
+        offset += part.nbytes
+    return places
