@@ -9,8 +9,15 @@ import tf2onnx
 from conftest import load_tutorial
 from keras import layers
 
-from mltu import callbacks, onnx_export
-from mltu.callbacks import FollowSchedule, Model2onnx, TrainLogger, onnx_path_for, tensorboard
+from mltu import onnx_export
+from mltu.callbacks import (
+    FollowSchedule,
+    Model2onnx,
+    TrainLogger,
+    board,
+    onnx_path_for,
+    tensorboard,
+)
 from mltu.inferenceModel import OnnxInferenceModel
 from mltu.losses import CTCLoss
 from mltu.onnx_export import export_onnx
@@ -353,13 +360,13 @@ def test_a_schedule_may_start_and_end_at_zero():
 
 
 def test_tensorboard_is_left_out_with_a_warning(tmp_path, monkeypatch):
-    monkeypatch.setattr(callbacks, "find_spec", lambda name: None)
+    monkeypatch.setattr(board, "find_spec", lambda name: None)
     with pytest.warns(UserWarning, match="tensorflow and tensorboard cannot be imported"):
         assert tensorboard(tmp_path) == []
 
 
 def test_tensorboard_takes_its_options(tmp_path, monkeypatch):
-    monkeypatch.setattr(callbacks, "find_spec", lambda name: True)
+    monkeypatch.setattr(board, "find_spec", lambda name: True)
     (callback,) = tensorboard(tmp_path, update_freq=7)
     assert isinstance(callback, keras.callbacks.TensorBoard)
     assert callback.update_freq == 7

@@ -47,11 +47,12 @@ SAME_FLOOR = {
     ("data_check", "data_check"),
     ("datasets", "datasets"),
     ("metrics", "losses"),
+    ("callbacks", "callbacks"),
     ("callbacks", "onnx_export"),
     ("synthetic", "synthetic"),
     ("utils", "utils"),
 }
-PACKAGES = {"data_check", "datasets", "synthetic", "transformers"}
+PACKAGES = {"callbacks", "data_check", "datasets", "synthetic", "transformers"}
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 FLOOR.update(dict.fromkeys(BELOW_ALL, -1))
 
@@ -72,7 +73,10 @@ PUBLIC = {
     ],
     "bad_samples": ["BadSample", "BadSamples"],
     "batch_maker": ["BatchMaker"],
-    "callbacks": ["FollowSchedule", "Model2onnx", "TrainLogger", "onnx_path_for", "tensorboard"],
+    "callbacks.board": ["tensorboard"],
+    "callbacks.export": ["Model2onnx", "onnx_path_for"],
+    "callbacks.schedule": ["FollowSchedule"],
+    "callbacks.train_logger": ["TrainLogger"],
     "configs": ["BaseModelConfigs"],
     "dataProvider": ["DataProvider"],
     "data_check.check": ["check_data"],
@@ -321,6 +325,16 @@ def test_public_names_of_transformers():
         "LabelIndexer",
         "LabelPadding",
         "Transformer",
+    ]
+
+
+def test_public_names_of_callbacks():
+    assert offered_by("callbacks") == [
+        "FollowSchedule",
+        "Model2onnx",
+        "TrainLogger",
+        "onnx_path_for",
+        "tensorboard",
     ]
 
 

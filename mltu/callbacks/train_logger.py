@@ -1,0 +1,67 @@
+"""TrainLogger: the figures of each epoch in a log file."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mltu._extras import explain_missing
+
+with explain_missing():
+    import keras
+
+
+class TrainLogger(keras.callbacks.Callback):
+    """Write the figures of each epoch to a log file, which opens and closes with the training.
+
+    Args:
+        log_path: the folder; it is made.
+        log_file: the name of the file; a later training appends to it.
+        logLevel: of the file's logger, as in the module `logging`.
+    """
+
+    def __init__(
+        self,
+        log_path: str | os.PathLike[str],
+        log_file: str = "logs.log",
+        logLevel: int = logging.INFO,  # noqa: N803  The tutorial's spelling.
+    ) -> None:
+        super().__init__()
+        self.log_path = Path(log_path)
+        self.log_file = log_file
+        self.log_level = logLevel
+        self._logger = logging.Logger("mltu.TrainLogger")  # Its own: no entry in the global tree.
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Open the file."""
+        self.log_path.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(self.log_path / self.log_file, encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        self._close()
+        self._logger.setLevel(self.log_level)
+        self._logger.addHandler(handler)
+        self._logger.info("Training begins: %s parameters", self.model.count_params())
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Start the epoch's clock."""
+        self._started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Write one line: the epoch, its seconds, and all its figures."""
+        figures = "; ".join(f"{key}: {float(value):.6g}" for key, value in (logs or {}).items())
+        seconds = time.monotonic() - self._started
+        self._logger.info("Epoch %d; %.1f s; %s", epoch + 1, seconds, figures)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Close the file."""
+        self._logger.info("Training ends")
+        self._close()
+
+    def _close(self) -> None:
+        for handler in list(self._logger.handlers):
+            self._logger.removeHandler(handler)
+            handler.close()
