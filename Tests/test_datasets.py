@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import tempfile
 from pathlib import Path
 
@@ -138,11 +139,11 @@ def read_line_by_line(root, part):
     samples = []
     with open(Path(root) / f"annotation_{part}.txt", encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
-            name = line.partition(" ")[0].strip()
+            name, *rest = [*re.findall(r"[^\t-\r\x1c-\x20]+", line), ""]
             if not name:
                 continue
             parts = name.rpartition("/")[2].split("_")
-            if len(parts) < 3:
+            if len(parts) < 3 or len(rest) > 2 or rest[0][-1:] not in set("0123456789") | {""}:
                 raise ValueError(f"Received {line.rstrip()!r} in line {number}.")
             samples.append((os.path.join(root, name.removeprefix("./")), parts[1]))
     if not samples:
@@ -165,7 +166,7 @@ good_lines = st.builds(
     st.integers(0, 20),
     st.sampled_from(["Lube", "", "žodis", "単語", "A_b", "_"]),
     st.integers(0, 9),
-    st.sampled_from(["", " 3", "  ", "\t", "\x1c 1", " 1 _2_/_3_"]),
+    st.sampled_from(["", " 3", "  ", "\t", "\x1c 1", "\t4", "   5 ", " 1 _2_/_3_", " x"]),
 )
 odd_lines = st.one_of(
     st.sampled_from(
@@ -180,6 +181,8 @@ line_ends = st.sampled_from(["\n", "\r\n", "\r", "\n\n"])
 @example([], True)
 @example([("1_a_2", "\n")], False)
 @example([("/absolute/1_a_2.jpg 2", "\n"), ("./1_b_2.jpg", "\n")], True)
+@example([(" ./1_a_2.jpg 2", "\n"), ("./1_b_2.jpg\t3", "\n")], True)
+@example([("./x_y_z w/1_b_2.jpg 3", "\n")], True)
 @example([("", "\n"), ("1_a_2.jpg", "\n"), ("\t\t", "\n"), ("12.jpg", "\n")], True)
 def test_mjsynth_agrees_with_the_slow_reader(lines, is_ended):
     text = "".join(line + end for line, end in lines)
@@ -475,3 +478,27 @@ def test_samples_of_several_kinds_are_joined_and_stay_unread():
     assert part.pick([0, 2]) == (["d", "c"], ["4", "3"])
     with pytest.raises(AssertionError, match="read"):
         joined[0]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_path(tmp_path):
+    (tmp_path / "annotation_val.txt").write_text("./1_a_2.jpg 2\n", encoding="utf-8-sig")
+    assert read_mjsynth(tmp_path, "val") == [(str(tmp_path / "1_a_2.jpg"), "a")]
+    (tmp_path / "words.txt").write_text("a01-000u-00-00 ok 1 2 3 4 5 AT A\n", encoding="utf-8-sig")
+    assert read_iam_words(tmp_path)[0][1] == "A"
+
+
+def test_hidden_folders_are_left_alone_and_closed_ones_are_not_forgotten(tmp_path, monkeypatch):
+    for name in ("a", ".hidden"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.png").touch()
+    assert [label for _, label in read_folder(tmp_path, recursive=True)] == ["x"]
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("a"):
+            raise PermissionError("closed")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError, match="closed"):
+        read_folder(tmp_path, recursive=True)

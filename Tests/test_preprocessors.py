@@ -134,3 +134,9 @@ def test_jpeg_cut_right_behind_its_thumbnail_is_refused():
     assert ImageReader().read(content).shape == (60, 80, 3)
     with pytest.raises(ValueError, match="must be an image that OpenCV can decode"):
         ImageReader().read(content[: 2 + len(segment)])
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (0, 5, 3), (5, 0, 3)])
+def test_an_empty_array_is_no_image(shape):
+    with pytest.raises(ValueError, match="`data` must be a uint8 image"):
+        ImageReader()(np.zeros(shape, np.uint8), "x")

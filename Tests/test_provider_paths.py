@@ -147,6 +147,19 @@ def test_images_of_two_kinds_in_a_batch_are_named(tmp_path):
         make(samples, method=cv2.IMREAD_UNCHANGED)[0]
 
 
+@pytest.mark.parametrize("shapes", [[(20,), (20,)], [(5, 6), (5, 6, 1)]])
+def test_the_fast_way_refuses_what_the_slow_way_refuses(shapes):
+    samples = [(np.zeros(shape, np.uint8), "x") for shape in shapes]
+    with pytest.raises(ValueError, match=r"must be an image|must have one shape"):
+        DataProvider(samples, [same], 2, transformers=[ImageResizer(16, 8)])[0]
+
+
+def test_several_widths_need_images():
+    with pytest.raises(ValueError, match=r"`data` must be an image of shape .* Put ImageReader"):
+        DataProvider([("a", "x")], [same], skip_validation=True,
+                     transformers=[ImageResizer((8, 16), 8, keep_aspect_ratio=True)])  # fmt: skip
+
+
 def test_a_subclass_is_not_bypassed(tmp_path):
     class Upper(LabelIndexer):
         def __call__(self, data, label):
@@ -210,9 +223,9 @@ def test_several_widths_need_the_aspect_ratio():
         ImageResizer((16, 32), 8)
     with pytest.raises(ValueError, match="`width` must be growing widths"):
         ImageResizer((32, 16), 8, keep_aspect_ratio=True)
-    assert ImageResizer((16, 32), 8, keep_aspect_ratio=True).choose_width(4, 9) == 1
-    assert ImageResizer((16, 32), 8, keep_aspect_ratio=True).choose_width(4, 8) == 0
-    assert ImageResizer((16, 32), 8, keep_aspect_ratio=True).choose_width(4, 99) == 1
+    assert ImageResizer((16, 32), 8, keep_aspect_ratio=True).choose_width(np.zeros((4, 9))) == 1
+    assert ImageResizer((16, 32), 8, keep_aspect_ratio=True).choose_width(np.zeros((4, 8))) == 0
+    assert ImageResizer((16, 32), 8, keep_aspect_ratio=True).choose_width(np.zeros((4, 99))) == 1
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(1, 7), st.booleans())
@@ -281,6 +294,9 @@ def test_shard_arguments():
         provider.shard(0, 0)
     with pytest.raises(ValueError, match="Received a shard"):
         provider.shard(0, 2).shard(0, 2)
+    provider.set_position(1, 1)
+    with pytest.raises(ValueError, match="Received one at step 1"):
+        provider.shard(0, 2)
 
 
 # Processes
@@ -335,6 +351,79 @@ def test_processes_report_a_fault_as_threads_do(tmp_path):
     assert "03.png" in error.__notes__[0]
 
 
+class OddError(ValueError):
+    """One that cannot be pickled, like many with two arguments."""
+
+    def __init__(self, path, why):
+        super().__init__(f"{path}: {why}")
+
+
+def refuse_five(data, label):
+    if label == "05":
+        raise OddError("05.png", "bad header")
+    return data, label
+
+
+def as_objects(data, label):
+    return data, np.array([label, None], object)
+
+
+def fields(data, label):
+    return data, np.array((len(label), 0.5), [("length", "i4"), ("half", "f8")])
+
+
+def test_an_error_that_cannot_be_pickled_keeps_its_sample(tmp_path):
+    samples = write_images(tmp_path)
+    provider = DataProvider(samples, [ImageReader(), refuse_five], 3, transformers=steps(),
+                            processes=1)  # fmt: skip
+    assert len(content(provider)) == 5
+    assert [(bad.position, bad.reason) for bad in provider.bad_samples] == [
+        (5, "05.png: bad header")
+    ]
+
+
+@pytest.mark.parametrize("step", [as_objects, fields])
+def test_labels_that_are_no_plain_numbers_come_through(tmp_path, step):
+    """Object pointers of another process would kill this one."""
+    samples = write_images(tmp_path, 12)
+    options = {"transformers": [ImageResizer(16, 8), step]}
+    here, there = make(samples, **options), make(samples, **options, processes=1)
+    for index in range(4):
+        expected, got = here[index][1], there[index][1]
+        assert got.dtype == expected.dtype
+        assert got.tolist() == expected.tolist()
+
+
+def test_batches_that_grow_come_through(tmp_path):
+    samples = write_images(tmp_path, 14)
+    options = {"widths": (16, 24, 64), "batch_size": 2}
+    assert content(bucketed(samples, processes=1, **options)) == content(
+        bucketed(samples, **options)
+    )
+
+
+def test_processes_end_with_one_that_is_killed(tmp_path):
+    """A worker of a dead training held its memory and its terminal for ever."""
+    samples = write_images(tmp_path, 3)
+    code = (
+        "import multiprocessing, os\n"
+        "from Tests.test_provider_paths import make\n"
+        "if __name__ == '__main__':\n"
+        f"    make({samples!r}, processes=1)[0]\n"
+        "    (child,) = multiprocessing.active_children()\n"
+        "    print(child.pid, flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "Tests")])}
+    # The pipe ends when the last process that holds it has ended.
+    result = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert result.stdout.strip().isdigit(), result.stderr
+
+
 def test_a_step_that_cannot_travel_is_named():
     with pytest.raises(TypeError, match=r"`processes` needs steps that can be pickled. .*lambda"):
         DataProvider(numbered(2), [lambda data, label: (data, label)], processes=1)
@@ -355,6 +444,9 @@ def test_labels_are_checked_when_the_provider_is_made(tmp_path):
     provider = make(samples)
     with pytest.raises(ValueError, match="characters of `vocab`"):
         provider.transformers = [LabelIndexer("01234")]
+    assert labels_of(provider)  # The good ones stay.
+    with pytest.raises(TypeError, match="`label` must be text"):
+        make([*samples, (samples[0][0], ["1"])])
 
 
 def test_labels_behind_a_step_of_unknown_effect_are_left_for_later(tmp_path):

@@ -28,7 +28,8 @@ class Augmentor:
     """A random step of a `DataProvider`: with a probability it changes the image.
 
     Subclass it and write `apply`. Images are uint8, shape (height, width) or
-    (height, width, channels); `apply` returns a new array of the same dtype.
+    (height, width, channels); `apply` returns a new array of the same dtype. The generator belongs
+    to the sample until the call returns; it draws, but does not spawn others.
 
     Args:
         probability: of a change, in 0..1.

@@ -83,7 +83,7 @@ class BatchMaker:
         def choose(start: int) -> list[int]:
             samples = [read(i) for i in range(start, min(start + _CHUNK_SIZE, num_samples))]
             # One that cannot be read will be replaced by another, of any width.
-            return [resizer.choose_width(*each[0].shape[:2]) if each else 0 for each in samples]
+            return [resizer.choose_width(each[0]) if each else 0 for each in samples]
 
         starts = range(0, num_samples, _CHUNK_SIZE)
         with ThreadPoolExecutor(max(1, num_threads)) as pool:

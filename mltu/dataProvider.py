@@ -188,9 +188,10 @@ class DataProvider(keras.utils.PyDataset):
 
     @transformers.setter
     def transformers(self, transformers: Sequence[pipeline.Step]) -> None:
-        self._transformers = check_callables("transformers", transformers)
+        steps = check_callables("transformers", transformers)
+        self._new_maker(steps).check_labels(self._samples.labels)
+        self._transformers = steps
         self._make_maker()
-        self._maker.check_labels(self._samples.labels)
         self._buckets = self._maker.find_buckets(self._read, len(self._samples), self.workers)
         self.set_position(self._epoch, self._step)
 
@@ -247,13 +248,17 @@ class DataProvider(keras.utils.PyDataset):
         check_count("count", count, 1)
         if not 0 <= index < count:
             raise ValueError(f"`index` must be in 0..{count - 1}. Received {index}.")
-        if self._shard[1] > 1:
-            raise ValueError("`shard` must be called on a whole provider. Received a shard of it.")
+        if self._shard[1] > 1 or self._step:
+            raise ValueError(
+                "`shard` must be called on a whole provider at the start of an epoch. Received "
+                f"{'a shard of it' if self._shard[1] > 1 else f'one at step {self._step}'}. Call "
+                "`shard` first and `set_position` on what it returns."
+            )
         part = copy.copy(self)
         part._bad_samples = BadSamples(len(self._samples))
         part._shard = (index, count)
         part._make_maker()
-        part.set_position(self._epoch, self._step)
+        part.set_position(self._epoch)
         return part
 
     def on_epoch_begin(self) -> None:
@@ -367,10 +372,11 @@ class DataProvider(keras.utils.PyDataset):
             self._bad_samples.add(index, source, error)
             return None
 
+    def _new_maker(self, transformers: list[pipeline.Step]) -> BatchMaker:
+        return BatchMaker(self._data_preprocessors, self._augmentors, transformers, self._seed)
+
     def _make_maker(self) -> None:
-        self._maker = BatchMaker(
-            self._data_preprocessors, self._augmentors, self._transformers, self._seed
-        )
+        self._maker = self._new_maker(self._transformers)
         self._processes = (
             WorkerProcesses(self._maker, self._num_processes) if self._num_processes else None
         )

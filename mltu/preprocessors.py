@@ -98,7 +98,12 @@ class ImageReader:
         if array.ndim == 3 and array.shape[2] == 1:
             array = array[:, :, 0]
         channels = array.shape[2] if array.ndim == 3 else 1
-        if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4):
+        if (
+            array.dtype != np.uint8
+            or array.ndim not in (2, 3)
+            or not array.size
+            or channels not in (1, 3, 4)
+        ):
             raise ValueError(
                 "`data` must be a uint8 image of shape (height, width) or (height, width, 1, 3 or "
                 f"4). Received {array.dtype} of shape {array.shape}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import shutil
@@ -10,6 +11,7 @@ import weakref
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
@@ -23,6 +25,7 @@ from mltu.batch_maker import Batch, BatchMaker
 with explain_missing():
     import cv2
 
+_PLAIN_KINDS = "biufc"  # dtypes that are numbers: no objects, no fields
 _SHARED = "/dev/shm"  # where Linux keeps shared memory
 
 # Where an array lies in a block of shared memory: dtype, shape, offset in bytes.
@@ -59,18 +62,22 @@ class WorkerProcesses:
         self._pool: ProcessPoolExecutor | None = None
         self._lock = threading.Lock()
         self._block_size = 0
+        self._allocated = 0  # bytes in all blocks
         self._free_blocks: list[SharedMemory] = []
 
     def make(self, *arguments: Any) -> Batch:
-        """Make a batch; arguments and errors as in `BatchMaker.make`.
+        """Make a batch; arguments as in `BatchMaker.make`.
 
         Raises:
+            RuntimeError: a step raised; `BatchMaker.read` and `finish` tell what and where.
             BrokenProcessPool: a process died, by a signal or for want of memory.
         """
         block = self._take_block()
         try:
             name = None if block is None else block.name
             made = self._start().submit(_make, name, *arguments).result()
+            if isinstance(made, str):
+                raise RuntimeError(made)
             data, labels = [_copy_out(block, part) for part in made]
         except BrokenProcessPool as error:
             raise BrokenProcessPool(
@@ -79,8 +86,7 @@ class WorkerProcesses:
                 "or a step is not importable. `processes=0` makes the batches in threads."
             ) from error
         finally:
-            if block is not None:
-                self._free_blocks.append(block)
+            self._give_back(block)
         self._block_size = max(self._block_size, data.nbytes + labels.nbytes)
         return data, labels
 
@@ -91,20 +97,35 @@ class WorkerProcesses:
                     self._num_processes, multiprocessing.get_context("spawn"), _receive,
                     (self._maker,),
                 )  # fmt: skip
-                weakref.finalize(self, _close, self._pool, self._free_blocks)
+                weakref.finalize(self, _remove, self._free_blocks)
+                # At the exit of Python the pool ends by itself; twice is an error.
+                end = partial(self._pool.shutdown, wait=False, cancel_futures=True)
+                weakref.finalize(self, end).atexit = False
             return self._pool
 
     def _take_block(self) -> SharedMemory | None:
-        try:
-            return self._free_blocks.pop()
-        except IndexError:
+        with self._lock:
+            if self._free_blocks:
+                return self._free_blocks.pop()
+            # On Linux, writing to a block that does not fit kills the process, and a block takes
+            # its room only when it is written: all are counted twice.
+            room = shutil.disk_usage(_SHARED).free if os.path.isdir(_SHARED) else math.inf
             size = self._block_size
-        return SharedMemory(create=True, size=size) if size and _has_room(size) else None
+            if not size or room < 2 * (self._allocated + size):
+                return None
+            self._allocated += size
+            return SharedMemory(create=True, size=size)
 
-
-def _has_room(size: int) -> bool:
-    """Tell whether a block fits; on Linux, writing to one that does not would kill the process."""
-    return not os.path.isdir(_SHARED) or shutil.disk_usage(_SHARED).free > 2 * size
+    def _give_back(self, block: SharedMemory | None) -> None:
+        if block is None:
+            return
+        with self._lock:
+            if block.size >= self._block_size:
+                self._free_blocks.append(block)
+                return
+            self._allocated -= block.size  # A larger batch has come since.
+        block.close()
+        block.unlink()
 
 
 def _copy_out(block: SharedMemory | None, part: npt.NDArray[Any] | Place) -> npt.NDArray[Any]:
@@ -114,8 +135,7 @@ def _copy_out(block: SharedMemory | None, part: npt.NDArray[Any] | Place) -> npt
     return np.ndarray(shape, dtype, block.buf, offset).copy()
 
 
-def _close(pool: ProcessPoolExecutor, blocks: Sequence[SharedMemory]) -> None:
-    pool.shutdown(wait=False, cancel_futures=True)
+def _remove(blocks: Sequence[SharedMemory]) -> None:
     for block in blocks:
         block.close()
         block.unlink()
@@ -131,12 +151,27 @@ def _receive(maker: BatchMaker) -> None:
     global _maker
     _maker = maker
     cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _make(name: str | None, *arguments: Any) -> Batch | list[Place]:
-    """Make a batch and say where it lies in the block; without one, or a large one, return it."""
-    batch = _maker.make(*arguments)
-    if name is None:
+def _end_with_parent() -> None:
+    """Leave no process behind when the one that trains dies, however it does."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _make(name: str | None, *arguments: Any) -> Batch | list[Place] | str:
+    """Make a batch and say where it lies in the block; without one, or a large one, return it.
+
+    An exception becomes its text: not every one can be pickled, and the batch is made again.
+    """
+    try:
+        batch = _maker.make(*arguments)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    if name is None or any(part.dtype.kind not in _PLAIN_KINDS for part in batch):
         return batch
     if name not in _blocks:
         _blocks[name] = SharedMemory(name)

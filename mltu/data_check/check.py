@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .findings import KINDS, SEVERITIES, Expected, make_finding
-from .image_checks import check_copies, check_files, check_sizes
-from .image_pass import NOT_READ, READ, ImageFacts, read_images
-from .joined import Joined
-from .label_checks import LabelFacts, check_labels
-from .report import DataReport
+from mltu.data_check.findings import KINDS, SEVERITIES, Expected, make_finding
+from mltu.data_check.image_checks import check_copies, check_files, check_sizes
+from mltu.data_check.image_pass import NOT_READ, READ, ImageFacts, read_images
+from mltu.data_check.joined import Joined
+from mltu.data_check.label_checks import LabelFacts, check_labels
+from mltu.data_check.report import DataReport
 
 
 def check_data(

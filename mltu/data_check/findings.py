@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .joined import Joined
+from mltu.data_check.joined import Joined
 
 Severity = Literal["error", "warning", "info"]
 Positions = npt.NDArray[np.int64]

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from .findings import Expected, Hit
-from .image_pass import MISSING, READ, UNREADABLE, ImageFacts, first_equal
-from .joined import Joined
-from .label_checks import LabelFacts
+from mltu.data_check.findings import Expected, Hit
+from mltu.data_check.image_pass import MISSING, READ, UNREADABLE, ImageFacts, first_equal
+from mltu.data_check.joined import Joined
+from mltu.data_check.label_checks import LabelFacts
 
 _TINY = 4  # pixels
 _CROWDED = 3  # pixels of width for each character

@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from mltu.data_check.findings import MAX_EXAMPLES, Positions
+from mltu.data_check.joined import Joined
 from mltu.preprocessors import ImageReader
-
-from .findings import MAX_EXAMPLES, Positions
-from .joined import Joined
 
 NOT_READ, READ, MISSING, UNREADABLE = range(4)
 _BLOCK = 1024  # Images under way at one time.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
-from mltu.datasets import LazyColumn, load_samples
+from mltu.datasets import load_samples
 
 
 class Joined:
@@ -22,45 +21,34 @@ class Joined:
     """
 
     def __init__(self, training: Any, validation: Any = None) -> None:
-        self._training = load_samples(training)
-        self._validation = load_samples(() if validation is None else validation)
-        self.num_training = len(self._training)
-        self.num_validation = len(self._validation)
+        first = load_samples(training)
+        second = load_samples(() if validation is None else validation)
+        self._samples = first + second
+        self.num_training = len(first)
+        self.num_validation = len(second)
 
     def __len__(self) -> int:
-        return self.num_training + self.num_validation
+        return len(self._samples)
 
     def data(self, position: int) -> Any:
         """Return the path of a sample, or its bytes or array."""
-        if position < self.num_training:
-            return self._training.data[position]
-        return self._validation.data[position - self.num_training]
+        return self._samples.data[position]
 
     def label(self, position: int) -> Any:
         """Return the label of a sample as it is."""
-        if position < self.num_training:
-            return self._training.labels[position]
-        return self._validation.labels[position - self.num_training]
+        return self._samples.labels[position]
 
     def labels(self) -> Iterator[Any]:
         """Yield the labels in order."""
-        return chain(self._training.labels, self._validation.labels)
+        return iter(self._samples.labels)
 
     def paths(self) -> Iterator[str | None]:
         """Yield the paths in order; None where the data is none."""
-        for samples in (self._training, self._validation):
-            if isinstance(samples.data, LazyColumn):
-                yield from (None for _ in range(len(samples)))
-            else:
-                yield from map(_path, samples.data)
+        return (_path(self._samples.source(position)) for position in range(len(self)))
 
     def name(self, position: int) -> str:
         """Return the path of a sample, its name in a database, or `sample <position>`."""
-        if position < self.num_training:
-            source = self._training.source(position)
-        else:
-            source = self._validation.source(position - self.num_training)
-        return _path(source) or f"sample {position}"
+        return _path(self._samples.source(position)) or f"sample {position}"
 
 
 def _path(data: Any) -> str | None:

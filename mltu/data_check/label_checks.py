@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from .findings import Expected, Hit, Positions
-from .joined import Joined
+from mltu.data_check.findings import Expected, Hit, Positions
+from mltu.data_check.joined import Joined
 
 _RARE = 10  # A character seen fewer times than this is hardly learned.
 _DOMINANT = 0.5  # The share of one label above which saying it always pays.

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mltu.data_check.findings import KINDS, SEVERITIES, Example, Finding
 from mltu.utils.files import atomic_path
-
-from .findings import KINDS, SEVERITIES, Example, Finding
 
 _WIDTH = 100  # characters of a line
 _PATH_WIDTH = 48  # Its end tells more than its beginning.

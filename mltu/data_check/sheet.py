@@ -6,12 +6,11 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from mltu.data_check.findings import Finding
+from mltu.data_check.joined import Joined
+from mltu.data_check.report import DataReport
 from mltu.pictures import Image, write_contact_sheet
 from mltu.preprocessors import ImageReader
-
-from .findings import Finding
-from .joined import Joined
-from .report import DataReport
 
 _NUM_TILES = 48
 _NUM_EACH = (2, 6)  # Samples of one finding: at least a pair, at most a row.

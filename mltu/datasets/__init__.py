@@ -3,15 +3,15 @@
 Floor 1: NumPy and the standard library; LMDB and OpenCV are imported where they are used.
 """
 
-from .folder import read_folder
-from .iam import read_iam_words
-from .lmdb_check import check_lmdb
-from .lmdb_reader import LmdbImages, read_lmdb
-from .lmdb_writer import pack_lmdb
-from .loading import check_samples, load_samples
-from .mjsynth import read_mjsynth
-from .samples import LazyColumn, Samples
-from .tables import read_csv, read_tsv, write_csv
+from mltu.datasets.folder import read_folder
+from mltu.datasets.iam import read_iam_words
+from mltu.datasets.lmdb_check import check_lmdb
+from mltu.datasets.lmdb_reader import LmdbImages, read_lmdb
+from mltu.datasets.lmdb_writer import pack_lmdb
+from mltu.datasets.loading import check_samples, load_samples
+from mltu.datasets.mjsynth import read_mjsynth
+from mltu.datasets.samples import LazyColumn, Samples
+from mltu.datasets.tables import read_csv, read_tsv, write_csv
 
 __all__ = [
     "LazyColumn",

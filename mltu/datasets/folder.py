@@ -35,6 +35,7 @@ def read_folder(
 
     Raises:
         FileNotFoundError: there is no such folder, or no such image in it.
+        OSError: a folder cannot be listed.
         ValueError: `label_separator` is empty.
     """
     if label_separator == "":
@@ -59,13 +60,16 @@ def read_folder(
 
 def _images(folder: str | os.PathLike[str], recursive: bool) -> Iterator[str]:
     """Give the path of each image below `folder`, with slashes."""
-    for current, folders, names in os.walk(folder):
-        if not recursive:
-            folders.clear()
+    for current, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
         below = Path(current).relative_to(folder)
         for name in names:
             if os.path.splitext(name)[1].lower() in _SUFFIXES and not name.startswith("."):
                 yield (below / name).as_posix()
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _matches(path: str, pattern: str) -> bool:

@@ -41,7 +41,7 @@ def read_iam_words(root: str | os.PathLike[str], *, include_err: bool = False) -
             f"`root` must be a folder with the file words.txt. There is no file {str(listing)!r}."
         )
     states = ("ok", "err") if include_err else ("ok",)
-    with open(listing, encoding="utf-8", newline="\n") as lines:
+    with open(listing, encoding="utf-8-sig", newline="\n") as lines:
         try:
             words = [word for word in _words(lines, str(listing)) if word[1] in states]
         except UnicodeDecodeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ from mltu.datasets.samples import Samples
 from mltu.utils.text_columns import TextColumn
 
 _BLOCK = 1 << 23  # Bytes looked at together: the work memory is about 15 times as much.
-_NEWLINE, _SPACE, _DOT, _SLASH, _UNDERSCORE = b"\n ./_"
+_NEWLINE, _DOT, _SLASH, _UNDERSCORE = b"\n./_"
 _IS_SPACE = np.array([code < 128 and chr(code).isspace() for code in range(256)])
+_DIGITS = "0123456789"
+_IS_DIGIT = np.array([chr(code) in _DIGITS for code in range(256)])
+_WORD = re.compile(r"[^\t-\r\x1c-\x20]+")  # Without the white space of ASCII.
 
 Places = npt.NDArray[np.int64]
 
@@ -45,7 +49,7 @@ def read_mjsynth(root: str | os.PathLike[str], part: str = "train") -> Samples:
             f"`root` must be a folder with the annotation file annotation_{part}.txt. "
             f"There is no file {str(annotation)!r}."
         )
-    text = annotation.read_bytes()
+    text = annotation.read_bytes().removeprefix(b"\xef\xbb\xbf")
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     offsets = np.uint32 if len(text) < 2**32 else np.uint64
@@ -84,10 +88,15 @@ def _parse(block: bytes, source: str, num_lines: int) -> Places:
     if not block.endswith(b"\n"):
         line_ends = np.append(line_ends, len(block))
     line_starts = np.concatenate([[0], line_ends[:-1] + 1])
-    ends = np.minimum(_next(codes == _SPACE, line_starts), line_ends)
-    starts, ends = _strip(codes, line_starts, ends)
+    starts, ends = _strip(codes, line_starts, line_ends)
     lines = np.flatnonzero(starts < ends)  # Blank ones are left out.
-    starts, ends = starts[lines], ends[lines]
+    starts, text_ends = starts[lines], ends[lines]
+    spaces = _IS_SPACE[codes]
+    ends = np.minimum(_next(spaces, starts), text_ends)
+    # Behind the path there is a number or nothing.
+    odd = (ends < text_ends) & (
+        (_next(spaces, ends + 1) < text_ends) | ~_IS_DIGIT[codes[text_ends - 1]]
+    )
 
     slashes = np.append(-1, np.flatnonzero(codes == _SLASH))
     last_slash = slashes[np.searchsorted(slashes, ends) - 1]
@@ -95,7 +104,7 @@ def _parse(block: bytes, source: str, num_lines: int) -> Places:
     label_starts = _next(codes == _UNDERSCORE, name_starts) + 1
     label_ends = _next(codes == _UNDERSCORE, label_starts)
 
-    if np.any(label_ends >= ends) or not _is_utf8(block):
+    if np.any(odd) or np.any(label_ends >= ends) or not _is_utf8(block):
         for number in lines.tolist():
             line = block[line_starts[number] : line_ends[number]]
             _check_line(line, source, num_lines + number + 1)
@@ -135,7 +144,9 @@ def _check_line(line: bytes, source: str, number: int) -> None:
             f"{source!r} must be a file in UTF-8. Received {line.rstrip()!r} in line {number}: "
             f"{error}"
         ) from error
-    if len(text.partition(" ")[0].rpartition("/")[2].split("_")) < 3:
+    path, *rest = _WORD.findall(text)
+    is_number = not rest or (len(rest) == 1 and rest[0][-1] in _DIGITS)
+    if len(path.rpartition("/")[2].split("_")) < 3 or not is_number:
         raise ValueError(
             f"{source!r} must have lines like './2425/1/115_Lube_45484.jpg 45484'."
             f" Received {text.rstrip()!r} in line {number}."

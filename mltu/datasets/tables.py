@@ -121,13 +121,15 @@ def _csv_pairs(rows: Any, path: str) -> Iterator[tuple[str, str]]:
 
 def _tsv_pairs(lines: TextIO, path: str, root: str) -> Iterator[tuple[str, str]]:
     header = ["path", "label"]
+    is_first = True
     for number, line in enumerate(lines, 1):
         cells = line.removesuffix("\n").removesuffix("\r").split("\t")
         if cells == [""]:
             continue
-        if number == 1 and {"path", "label"} <= set(cells):
-            header = cells
+        if is_first and {"path", "label"} <= set(cells):
+            header, is_first = cells, False
             continue
+        is_first = False
         if len(cells) != len(header):
             raise ValueError(
                 f"`dataset` {path!r} must have {len(header)} cells in each line, divided by tabs. "

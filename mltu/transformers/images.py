@@ -93,13 +93,7 @@ class ImageResizer(Transformer):
         Raises:
             ValueError: `data` is not an image.
         """
-        if not isinstance(data, np.ndarray) or data.ndim not in (2, 3) or data.size == 0:
-            shape = getattr(data, "shape", type(data).__name__)
-            raise ValueError(
-                "`data` must be an image of shape (height, width) or (height, width, channels). "
-                f"Received {shape}. Put ImageReader() into `data_preprocessors`."
-            )
-        width = self.widths[self.choose_width(*data.shape[:2])]
+        width = self.widths[self.choose_width(data)]
         if self.keep_aspect_ratio:
             return self._fit(data, width), label
         # OpenCV drops an axis of one channel.
@@ -113,18 +107,23 @@ class ImageResizer(Transformer):
             return [self(image, None)[0] for image in data], labels
         return stretched, labels
 
-    def choose_width(self, height: int, width: int) -> int:
+    def choose_width(self, data: Array) -> int:
         """Return which of `widths` is the smallest that holds an image at full height.
-
-        Args:
-            height: of the image in pixels.
-            width: of the image in pixels.
 
         Returns:
             An index into `widths`; the last for an image that is too wide for all, which is then
             scaled until it fits.
+
+        Raises:
+            ValueError: `data` is not an image.
         """
-        scaled = round(width * self.height / height)
+        if not isinstance(data, np.ndarray) or data.ndim not in (2, 3) or data.size == 0:
+            shape = getattr(data, "shape", type(data).__name__)
+            raise ValueError(
+                "`data` must be an image of shape (height, width) or (height, width, channels). "
+                f"Received {shape}. Put ImageReader() into `data_preprocessors`."
+            )
+        scaled = round(data.shape[1] * self.height / data.shape[0])
         return next((i for i, one in enumerate(self.widths) if scaled <= one), len(self.widths) - 1)
 
     def with_width(self, width: int) -> ImageResizer:
@@ -136,9 +135,12 @@ class ImageResizer(Transformer):
     def _stretch(self, images: Sequence[Array]) -> Array | None:
         """Return the resized images, shape (batch, height, width, ...); None if kinds differ."""
         (width,), first = self.widths, images[0]
+        kinds = {(image.ndim, image.dtype) for image in images}
+        if len(kinds) > 1 or first.ndim not in (2, 3) or not first.dtype.isnative:
+            return None
         resized = np.empty((len(images), self.height, width, *first.shape[2:]), first.dtype)
         rows, size = list(resized), repeat((width, self.height))
-        # Where an image is of another kind than its row, OpenCV makes an array of its own.
+        # Where an image has other channels than its row, OpenCV makes an array of its own.
         return resized if all(map(is_, map(cv2.resize, images, size, rows), rows)) else None
 
     def _fit(self, image: Array, full_width: int) -> Array:

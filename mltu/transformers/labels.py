@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu.transformers.base import Transformer
-from mltu.utils.text_columns import distinct_characters, text_lengths
+from mltu.utils.text_columns import TextColumn, distinct_characters, text_lengths
 
 _NUM_NAMED = 10  # How many labels an error names.
 
@@ -77,13 +77,10 @@ class LabelIndexer(Transformer):
             ValueError: characters are outside the vocabulary; they and the first labels are named.
             TypeError: a label is not text.
         """
-        try:
-            unknown = distinct_characters(labels) - self._indices.keys()
-        except TypeError:
+        if not isinstance(labels, TextColumn):
             for label in labels:
                 self._check_type(label)
-            raise
-        if unknown:
+        if unknown := distinct_characters(labels) - self._indices.keys():
             found = [label for label in labels if unknown & set(label)]
             raise ValueError(
                 f"`dataset` must have labels made of characters of `vocab`. {len(found)} of "

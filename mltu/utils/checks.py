@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 
@@ -10,9 +11,9 @@ def check_count(name: str, value: int, least: int) -> None:
     """Look whether an argument is a whole number that is large enough.
 
     Raises:
-        ValueError: it is smaller than `least`, or no int.
+        ValueError: it is smaller than `least`, or no integer.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(f"`{name}` must be an integer of at least {least}. Received {value!r}.")
 
 
