@@ -5,11 +5,9 @@ import logging
 import keras
 import numpy as np
 import pytest
-import tf2onnx
 from conftest import load_tutorial
 from keras import layers
 
-from mltu import onnx_export
 from mltu.callbacks import (
     FollowSchedule,
     Model2onnx,
@@ -20,9 +18,15 @@ from mltu.callbacks import (
 )
 from mltu.inferenceModel import OnnxInferenceModel
 from mltu.losses import CTCLoss
-from mltu.onnx_export import export_onnx
+from mltu.onnx_export import TOLERANCE, child, comparison, export, export_onnx
 
 CLASSES = 4
+
+
+@pytest.fixture(autouse=True)
+def _in_process(monkeypatch):
+    """Convert without the seconds of a child process, which test_onnx_export has."""
+    monkeypatch.setattr(export, "run_child", lambda job, timeout: child.convert(job))
 
 
 def scaling():
@@ -104,7 +108,7 @@ def test_best_weights_are_exported(tmp_path, name, scale, weights_only):
     model = tiny_model(scale)
     start = model.predict(images(), verbose=0)
     spoil = Spoil(path)
-    vocab = "aä€日"
+    vocab = "ä€日"
     fit(
         model,
         keras.callbacks.ModelCheckpoint(path, save_weights_only=weights_only),
@@ -181,16 +185,24 @@ def test_another_suffix_raises(name):
     assert name in str(caught.value)
 
 
-@pytest.fixture
-def broken_exporter(monkeypatch):
-    def fail(*args, **kwargs):
-        raise NotImplementedError("no such operator")
+class Failing:
+    """Stand in for the child process: convert until the number of exports is reached, then fail."""
 
-    monkeypatch.setattr(tf2onnx.convert, "from_function", fail)
+    def __init__(self, monkeypatch, good):
+        self.good = good
+        self.calls = 0
+        self.convert = export.run_child
+        monkeypatch.setattr(export, "run_child", self)
+
+    def __call__(self, job, timeout):
+        self.calls += 1
+        if self.calls > self.good:
+            raise RuntimeError("no such operator")
+        self.convert(job, timeout)
 
 
-@pytest.mark.usefixtures("broken_exporter")
-def test_a_failing_export_stops_before_the_first_batch(tmp_path):
+def test_a_failing_export_stops_before_the_first_batch(tmp_path, monkeypatch):
+    Failing(monkeypatch, good=0)
     path = tmp_path / "model.keras"
     (tmp_path / "model.onnx").write_bytes(b"good")
     batches = []
@@ -202,23 +214,96 @@ def test_a_failing_export_stops_before_the_first_batch(tmp_path):
     assert (tmp_path / "model.onnx").read_bytes() == b"good"
 
 
+def test_a_failure_at_the_end_keeps_the_model_and_says_how_to_go_on(tmp_path, monkeypatch):
+    Failing(monkeypatch, good=1)
+    path = tmp_path / "model.keras"
+    (tmp_path / "model.onnx").write_bytes(b"good")
+    model = tiny_model()
+    save = keras.callbacks.ModelCheckpoint(path)
+    with pytest.raises(RuntimeError, match="The training is done and its model is safe") as caught:
+        fit(model, save, Model2onnx(path), epochs=1)
+    assert f"python -m mltu.onnx_export {str(tmp_path)!r}" in str(caught.value)
+    assert "The cause: `model` 'sequential" in str(caught.value)
+    loaded = keras.models.load_model(path, compile=False)
+    np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
+    assert (tmp_path / "model.onnx").read_bytes() == b"good"
+
+
+@pytest.mark.filterwarnings("ignore:No checkpoint was written")
+def test_a_failure_at_the_end_saves_a_model_that_has_no_checkpoint(tmp_path, monkeypatch):
+    Failing(monkeypatch, good=1)
+    model = tiny_model()
+    with pytest.raises(RuntimeError, match=r"is safe in '.*model\.last\.keras'"):
+        fit(model, Model2onnx(tmp_path / "model.keras"), epochs=1)
+    loaded = keras.models.load_model(tmp_path / "model.last.keras", compile=False)
+    np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
+
+
+class Score(keras.callbacks.Callback):
+    """Give each epoch a figure, for `save_best_only`."""
+
+    def __init__(self, *figures):
+        super().__init__()
+        self.figures = figures
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["figure"] = self.figures[epoch]
+
+
+def test_each_new_best_is_exported_if_asked(tmp_path, monkeypatch):
+    """Epochs 1 and 3 are better than all before; a failure there warns and keeps the file."""
+    path = tmp_path / "model.keras"
+    failing = Failing(monkeypatch, good=2)
+    save = keras.callbacks.ModelCheckpoint(path, "figure", save_best_only=True, mode="min")
+    onnx = Model2onnx(path, at_best=True)
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append((tmp_path / "model.onnx").read_bytes())
+            if epoch == 2:
+                failing.good = 99
+
+    with pytest.warns(UserWarning, match="of epoch 3, has no ONNX file; the training goes on"):
+        fit(tiny_model(), Score(2.0, 3.0, 1.0), save, onnx, Look(), epochs=3)
+    assert seen[0] == seen[1] == seen[2]
+    assert failing.calls == 4  # The trial, two new bests, the end.
+    assert (tmp_path / "model.onnx").read_bytes() != seen[0]
+
+
+def test_validation_and_int8(tmp_path, capsys):
+    path = tmp_path / "model.keras"
+    labels = ["ab", "c", "", "a"] * 10
+    onnx = Model2onnx(path, {"vocab": "abc"}, validation=(images(40), labels), int8=True)
+    fit(tiny_model(), keras.callbacks.ModelCheckpoint(path), onnx, epochs=1)
+    assert (onnx.figures.num_images, onnx.figures.cer_keras) == (40, onnx.figures.cer_onnx)
+    assert onnx.int8_report.fp32.cer == onnx.figures.cer_onnx
+    names = {item.name for item in tmp_path.iterdir()}
+    assert names == {"model.keras", "model.onnx", "model.int8.onnx"}
+    assert capsys.readouterr().out == ""  # The training had verbose=0.
+    onnx.set_params({"verbose": 1})
+    onnx.on_train_begin()
+    assert "The ONNX export works here" in capsys.readouterr().out
+
+
+def test_int8_needs_images():
+    with pytest.raises(ValueError, match="`int8` must be False without images to calibrate on"):
+        Model2onnx("model.keras", int8=True)
+
+
 # export_onnx --------------------------------------------------------------------------------
-
-
-@pytest.mark.usefixtures("broken_exporter")
-def test_the_cause_of_a_failure_is_kept(tmp_path):
-    with pytest.raises(RuntimeError, match="could not be exported") as caught:
-        export_onnx(tiny_model(), tmp_path / "model.onnx")
-    assert isinstance(caught.value.__cause__, NotImplementedError)
 
 
 def test_outputs_that_differ_keep_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "model.onnx"
     path.write_bytes(b"good")
-    model = tiny_model()
-    monkeypatch.setattr(model, "predict", lambda *args, **kwargs: np.full((2, 8, CLASSES), 0.9))
-    with pytest.raises(RuntimeError, match=r"largest difference of 0\.\d+; the file was not kept"):
-        export_onnx(model, path)
+    monkeypatch.setattr(
+        comparison, "keras_outputs", lambda model, batches: [np.full((2, 8, CLASSES), 0.9)]
+    )
+    with pytest.raises(
+        RuntimeError, match=r"difference of the outputs of 0\.\d+; the file was not"
+    ):
+        export_onnx(tiny_model(), path)
     assert path.read_bytes() == b"good"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -226,20 +311,21 @@ def test_outputs_that_differ_keep_the_old_file(tmp_path, monkeypatch):
 def test_outputs_that_are_nan_are_refused(tmp_path):
     model = tiny_model()
     model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
-    with pytest.raises(RuntimeError, match="difference of nan"):
+    with pytest.raises(RuntimeError, match="outputs of nan"):
         export_onnx(model, tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_metadata_round_trip_and_free_batch(tmp_path):
     metadata = {
-        "vocab": "aßä€日\"'\\ \n",
+        "vocab": 'a€"',
         "size": [32, 128],
         "nested": {"größe": 1.5, "none": None, "yes": True},
         "number": "007",
+        "note": "aßä€日\"'\\ \n",
     }
     path = tmp_path / "new" / "model.onnx"
-    assert export_onnx(tiny_model(), path, metadata=metadata) <= onnx_export.TOLERANCE
+    assert export_onnx(tiny_model(), path, metadata=metadata).difference <= TOLERANCE
     model = OnnxInferenceModel(path, force_cpu=True)
     assert {key: model.metadata[key] for key in metadata} == metadata
     assert model.input_shape == [8, 16, 1]
@@ -253,20 +339,14 @@ def test_metadata_outside_json_raises_before_the_export(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_backend_is_refused_with_the_way_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(RuntimeError, match=r"'jax'.*KERAS_BACKEND=tensorflow"):
-        export_onnx(None, tmp_path / "model.onnx")
-
-
 def test_tutorial_model_gives_the_same_numbers_in_onnx(tmp_path):
     model = load_tutorial("model").train_model((32, 128, 3), 62)
     rng = np.random.default_rng(0)
-    inputs = rng.integers(0, 256, (100, 32, 128, 3)).astype("float32")
-    reported = export_onnx(model, tmp_path / "model.onnx", metadata={"vocab": "ab"})
+    inputs = rng.integers(0, 256, (32, 32, 128, 3)).astype("float32")
+    figures = export_onnx(model, tmp_path / "model.onnx", validation=inputs)
     outputs = run_onnx(tmp_path / "model.onnx", inputs)
-    assert reported < 1e-4
-    assert outputs.shape == (100, 256, 63)
+    assert figures.difference < 1e-4
+    assert outputs.shape == (32, 256, 63)
     assert np.abs(outputs - model.predict(inputs, verbose=0)).max() < 1e-4
 
 

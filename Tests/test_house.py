@@ -14,7 +14,9 @@ FLOORS = {
     0: ["utils", "utils.checks", "utils.files", "utils.text_columns", "utils.text_utils"],
     1: [
         "configs",
+        "model_card",
         "preprocessors",
+        "state_file",
         "augmentors",
         "transformers",
         "datasets",
@@ -26,6 +28,7 @@ FLOORS = {
         "batch_maker",
         "worker_processes",
         "bad_samples",
+        "convergence",
         "data_check",
         "inferenceModel",
     ],
@@ -33,8 +36,10 @@ FLOORS = {
         "dataProvider",
         "losses",
         "metrics",
+        "warm_start",
         "model_utils",
         "onnx_export",
+        "run_state",
         "callbacks",
     ],
 }
@@ -44,19 +49,33 @@ SAME_FLOOR = {
     ("batch_maker", "pipeline"),
     ("transformers", "transformers"),
     ("worker_processes", "batch_maker"),
+    ("convergence", "convergence"),
     ("data_check", "data_check"),
     ("datasets", "datasets"),
     ("metrics", "losses"),
     ("callbacks", "callbacks"),
+    ("callbacks", "losses"),
     ("callbacks", "onnx_export"),
+    ("callbacks", "run_state"),
+    ("onnx_export", "onnx_export"),
     ("synthetic", "synthetic"),
     ("utils", "utils"),
 }
-PACKAGES = {"callbacks", "data_check", "datasets", "synthetic", "transformers"}
+PACKAGES = {"callbacks", "convergence", "data_check", "datasets", "onnx_export"}
+PACKAGES |= {"synthetic", "transformers"}
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 FLOOR.update(dict.fromkeys(BELOW_ALL, -1))
 
-LIGHT = [*FLOORS[0], *FLOORS[1], "pipeline", "batch_maker", "bad_samples", "data_check"]
+LIGHT = [
+    *FLOORS[0],
+    *FLOORS[1],
+    "pipeline",
+    "batch_maker",
+    "bad_samples",
+    "data_check",
+    "convergence",
+    "onnx_export",
+]
 HEAVY = {"keras", "tensorflow", "torch", "jax", "pandas"}
 
 PUBLIC = {
@@ -75,9 +94,38 @@ PUBLIC = {
     "batch_maker": ["BatchMaker"],
     "callbacks.board": ["tensorboard"],
     "callbacks.export": ["Model2onnx", "onnx_path_for"],
+    "callbacks.resumable_fit": ["fit_resumable"],
+    "callbacks.resume": ["KeepState"],
     "callbacks.schedule": ["FollowSchedule"],
     "callbacks.train_logger": ["TrainLogger"],
+    "callbacks.watch": ["ConvergenceWatch"],
     "configs": ["BaseModelConfigs"],
+    "convergence.at_once": [
+        "constant_images",
+        "gpu_in_machine",
+        "non_finite_loss",
+        "too_few_steps",
+        "unseen_gpu",
+    ],
+    "convergence.figures": [
+        "answer_figures",
+        "best_answers",
+        "deviations",
+        "match_of_images_and_labels",
+        "needed_steps",
+        "true_texts",
+    ],
+    "convergence.in_time": ["diagnose"],
+    "convergence.records": ["Diagnosis", "Evidence", "Look"],
+    "convergence.texts": [
+        "blank_collapse",
+        "foreign_labels",
+        "loss_range",
+        "no_effect",
+        "no_progress",
+        "percent",
+        "too_high",
+    ],
     "dataProvider": ["DataProvider"],
     "data_check.check": ["check_data"],
     "data_check.findings": ["Example", "Expected", "Finding", "Hit", "Kind", "make_finding"],
@@ -97,11 +145,22 @@ PUBLIC = {
     "datasets.mjsynth": ["read_mjsynth"],
     "datasets.samples": ["JoinedColumn", "LazyColumn", "Samples"],
     "datasets.tables": ["read_csv", "read_tsv", "write_csv"],
-    "inferenceModel": ["OnnxInferenceModel"],
+    "inferenceModel": ["CardReader", "OnnxInferenceModel", "load_reader", "prepare_image"],
     "losses": ["CTCLoss", "ctc_batch_loss", "kernel_name", "label_lengths", "required_steps"],
     "metrics": ["CERMetric", "CWERMetric", "InfeasibleLabels", "WERMetric"],
+    "model_card": ["ModelCard", "check_fields", "read_card"],
     "model_utils": ["activation_layer", "residual_block"],
-    "onnx_export": ["export_onnx"],
+    "onnx_export.__main__": ["main"],
+    "onnx_export.child": ["convert", "main"],
+    "onnx_export.child_process": ["run_child"],
+    "onnx_export.classes": ["stored_classes"],
+    "onnx_export.comparison": ["ExportFigures", "compare", "keras_outputs"],
+    "onnx_export.export": ["check_packages", "export_onnx"],
+    "onnx_export.int8": ["Int8Report", "Variant", "quantize_onnx"],
+    "onnx_export.metadata": ["write_metadata"],
+    "onnx_export.runs": ["export_run"],
+    "onnx_export.tracing": ["on_the_cpu", "write_source"],
+    "onnx_export.validation": ["ValidationImages", "describe_steps", "gather"],
     "pictures": ["plot_bars", "plot_curves", "write_contact_sheet"],
     "pipeline": [
         "arrange_batches",
@@ -114,6 +173,24 @@ PUBLIC = {
         "stack_batch",
     ],
     "preprocessors": ["ImageReader"],
+    "run_state": [
+        "check_variables",
+        "collect_callbacks",
+        "collect_texts",
+        "collect_variables",
+        "library_versions",
+        "restore_callbacks",
+        "restore_chance",
+        "restore_variables",
+    ],
+    "state_file": [
+        "KeptState",
+        "find_state",
+        "from_plain",
+        "mark_finished",
+        "to_plain",
+        "write_state",
+    ],
     "transformers.base": ["Transformer"],
     "transformers.images": ["ExpandDims", "ImageNormalizer", "ImageResizer"],
     "transformers.labels": ["LabelIndexer", "LabelPadding"],
@@ -127,6 +204,7 @@ PUBLIC = {
         "text_lengths",
     ],
     "utils.text_utils": ["ctc_decoder", "edit_distance", "get_cer", "get_wer"],
+    "warm_start": ["WarmStart", "warm_start"],
     "worker_processes": ["WorkerProcesses"],
 }
 
@@ -330,9 +408,12 @@ def test_public_names_of_transformers():
 
 def test_public_names_of_callbacks():
     assert offered_by("callbacks") == [
+        "ConvergenceWatch",
         "FollowSchedule",
+        "KeepState",
         "Model2onnx",
         "TrainLogger",
+        "fit_resumable",
         "onnx_path_for",
         "tensorboard",
     ]
@@ -346,6 +427,19 @@ def test_public_names_of_data_check():
         "Severity",
         "check_data",
         "write_sheet",
+    ]
+
+
+def test_public_names_of_onnx_export():
+    assert offered_by("onnx_export") == [
+        "ExportFigures",
+        "Int8Report",
+        "TOLERANCE",
+        "Variant",
+        "check_packages",
+        "export_onnx",
+        "export_run",
+        "quantize_onnx",
     ]
 
 

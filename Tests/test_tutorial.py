@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TUTORIAL = ROOT / "Tutorials" / "01_image_to_word"
 RUN_FILES = {
     *("configs.yaml", "logs.log", "model.keras", "model.onnx", "train.csv", "val.csv"),
-    *("logs", "curves.png", "readings.png"),
+    *("logs", "curves.png", "readings.png", "state"),
 }
 
 

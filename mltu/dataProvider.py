@@ -165,6 +165,11 @@ class DataProvider(keras.utils.PyDataset):
         return self._bad_samples.found()
 
     @property
+    def data_preprocessors(self) -> list[pipeline.Step]:
+        """The fixed steps that read a sample."""
+        return list(self._data_preprocessors)
+
+    @property
     def augmentors(self) -> list[Augmentor]:
         """The random steps; assigning a list checks it."""
         return list(self._augmentors)

@@ -16,7 +16,15 @@ from keras.optimizers.schedules import CosineDecay
 from model import column_model, train_model
 from tqdm import tqdm
 
-from mltu.callbacks import FollowSchedule, Model2onnx, TrainLogger, tensorboard
+from mltu.callbacks import (
+    ConvergenceWatch,
+    FollowSchedule,
+    KeepState,
+    Model2onnx,
+    TrainLogger,
+    fit_resumable,
+    tensorboard,
+)
 from mltu.data_check import check_data, write_sheet
 from mltu.dataProvider import DataProvider
 from mltu.datasets import read_csv, read_mjsynth
@@ -24,6 +32,7 @@ from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
 from mltu.pictures import plot_curves, write_contact_sheet
 from mltu.preprocessors import ImageReader
+from mltu.state_file import find_state
 from mltu.synthetic import write_mjsynth
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.text_columns import distinct_characters, text_lengths
@@ -54,9 +63,21 @@ def parse_arguments(arguments):
     parser.add_argument("--seed", type=int)
     parser.add_argument("--model", choices=MODELS)
     parser.add_argument("--output", type=Path, dest="model_path", help="the run folder")
-    parser.add_argument("--no-export", action="store_true", help="leave the ONNX file out")
+    parser.add_argument(
+        "--no-export", action="store_true",
+        help="leave the ONNX file out; later: python -m mltu.onnx_export RUN",
+    )  # fmt: skip
+    parser.add_argument("--int8", action="store_true", help="write model.int8.onnx too")
     parser.add_argument("--check", action="store_true", help="examine the data and do not train")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--resume", type=Path, metavar="RUN", help="continue a run; only --epochs may be raised"
+    )
+    args = parser.parse_args(arguments)
+    own = {"resume", "train_epochs", "no_export"}
+    given = {key for key, value in vars(args).items() if value is not None and value is not False}
+    if args.resume and given - own:
+        parser.error("--resume takes all settings from the run; only --epochs may be given with it")
+    return args
 
 
 def find_data(data, limit):
@@ -149,8 +170,8 @@ def start_with_blanks(model):
     output.set_weights([kernel, bias])
 
 
-def make_callbacks(run, configs, steps_per_epoch, export):
-    """Make what runs beside the training; Model2onnx stands last, behind the best checkpoint."""
+def make_callbacks(run, configs, steps_per_epoch, validation, args):
+    """Make what runs beside the training: Model2onnx behind the best checkpoint, KeepState last."""
     num_steps = steps_per_epoch * configs.train_epochs
     warmup = min(300, num_steps // 10)
     # From nothing up to the learning rate, then down a cosine to nothing at the last step.
@@ -164,10 +185,53 @@ def make_callbacks(run, configs, steps_per_epoch, export):
         TrainLogger(run),
         ReduceLROnPlateau(monitor="val_CER", factor=0.9, min_delta=1e-10, patience=5, mode="auto"),
         *tensorboard(run / "logs", update_freq=1),
+        ConvergenceWatch(validation, log_path=run / "watch.log"),
     ]
-    if export:
-        callbacks.append(Model2onnx(run / "model.keras", metadata={"vocab": configs.vocab}))
-    return callbacks
+    if not args.no_export:
+        metadata = {"vocab": configs.vocab}
+        callbacks.append(
+            Model2onnx(run / "model.keras", metadata, validation=validation, int8=args.int8)
+        )
+    return [*callbacks, KeepState(run / "state", settings={"vocab": configs.vocab})]
+
+
+def begin_run(args):
+    """Make the settings and find the samples of a new run."""
+    root = find_data(args.data, args.limit)
+    training, validation = read_mjsynth(root, "train"), read_mjsynth(root, "val")
+    configs = make_configs(args, training, validation)
+    if args.check:
+        raise SystemExit(0 if check(configs, training, validation, args.limit) else 1)
+    refuse_unknown_characters(validation, configs)
+    run = Path(configs.model_path)
+    if (run / "model.keras").exists() or (run / "state").exists():
+        raise SystemExit(
+            f"{run} already holds a run. Give another folder with --output, or continue it with "
+            f"--resume {run}"
+        )
+    return configs, training, validation
+
+
+def continue_run(args):
+    """Read the settings and the samples of a run that was stopped, and say where it stands."""
+    run = args.resume
+    missing = [n for n in ("configs.yaml", "train.csv", "val.csv") if not (run / n).is_file()]
+    if missing:
+        raise SystemExit(
+            f"{run} cannot be continued: {', '.join(missing)} missing, so it was stopped before "
+            "its first batch. Begin it anew."
+        )
+    configs = ModelConfigs.load(run / "configs.yaml")
+    configs.model_path = str(run)
+    configs.train_epochs = max(configs.train_epochs, args.train_epochs or 0)
+    state = find_state(run / "state")
+    if state is None:
+        print(f"{run} has no state yet: it begins at epoch 1")
+    elif state.finished and configs.train_epochs <= state.facts["epochs"]:
+        raise SystemExit(f"{run} is finished after {state.epoch} epochs. Raise --epochs to go on.")
+    else:
+        print(f"{run} goes on at {state.position}")
+    return configs, read_csv(run / "train.csv"), read_csv(run / "val.csv")
 
 
 def show_readings(run, configs, samples):
@@ -191,15 +255,8 @@ def show_readings(run, configs, samples):
 def main(arguments=None):
     """Train, export and show what the exported file reads."""
     args = parse_arguments(arguments)
-    root = find_data(args.data, args.limit)
-    training, validation = read_mjsynth(root, "train"), read_mjsynth(root, "val")
-    configs = make_configs(args, training, validation)
-    if args.check:
-        raise SystemExit(0 if check(configs, training, validation, args.limit) else 1)
-    refuse_unknown_characters(validation, configs)
+    configs, training, validation = continue_run(args) if args.resume else begin_run(args)
     run = Path(configs.model_path)
-    if (run / "model.keras").exists():
-        raise SystemExit(f"{run} already holds a run. Give another folder with --output.")
     keras.utils.set_random_seed(configs.seed)
 
     # CTC gets off the ground sooner on short words: the README has the curves.
@@ -207,8 +264,9 @@ def main(arguments=None):
     val_provider = make_provider(validation, configs, args.limit, shuffle=False)
 
     configs.save()
-    train_provider.to_csv(run / "train.csv")
-    val_provider.to_csv(run / "val.csv")
+    if not args.resume:
+        train_provider.to_csv(run / "train.csv")
+        val_provider.to_csv(run / "val.csv")
 
     model = make_model(configs)
     start_with_blanks(model)
@@ -219,13 +277,17 @@ def main(arguments=None):
     )
     model.summary(line_length=110)
 
-    history = model.fit(
-        train_provider,
-        validation_data=val_provider,
-        epochs=configs.train_epochs,
-        shuffle=False,  # the provider shuffles, the same way on every machine
-        callbacks=make_callbacks(run, configs, len(train_provider), not args.no_export),
-    ).history
+    try:
+        history = fit_resumable(  # `model.fit` that can be continued with --resume
+            model,
+            train_provider,
+            validation_data=val_provider,
+            epochs=configs.train_epochs,
+            callbacks=make_callbacks(run, configs, len(train_provider), val_provider, args),
+            resume=args.resume is not None,
+        ).history
+    except KeyboardInterrupt as error:
+        raise SystemExit(f"{error}\nContinue with: train.py --resume {run}") from None
 
     epochs = range(1, len(history["loss"]) + 1)
     panels = {

@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from mltu._extras import explain_missing
-from mltu.onnx_export import export_onnx
+from mltu.onnx_export import ExportFigures, Int8Report, export_onnx, quantize_onnx
+from mltu.onnx_export.export import COMMAND
+from mltu.utils.files import atomic_path
 
 with explain_missing():
     import keras
+
+_NUM_TRIAL_IMAGES = 32
 
 
 class Model2onnx(keras.callbacks.Callback):
@@ -20,16 +24,28 @@ class Model2onnx(keras.callbacks.Callback):
 
     Before the first epoch the untrained model is exported once and removed again, so that whatever
     would make the export fail does so in the first minute. At the end the weights of the
-    checkpoint are restored into the model, the `.onnx` is written, run and compared with Keras.
+    checkpoint are restored into the model, the `.onnx` is written, run and compared with Keras. It
+    stands last in the list of callbacks, behind the ModelCheckpoint.
 
     Args:
         saved_model_path: the checkpoint, a `.keras`, `.h5` or `.weights.h5` path, as given to
             `ModelCheckpoint`. It is never written to. `run/model.keras` gives `run/model.onnx`.
         metadata: stored in the file, such as `{"vocab": vocab}`; see `export_onnx`.
-        opset: of the ONNX file; the exporter's own default if None.
+        validation: images to compare on: the validation provider, whose steps then stand in the
+            file, or a pair (images, labels); see `export_onnx`.
+        opset: of the ONNX file; the converter's own default if None.
+        at_best: True to export each new best checkpoint too. Should that fail, a warning says so
+            and the training goes on.
+        int8: True to write `run/model.int8.onnx` too, calibrated on `validation`.
+        dynamic_width: as in `export_onnx`.
+        timeout: seconds for each export's child process.
+
+    Attributes:
+        figures: of the last export; None before.
+        int8_report: of the last quantisation; None before.
 
     Raises:
-        ValueError: `saved_model_path` has another suffix.
+        ValueError: `saved_model_path` has another suffix, or `int8` comes without `validation`.
         RuntimeError: from `fit`, when the export fails; see `export_onnx`.
     """
 
@@ -38,23 +54,63 @@ class Model2onnx(keras.callbacks.Callback):
         saved_model_path: str | os.PathLike[str],
         metadata: Mapping[str, Any] | None = None,
         *,
+        validation: Any = None,
         opset: int | None = None,
+        at_best: bool = False,
+        int8: bool = False,
+        dynamic_width: bool = False,
+        timeout: float = 600,
     ) -> None:
         super().__init__()
+        if int8 and validation is None:
+            raise ValueError(
+                "`int8` must be False without images to calibrate on. Received True and no "
+                "`validation`. Add `validation=` with the validation provider."
+            )
         self.saved_model_path = Path(saved_model_path)
         self.onnx_path = onnx_path_for(self.saved_model_path)
         self.metadata = dict(metadata or {})
+        self.validation = validation
         self.opset = opset
+        self.at_best = at_best
+        self.int8 = int8
+        self.dynamic_width = dynamic_width
+        self.timeout = timeout
+        self.figures: ExportFigures | None = None
+        self.int8_report: Int8Report | None = None
         self._checkpoint_before: int | None = None
+        self._checkpoint_seen: int | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Prove that this model can be exported on this machine."""
-        self._checkpoint_before = _modification_time(self.saved_model_path)
+        self._checkpoint_before = self._checkpoint_seen = _modification_time(self.saved_model_path)
         trial = self.onnx_path.with_name(f".{self.onnx_path.stem}.trial.onnx")
         try:
-            self._export(trial)
+            self._export(trial, num_images=_NUM_TRIAL_IMAGES)
         finally:
             trial.unlink(missing_ok=True)
+            trial.with_suffix(".int8.onnx").unlink(missing_ok=True)
+        self._say(f"The ONNX export works here: {self.onnx_path} comes at the end.")
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Note a checkpoint that was written within an epoch, where the weights go on."""
+        if self.at_best:
+            self._checkpoint_seen = _modification_time(self.saved_model_path)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Export a checkpoint that was written at the end of this epoch, if asked."""
+        written = _modification_time(self.saved_model_path)
+        if not self.at_best or written == self._checkpoint_seen:
+            return
+        self._checkpoint_seen = written
+        try:
+            self._export(self.onnx_path)
+        except Exception as error:
+            warnings.warn(
+                f"The best model so far, of epoch {epoch + 1}, has no ONNX file; the training goes "
+                f"on. {error}",
+                stacklevel=2,
+            )
 
     def on_train_end(self, logs: Any = None) -> None:
         """Restore the best weights and export them."""
@@ -65,12 +121,50 @@ class Model2onnx(keras.callbacks.Callback):
                 "ModelCheckpoint with this path before Model2onnx.",
                 stacklevel=2,
             )
+            saved = None
         else:
             self.model.load_weights(self.saved_model_path)
-        self._export(self.onnx_path)
+            saved = self.saved_model_path
+        try:
+            self._export(self.onnx_path)
+        except Exception as error:
+            saved = saved or self._save()
+            raise RuntimeError(
+                f"The training is done and its model is safe in {str(saved)!r}; only the ONNX "
+                f"export failed. Mend the cause and repeat the export alone: {COMMAND} "
+                f"{str(self.saved_model_path.parent)!r}, or load the model and call "
+                f"mltu.onnx_export.export_onnx. The cause: {error}"
+            ) from error
+        if self.figures is not None:
+            self._say(f"{self.onnx_path}: {self.figures.to_text()}")
+        if self.int8_report is not None:
+            self._say(self.int8_report.to_text())
 
-    def _export(self, path: Path) -> None:
-        export_onnx(self.model, path, metadata=self.metadata, opset=self.opset)
+    def _export(self, path: Path, **options: Any) -> None:
+        self.figures = export_onnx(
+            self.model,
+            path,
+            metadata=self.metadata,
+            validation=self.validation,
+            opset=self.opset,
+            dynamic_width=self.dynamic_width,
+            timeout=self.timeout,
+            **options,
+        )
+        if self.int8:
+            self.int8_report = quantize_onnx(path, self.validation, **options)
+
+    def _save(self) -> Path:
+        """Save a model that has no checkpoint of this training, over no other file."""
+        path = self.onnx_path.with_name(f"{self.onnx_path.stem}.last.keras")
+        with atomic_path(path) as temporary:
+            self.model.save(temporary)
+        return path
+
+    def _say(self, text: str) -> None:
+        """Print a line where `fit` prints too."""
+        if (self.params or {}).get("verbose", 1):
+            print(text)
 
 
 def onnx_path_for(saved_model_path: Path) -> Path:

@@ -45,6 +45,7 @@ class TrainLogger(keras.callbacks.Callback):
         self._logger.setLevel(self.log_level)
         self._logger.addHandler(handler)
         self._logger.info("Training begins: %s parameters", self.model.count_params())
+        self._started = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the epoch's clock."""
@@ -55,6 +56,18 @@ class TrainLogger(keras.callbacks.Callback):
         figures = "; ".join(f"{key}: {float(value):.6g}" for key, value in (logs or {}).items())
         seconds = time.monotonic() - self._started
         self._logger.info("Epoch %d; %.1f s; %s", epoch + 1, seconds, figures)
+
+    def kept_state(self) -> dict[str, float]:
+        """Return the size of the file and the seconds of the running epoch; for `KeepState`."""
+        size = (self.log_path / self.log_file).stat().st_size
+        return {"size": size, "seconds": time.monotonic() - self._started}
+
+    def restore_kept_state(self, state: Mapping[str, Any], position: str) -> None:
+        """Cut off what was logged after the state, which comes again, and say where it goes on."""
+        path = self.log_path / self.log_file
+        os.truncate(path, min(int(state["size"]), path.stat().st_size))
+        self._started = time.monotonic() - state["seconds"]
+        self._logger.info("Resumed at %s", position)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Close the file."""

@@ -1,0 +1,187 @@
+"""The model card: every key checked, hostile metadata harmless, a reader from the file alone."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from mltu.inferenceModel import load_reader
+from mltu.model_card import check_fields, read_card
+
+onnx = pytest.importorskip("onnx")
+from onnx import TensorProto, helper  # noqa: E402  It may be missing.
+
+GOOD = {
+    "format": 1, "vocab": "ab€", "blank": 3, "layout": "NHWC", "color": "BGR", "height": 2,
+    "width": 4, "channels": 3, "resize": "stretch", "scaling": "inside", "decoder": "ctc greedy",
+}  # fmt: skip
+
+
+def texts(**changes):
+    return {key: json.dumps(value) for key, value in {**GOOD, **changes}.items()}
+
+
+def test_a_good_card():
+    card = read_card({**texts(), "other": "{{{", "note": '"x"'})
+    assert (card.vocab, card.blank, card.height, card.width) == ("ab€", 3, 2, 4)
+    assert (card.outputs, card.padding_color, card.figures) == ("probabilities", (0,), {})
+    card = read_card(
+        texts(vocab=["a", "b"], blank=2, width=[2, 4], resize="fit", padding_color=[1, 2, 3])
+    )
+    assert (card.vocab, card.width, card.padding_color) == ("ab", (2, 4), (1, 2, 3))
+    card = read_card(texts(figures={"cer_onnx": 0.5, "cer_keras": None}, versions={"mltu": "2"}))
+    assert (card.figures["cer_onnx"], card.versions["mltu"]) == (0.5, "2")
+
+
+def test_a_vocabulary_of_a_million_characters():
+    vocab = [chr(i) for i in range(1_100_000) if not 0xD800 <= i < 0xE000]
+    assert len(read_card(texts(vocab=vocab[:1_000_000], blank=1_000_000)).vocab) == 1_000_000
+    with pytest.raises(ValueError, match=r"`vocab` in the metadata.* must be 1 to 1000000"):
+        read_card(texts(vocab="".join(vocab)[:1_000_001], blank=1_000_001))
+
+
+@pytest.mark.parametrize("key", GOOD)
+def test_a_missing_key_is_named(key):
+    entries = texts()
+    del entries[key]
+    with pytest.raises(ValueError, match=f"must have the key `{key}` for a reader") as caught:
+        read_card(entries, "'x.onnx'")
+    assert "of 'x.onnx'" in str(caught.value)
+    assert "validation=provider" in str(caught.value)
+
+
+CODE = "__import__('os').system('touch trace')"
+
+HOSTILE = [
+    *[(key, value) for key in GOOD for value in (CODE, None, {}, [], [[]], -1, 1.5, True, 10**30)],
+    ("vocab", ""), ("vocab", "aa"), ("vocab", ["a", "bc"]), ("vocab", ["a", 1]),
+    ("vocab", "\ud800"), ("vocab", {"a": 1}), ("blank", 2), ("blank", 4), ("color", "RGB"),
+    ("color", "GRAY"),
+    ("height", 0), ("height", 100_000), ("height", "2"), ("width", [4, 2]), ("width", [2, 4]),
+    ("width", list(range(1, 200))), ("channels", 4), ("resize", "crop"), ("format", 2),
+    ("padding_color", [300]), ("padding_color", [0, 0]), ("padding_color", "black"),
+    ("figures", [1]), ("figures", {"a": "b"}), ("figures", {str(i): i for i in range(200)}),
+    ("versions", {"a": 1}), ("versions", "1"), ("outputs", "text"),
+]  # fmt: skip
+
+
+TOGETHER = [("width", [2, 4])]
+
+
+@pytest.mark.parametrize(("key", "value"), HOSTILE)
+def test_wrong_types_and_sizes_are_named(key, value):
+    with pytest.raises(ValueError, match="must be") as caught:
+        read_card(texts(**{key: value}))
+    # Two keys can be right each, and wrong together; then one of them is named.
+    assert f"`{key}`" in str(caught.value) or (key, value) in TOGETHER
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("key", ["vocab", "height", "figures", "versions", "decoder"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        CODE,
+        "[" * 100_000 + "]" * 100_000,
+        '{"a":' * 30_000 + "1" + "}" * 30_000,
+        "9" * 10_000,
+        '"' + "x" * 20_000_000 + '"',
+        "NaN",
+        '{"a": Infinity}',
+        "",
+        "!!python/object/apply:os.system ['touch trace']",
+        "\x00",
+    ],
+    ids=[
+        "code",
+        "deep",
+        "deep objects",
+        "digits",
+        "huge",
+        "nan",
+        "infinity",
+        "empty",
+        "yaml",
+        "nul",
+    ],
+)
+def test_text_that_is_no_card_does_no_harm(tmp_path, monkeypatch, key, text):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=f"`{key}` in the metadata of the file must be") as caught:
+        read_card({**texts(), key: text})
+    assert len(str(caught.value)) < 500
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_beyond_memory_are_refused():
+    with pytest.raises(ValueError, match=r"`width` .*at most 67108864 pixels"):
+        read_card(texts(height=16_000, width=16_000))
+
+
+def test_some_fields_are_checked_alone():
+    assert check_fields({"height": 3, "mine": object}) == {"height": 3}
+    with pytest.raises(ValueError, match="`resize`"):
+        check_fields({"resize": "crop"})
+
+
+# Files ----------------------------------------------------------------------------------------
+
+
+def write_model(path, metadata, classes=4, shape=("batch", 2, 4, 3)):
+    """Write a model whose time steps are columns: the three channels and a constant are scores."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4, classes])
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["m"], axes=[1], keepdims=0),
+        helper.make_node("Pad", ["m", "pads", "low"], ["y"]),
+    ]
+    pads = helper.make_tensor("pads", TensorProto.INT64, [6], [0, 0, 0, 0, 0, classes - 3])
+    low = helper.make_tensor("low", TensorProto.FLOAT, [], [0.5])
+    graph = helper.make_graph(nodes, "read", [x], [y], [pads, low])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    helper.set_model_props(model, metadata)
+    onnx.save(model, str(path))
+    return path
+
+
+def test_a_reader_from_the_file_alone(tmp_path):
+    """Blue, black, green, red are a, blank, b, €."""
+    path = write_model(tmp_path / "model.onnx", texts(outputs="logits"))
+    row = [[255, 0, 0], [0, 0, 0], [0, 255, 0], [0, 0, 255]]
+    text, probability = load_reader(tmp_path).predict(np.array([row, row], np.uint8))
+    assert text == "ab€"
+    e = np.e**0.5
+    assert probability == pytest.approx(e / (e + 3))  # Only the blank's step is in doubt.
+    assert load_reader(path)(np.zeros((5, 9), np.uint8))[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"height": 3}, "3 in the metadata where the model has 2"),
+        ({"width": 8}, "8 in the metadata where the model has 4"),
+        ({"channels": 1, "color": "GRAY"}, "1 in the metadata where the model has 3"),
+        ({"vocab": "abcd", "blank": 4}, "5 in the metadata where the model has 4"),
+    ],
+)
+def test_a_card_that_does_not_suit_the_model_is_refused(tmp_path, changes, text):
+    path = write_model(tmp_path / "model.onnx", texts(**changes))
+    with pytest.raises(ValueError, match=text):
+        load_reader(path)
+
+
+def test_a_file_of_the_tutorials_door_says_what_it_lacks(tmp_path):
+    path = write_model(tmp_path / "model.onnx", {"vocab": '"ab€"'})
+    with pytest.raises(
+        ValueError, match=r"key `format` for a reader.*Received the keys \['vocab'\]"
+    ):
+        load_reader(path)
+
+
+def test_metadata_that_is_no_text_is_refused(tmp_path):
+    path = write_model(tmp_path / "model.onnx", {"note": "QQQQ"})
+    path.write_bytes(path.read_bytes().replace(b"QQQQ", b"\xff\xfe\xff\xfe"))
+    with pytest.raises(ValueError, match="`model_path` must be"):
+        load_reader(path)
+    assert os.listdir(tmp_path) == ["model.onnx"]

@@ -1,0 +1,709 @@
+"""The export: by its numbers, by its faults, from each backend, and int8 beside fp32."""
+
+import errno
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+import onnx
+import pytest
+from keras import layers
+
+from mltu.configs import BaseModelConfigs
+from mltu.dataProvider import DataProvider
+from mltu.inferenceModel import OnnxInferenceModel, load_reader
+from mltu.losses import CTCLoss
+from mltu.onnx_export import (
+    child,
+    comparison,
+    export,
+    export_onnx,
+    export_run,
+    quantize_onnx,
+    tracing,
+    validation,
+)
+from mltu.onnx_export.__main__ import main as command_line
+from mltu.onnx_export.child_process import run_child
+from mltu.onnx_export.classes import stored_classes
+from mltu.preprocessors import ImageReader
+from mltu.transformers import ImageNormalizer, ImageResizer, LabelIndexer, LabelPadding
+from mltu.utils.text_utils import ctc_decoder, get_cer
+
+ROOT = Path(__file__).resolve().parents[1]
+VOCAB = "abcé"
+
+
+def build(width=32, middle=(), recurrent=False):
+    """Read an image of height 16 in width / 4 steps."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((16, width, 3), name="image")
+    x = layers.Rescaling(1 / 127.5, -1)(inputs)
+    x = layers.Conv2D(8, 3, strides=4, padding="same", activation="tanh")(x)
+    for layer in middle:
+        x = layer(x)
+    x = layers.Permute((2, 1, 3))(x)
+    x = layers.Reshape((-1 if width is None else width // 4, 32))(x)
+    if recurrent:
+        x = layers.Bidirectional(layers.LSTM(6, return_sequences=True))(x)
+    x = layers.Dense(len(VOCAB) + 1, activation="softmax", kernel_initializer="random_normal")(x)
+    model = keras.Model(inputs, x)
+    # Sharp outputs: an untrained model would read nothing but one class.
+    model.layers[-1].set_weights([w * 100 for w in model.layers[-1].get_weights()])
+    return model
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    """Images of any size as PNG, which is without loss, and their labels."""
+    folder = tmp_path_factory.mktemp("words")
+    rng = np.random.default_rng(0)
+    samples = []
+    for i in range(24):
+        size = (int(rng.integers(12, 80)), int(rng.integers(8, 40)))
+        image = cv2.resize(rng.integers(0, 256, (2, 8, 3), dtype=np.uint8), size)
+        path = folder / f"{i}.png"
+        cv2.imencode(".png", image)[1].tofile(path)
+        samples.append([str(path), "".join(rng.choice(list(VOCAB), 3))])
+    return samples
+
+
+def provider(samples, *steps, resizer=None):
+    return DataProvider(
+        samples, [ImageReader()], batch_size=10, shuffle=False,
+        transformers=[
+            resizer or ImageResizer(32, 16), *steps, LabelIndexer(VOCAB),
+            LabelPadding(4, len(VOCAB)),
+        ],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Convert without the seconds that a new interpreter takes to import TensorFlow."""
+
+    def convert(job, timeout):
+        child.convert(json.loads(json.dumps(job)))
+
+    monkeypatch.setattr(export, "run_child", convert)
+
+
+def run_onnx(path, inputs):
+    model = OnnxInferenceModel(path, force_cpu=True)
+    return model.model.run(None, {model.input_name: np.asarray(inputs, np.float32)})[0]
+
+
+def operations(path):
+    return [node.op_type for node in onnx.load(path).graph.node]
+
+
+# The child process and what it hands over -----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def exported(words, tmp_path_factory):
+    """One export by a real child process."""
+    path = tmp_path_factory.mktemp("exported") / "new é" / "model.onnx"
+    model = build(recurrent=True)
+    figures = export_onnx(model, path, metadata={"note": "own"}, validation=provider(words))
+    return model, path, figures
+
+
+def test_the_file_reads_as_the_model_does(exported, words):
+    model, path, figures = exported
+    images = np.concatenate([batch for batch, _ in provider(words)])
+    texts = [label for _, label in words]
+    outputs = model.predict(images, verbose=0)
+    readings = ctc_decoder(outputs, VOCAB)
+    assert np.abs(run_onnx(path, images) - outputs).max() < 1e-4
+    assert len(set(readings)) > 5
+    assert figures.num_images == 24
+    assert figures.difference < 1e-4
+    assert figures.cer_keras == figures.cer_onnx == get_cer(readings, texts)
+    assert [item.name for item in path.parent.iterdir()] == ["model.onnx"]
+
+
+def test_the_graph_has_real_lstm_nodes_and_a_free_batch(exported):
+    _, path, _ = exported
+    assert "LSTM" in operations(path)
+    assert "Loop" not in operations(path)
+    assert [run_onnx(path, np.zeros((n, 16, 32, 3))).shape[0] for n in (1, 3)] == [1, 3]
+
+
+def test_the_file_explains_itself(exported):
+    _, path, figures = exported
+    stored = OnnxInferenceModel(path, force_cpu=True).metadata
+    versions = stored.pop("versions")
+    assert stored == {
+        "format": 1, "vocab": VOCAB, "blank": 4, "layout": "NHWC", "color": "BGR", "height": 16,
+        "width": 32, "channels": 3, "resize": "stretch", "scaling": "inside",
+        "outputs": "probabilities", "decoder": "ctc greedy", "note": "own",
+        "figures": figures.to_dict(),
+    }  # fmt: skip
+    assert versions["keras"] == keras.__version__
+
+
+ALONE = """
+import json, sys
+for name in ("keras", "tensorflow", "torch", "jax", "onnx", "tf2onnx", "pandas"):
+    sys.modules[name] = None
+from mltu.inferenceModel import load_reader
+reader = load_reader(sys.argv[1])
+print(json.dumps([reader.predict(path) for path in json.loads(sys.argv[2])]))
+"""
+
+
+def read_alone(path, images):
+    """Read with only the .onnx in a new folder, where no framework can be imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, path.name, json.dumps(images)], cwd=path.parent,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, encoding="utf-8",
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_file_alone_gives_the_same_readings(exported, words, tmp_path):
+    model, path, _ = exported
+    copied = Path(shutil.copy(path, tmp_path / "elsewhere.onnx"))
+    outputs = model.predict(np.concatenate([batch for batch, _ in provider(words)]), verbose=0)
+    texts, probabilities = zip(*read_alone(copied, [path for path, _ in words]), strict=True)
+    assert list(texts) == ctc_decoder(outputs, VOCAB)
+    np.testing.assert_allclose(probabilities, outputs.max(axis=2).prod(axis=1), rtol=1e-3)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_fitting_gray_scaled_logits_survive_the_file(words, tmp_path):
+    """The other half of the card's words: fit, padding, grey, 1/255 and logits."""
+    inputs = keras.Input((16, 32, 1))
+    x = layers.Conv2D(8, 3, strides=4, padding="same")(inputs)
+    x = layers.Reshape((8, 32))(layers.Permute((2, 1, 3))(x))
+    model = keras.Model(inputs, layers.Dense(5)(x))
+    reader = ImageReader(cv2.IMREAD_GRAYSCALE)
+    steps = [ImageResizer(32, 16, keep_aspect_ratio=True, padding_color=77), ImageNormalizer()]
+    batches = [np.stack([run_steps([reader, *steps], path)[:, :, None] for path, _ in words])]
+
+    class Batches(list):
+        _data_preprocessors = (reader,)
+        transformers = (*steps, LabelIndexer(VOCAB))
+
+    given = Batches([(batches[0], [label for _, label in words])])
+    figures = export_onnx(model, tmp_path / "model.onnx", validation=given)
+    card = load_reader(tmp_path / "model.onnx").card
+    assert (card.color, card.resize, card.padding_color) == ("GRAY", "fit", (77,))
+    assert (card.scaling, card.outputs, card.channels) == ("1/255", "logits", 1)
+    found = [load_reader(tmp_path).predict(path) for path, _ in words]
+    outputs = model.predict(batches[0], verbose=0)
+    assert [text for text, _ in found] == ctc_decoder(outputs, VOCAB)
+    assert all(0 < probability < 1 for _, probability in found)
+    assert figures.cer_keras is not None
+
+
+def run_steps(steps, data):
+    for step in steps:
+        data, _ = step(data, None)
+    return data
+
+
+def test_no_cudnn_kernel_is_traced(monkeypatch):
+    """A GPU would bring CudnnRNNV3 into the graph, also in a layer's own attribute."""
+    lstm, gru = layers.LSTM(2), layers.GRU(2)
+
+    class Holder(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.parts = {"inner": [gru]}
+
+        def call(self, x):
+            return gru(x)
+
+    inputs = keras.Input((4, 3))
+    model = keras.Model(inputs, [layers.Bidirectional(lstm)(inputs), Holder()(inputs)])
+    within = [layer for layer in tracing._layers_within(model) if hasattr(layer, "use_cudnn")]
+    assert len(within) == 3
+    with tracing.on_the_cpu(model):
+        assert {layer.use_cudnn for layer in within} == {False}
+    assert {layer.use_cudnn for layer in within} == {"auto"}
+
+
+@pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize("opset", [13, 17])
+def test_opset_is_chosen(tmp_path, opset):
+    export_onnx(build(), tmp_path / "model.onnx", opset=opset)
+    versions = {
+        entry.domain: entry.version for entry in onnx.load(tmp_path / "model.onnx").opset_import
+    }
+    assert versions[""] == opset
+
+
+@pytest.mark.usefixtures("in_process")
+def test_width_is_free_where_the_model_leaves_it_free(tmp_path):
+    export_onnx(build(width=None), tmp_path / "model.onnx")
+    assert run_onnx(tmp_path / "model.onnx", np.zeros((2, 16, 80, 3))).shape == (2, 20, 5)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_dynamic_width_frees_a_fixed_width_where_the_layers_allow_it(tmp_path):
+    inputs = keras.Input((16, 32, 3))
+    x = layers.Conv2D(5, 16, strides=(16, 4), padding="same")(inputs)
+    model = keras.Model(inputs, layers.Reshape((-1, 5))(x))
+    export_onnx(model, tmp_path / "fixed.onnx")
+    assert OnnxInferenceModel(tmp_path / "fixed.onnx").input_shape == [16, 32, 3]
+    export_onnx(model, tmp_path / "free.onnx", dynamic_width=True)
+    assert run_onnx(tmp_path / "free.onnx", np.zeros((1, 16, 96, 3))).shape == (1, 24, 5)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_dynamic_width_is_refused_where_the_model_needs_its_width(tmp_path):
+    with pytest.raises(ValueError, match=r"(?s)`dynamic_width` must be False.*Reshape with -1"):
+        export_onnx(build(), tmp_path / "model.onnx", dynamic_width=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Comparison -----------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("in_process")
+def test_without_labels_or_images_there_is_no_cer(words, tmp_path):
+    images = np.concatenate([batch for batch, _ in provider(words)])
+    figures = export_onnx(build(), tmp_path / "model.onnx", validation=images, num_images=7)
+    assert (figures.num_images, figures.cer_keras) == (7, None)
+    assert "on random values" in comparison.ExportFigures(1e-6, 0).to_text()
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_different_cer_is_refused(words, tmp_path, monkeypatch):
+    rates = iter([0.25, 0.26])
+    monkeypatch.setattr(comparison, "get_cer", lambda *_: next(rates))
+    with pytest.raises(
+        RuntimeError, match=r"difference of the CER of 0\.01; the file was not kept"
+    ):
+        export_onnx(build(), tmp_path / "model.onnx", validation=provider(words))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_become_texts():
+    images = np.zeros((3, 2, 2, 3))
+    for labels in (["a", "", "éa"], np.array([[0, 4, 4], [4, 4, 4], [3, 0, -1]])):
+        assert validation.gather((images, labels), VOCAB).texts == ["a", "", "éa"]
+    assert validation.gather((images, np.zeros((3, 2), int))).texts is None
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "text"),
+    [
+        (5, TypeError, "`validation` must be a DataProvider.*Received int"),
+        (np.zeros((0, 2, 2, 3)), ValueError, "at least one image"),
+        ((np.zeros((3, 2, 2, 3)), ["a"]), ValueError, "Received 3 images and 1 labels"),
+    ],
+)
+def test_validation_of_another_kind_is_refused(given, error, text):
+    with pytest.raises(error, match=text):
+        validation.gather(given, VOCAB)
+
+
+def test_another_vocabulary_than_that_of_the_labels_is_refused(words, tmp_path):
+    with pytest.raises(ValueError, match="`vocab` must be that of the provider's LabelIndexer"):
+        export_onnx(
+            build(), tmp_path / "m.onnx", metadata={"vocab": "abcd"}, validation=provider(words)
+        )
+    with pytest.raises(ValueError, match=r"`vocab` must have 4 characters.*Received 2"):
+        export_onnx(build(), tmp_path / "m.onnx", metadata={"vocab": "ab"})
+    with pytest.raises(ValueError, match="`resize` in the metadata of the export must be"):
+        export_onnx(build(), tmp_path / "m.onnx", metadata={"resize": "crop"})
+
+
+def test_steps_without_words_are_named_and_no_reader_is_made(words):
+    def invert(image, label):
+        return 255 - image, label
+
+    with pytest.warns(UserWarning, match=r"cannot describe the steps.*invert"):
+        prepared = validation.gather(provider(words, invert)).prepared
+    assert "resize" not in prepared
+    several = provider(words, resizer=ImageResizer((32, 64), 16, keep_aspect_ratio=True))
+    assert validation.gather(several).prepared["width"] == [32, 64]
+
+
+# Faults: each before epoch 1, with the older file in its place ---------------------------------
+
+
+def fake_tf2onnx(folder, monkeypatch, code):
+    """Put a package tf2onnx in front of the real one, for the child too."""
+    (folder / "fakes" / "tf2onnx").mkdir(parents=True)
+    (folder / "fakes" / "tf2onnx" / "__init__.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(folder / "fakes"))
+
+
+def fails(folder, error, text, model=None, **options):
+    """Export over an older file; return what the error says."""
+    path = folder / "run" / "model.onnx"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"good")
+    with pytest.raises(error, match=text) as caught:
+        export_onnx(model or build(), path, **options)
+    assert path.read_bytes() == b"good"
+    assert list(path.parent.iterdir()) == [path]
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "text"),
+    [
+        pytest.param(
+            "raise ModuleNotFoundError(\"No module named 'tf2onnx'\", name='tf2onnx')",
+            ImportError,
+            r'needs the package `tf2onnx` here.*pip install "mltu\[tensorflow\]"',
+            id="removed",
+        ),
+        pytest.param(
+            "import numpy\nnumpy.product_of_old",
+            RuntimeError,
+            r"(?s)no attribute 'product_of_old'.*In the child process:\nTraceback",
+            id="broken at import",
+        ),
+        pytest.param(
+            "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+            RuntimeError,
+            "was killed by SIGKILL, as the system does where memory runs out",
+            id="killed",
+        ),
+        pytest.param(
+            "import os, sys\nprint('last words', file=sys.stderr, flush=True)\nos._exit(7)",
+            RuntimeError,
+            r"(?s)ended with status 7. The last that it printed:.*last words",
+            id="gone",
+        ),
+    ],
+)
+def test_faults_of_the_child_come_back_whole(tmp_path, monkeypatch, code, error, text):
+    fake_tf2onnx(tmp_path, monkeypatch, code)
+    with pytest.raises(error, match=text):
+        run_child({}, timeout=60)
+
+
+def test_a_converter_that_hangs_is_ended(tmp_path, monkeypatch):
+    fake_tf2onnx(tmp_path, monkeypatch, "import time\ntime.sleep(600)")
+    with pytest.raises(TimeoutError, match=r"had 2 s to convert the model \(`timeout`\)"):
+        run_child({}, timeout=2)
+
+
+def test_a_fault_of_the_child_names_the_model_and_keeps_the_older_file(tmp_path, monkeypatch):
+    fake_tf2onnx(tmp_path, monkeypatch, "raise RuntimeError('out of order')")
+    text = fails(tmp_path, RuntimeError, r"out of order\nIn the child process:\nTraceback")
+    assert text.startswith("`model` 'functional")
+
+
+def test_the_child_sees_no_gpu_and_the_parent_keeps_its_environment(tmp_path, monkeypatch):
+    before = dict(os.environ)
+    code = (
+        "from os import environ as e\nraise OSError(e['CUDA_VISIBLE_DEVICES'] + e['KERAS_BACKEND'])"
+    )
+    fake_tf2onnx(tmp_path, monkeypatch, code)
+    with pytest.raises(OSError, match="-1tensorflow"):
+        run_child({}, timeout=60)
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("package", ["tensorflow", "tf2onnx", "onnx"])
+def test_a_missing_package_is_named_with_both_ways_on(tmp_path, monkeypatch, package):
+    real = export.find_spec
+    monkeypatch.setattr(export, "find_spec", lambda name: None if name == package else real(name))
+    text = fails(tmp_path, ImportError, f"needs the package `{package}`")
+    assert 'pip install "mltu[tensorflow]"' in text
+    assert "--no-export" in text
+    assert "python -m mltu.onnx_export <run folder>" in text
+
+
+@pytest.mark.usefixtures("in_process")
+def test_an_unsupported_layer_is_named(tmp_path):
+    import tensorflow as tf
+
+    class Gamma(layers.Layer):
+        def call(self, x):
+            return tf.math.igamma(x + 1.0, x + 1.0)
+
+    text = fails(tmp_path, RuntimeError, "could not be exported", build(middle=[Gamma(name="odd")]))
+    assert re.search(r"no such operation as Igamma \(in .*odd", text)
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OSError, match=r"`path` must stand in a folder that can be written to"):
+        export_onnx(build(), tmp_path / "file" / "model.onnx")
+
+
+def test_a_read_only_folder(tmp_path, monkeypatch):
+    def refuse(**_):
+        raise OSError(errno.EROFS, "Read-only file system", str(tmp_path))
+
+    monkeypatch.setattr(export.tempfile, "TemporaryFile", refuse)
+    fails(tmp_path, OSError, "can be written to.*Read-only file system.*Take another folder")
+
+
+@pytest.mark.parametrize("size", [0, 10_000])
+def test_a_full_disk(tmp_path, size):
+    """Files may have `size` bytes, which is less than the traced model has."""
+    resource = pytest.importorskip("resource")
+    model = build()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model.onnx").write_bytes(b"good")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        with pytest.raises(
+            (OSError, RuntimeError), match=r"File too large|file too large|EFBIG"
+        ) as caught:
+            export_onnx(model, tmp_path / "run" / "model.onnx")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / "run" / "model.onnx").read_bytes() == b"good"
+    assert len(list((tmp_path / "run").iterdir())) == 1
+    assert str(tmp_path / "run") in str(caught.value) or "could not be exported" in str(
+        caught.value
+    )
+
+
+def test_little_space_is_told(tmp_path, monkeypatch):
+    def fill(job, timeout):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(export, "run_child", fill)
+    monkeypatch.setattr(
+        export.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 3 << 20)
+    )
+    text = fails(tmp_path, OSError, r"No space left on device")
+    assert text.endswith("has 3.0 MiB left.")
+
+
+# The way of the other backends, here on TensorFlow ---------------------------------------------
+
+
+@pytest.fixture
+def as_on_jax(monkeypatch, in_process):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Halved(layers.Layer):
+    def call(self, x):
+        return x / 2
+
+
+@keras.saving.register_keras_serializable(package="tests")
+def halve(x):
+    return x / 2
+
+
+@pytest.mark.usefixtures("as_on_jax")
+def test_the_child_rebuilds_a_model_with_a_lambda_and_a_class(tmp_path):
+    model = build(middle=[layers.Lambda(lambda x: x * 2), Halved(), layers.Activation(halve)])
+    assert export_onnx(model, tmp_path / "model.onnx").difference < 1e-4
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.usefixtures("as_on_jax")
+def test_a_class_of_the_script_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(Halved, "__module__", "__main__")
+    model = build(middle=[Halved(), layers.Activation(halve)])
+    text = fails(tmp_path, ImportError, "Received Halved, defined in", model)
+    assert "Move them to a module of their own" in text
+
+
+@pytest.mark.usefixtures("as_on_jax")
+def test_a_class_that_the_child_does_not_find_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(Halved, "__module__", "no_such_module")
+    fails(
+        tmp_path, ImportError, "'Halved' of the module 'no_such_module'", build(middle=[Halved()])
+    )
+
+
+def test_stored_classes(tmp_path):
+    model = build(middle=[Halved(), layers.Activation("relu"), layers.Activation(halve)])
+    model.compile("adam", loss=CTCLoss())
+    model.save(tmp_path / "model.keras")
+    found = stored_classes(tmp_path / "model.keras", {"tests>halve": halve})
+    assert found == [(__name__, "Halved", "tests>Halved"), (__name__, "halve", "tests>halve")]
+
+
+# Run folders ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(words, tmp_path):
+    folder = tmp_path / "run"
+    configs = BaseModelConfigs()
+    vars(configs).update(model_path=str(folder), vocab=VOCAB, height=16, width=32)
+    configs.save()
+    build().save(folder / "model.keras")
+    provider(words).to_csv(folder / "val.csv")
+    return folder
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_run_folder_is_exported_with_int8(run, words, capsys):
+    command_line([str(run), "--int8"])
+    printed = capsys.readouterr().out
+    assert re.search(r"model.onnx: CER (\d\.\d{4}) in Keras, \1 in ONNX; .* 24 images", printed)
+    assert re.search(r"(?m)^fp32 +\d+ +\d\.\d{4} +\d+$", printed)
+    assert re.search(r"(?m)^int8 +\d+ +\d\.\d{4} +\d+$", printed)
+    reader = load_reader(run)
+    texts = [reader.predict(path)[0] for path, _ in words]
+    assert get_cer(texts, [label for _, label in words]) == reader.card.figures["cer_onnx"]
+    assert load_reader(run / "model.int8.onnx").card.figures["cer_int8"] is not None
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_run_folder_without_its_images_is_compared_on_noise(run):
+    (run / "val.csv").write_text("path,label\n/gone.png,ab\n", encoding="utf-8")
+    figures, int8 = export_run(run)
+    assert (figures.num_images, int8) == (0, None)
+    with pytest.raises(ValueError, match="`int8` must be False without validation images"):
+        export_run(run, int8=True)
+
+
+def test_what_a_run_folder_lacks_is_named(run, capsys):
+    (run / "configs.yaml").write_text("vocab: ab\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"must have a configs.yaml with `height`"):
+        export_run(run)
+    (run / "model.keras").write_bytes(b"PK")
+    (run / "configs.yaml").unlink()
+    with pytest.raises(SystemExit):
+        command_line([str(run)])
+    assert "has no configs.yaml" in capsys.readouterr().err
+
+
+def test_a_lambda_of_a_stranger_does_not_run(run, tmp_path):
+    trace = tmp_path / "trace"
+    build(middle=[layers.Lambda(lambda x, p=str(trace): os.mkdir(p) or x)]).save(
+        run / "model.keras"
+    )
+    trace.rmdir()
+    with pytest.raises(
+        ValueError, match=r"(?s)`run` must hold a model that Keras can load.*--trust"
+    ):
+        export_run(run)
+    assert not trace.exists()
+
+
+# int8 -----------------------------------------------------------------------------------------
+
+
+def test_int8_computes_in_int8_and_leaves_the_lstm_in_float(exported, words, tmp_path):
+    _, path, figures = exported
+    before = path.read_bytes()
+    report = quantize_onnx(
+        path, provider(words), output=tmp_path / "small.onnx", num_calibration=16
+    )
+    kinds = operations(tmp_path / "small.onnx")
+    assert "QuantizeLinear" in kinds
+    assert "LSTM" in kinds
+    assert path.read_bytes() == before
+    assert report.fp32.cer == figures.cer_onnx
+    assert (report.int8.path, report.num_images) == (tmp_path / "small.onnx", 24)
+    difference = run_onnx(tmp_path / "small.onnx", np.full((1, 16, 32, 3), 99.0))
+    assert np.abs(difference - run_onnx(path, np.full((1, 16, 32, 3), 99.0))).max() < 0.3
+    card = load_reader(tmp_path / "small.onnx").card
+    assert card.figures["cer_int8"] == report.int8.cer
+    assert [item.name for item in tmp_path.iterdir()] == ["small.onnx"]
+
+
+def test_int8_of_no_model_is_refused(tmp_path):
+    (tmp_path / "m.onnx").write_bytes(b"no model")
+    with pytest.raises(ValueError, match=r"that onnxruntime .* can load"):
+        quantize_onnx(tmp_path / "m.onnx", np.zeros((1, 2, 2, 3)))
+
+
+# Each backend in its own interpreter ------------------------------------------------------------
+
+BACKEND = """
+import sys; sys.path.insert(0, {tests!r})
+import json, keras
+from keras import layers
+from mltu.onnx_export import export_onnx
+from test_onnx_export import Halved, build, provider
+
+class Doubled(layers.Layer):
+    def call(self, x):
+        return x * 2
+
+middle = {middle}
+samples = json.loads({samples!r})
+figures = export_onnx(build(middle=middle, recurrent=True), {path!r}, validation=provider(samples))
+print("figures", json.dumps(figures.to_dict()))
+"""
+
+
+def export_on(backend, middle, words, path):
+    code = BACKEND.format(
+        tests=str(ROOT / "Tests"), middle=middle, samples=json.dumps(words), path=str(path)
+    )
+    script = path.with_name("train.py")
+    script.write_text(code, encoding="utf-8")
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, encoding="utf-8",
+        check=False, cwd=path.parent,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+@pytest.mark.parametrize("middle", ["[]", "[layers.Lambda(lambda x: x * 2), Halved()]"])
+def test_every_backend_gives_the_same_graph(exported, words, tmp_path, backend, middle):
+    pytest.importorskip(backend)
+    done = export_on(backend, middle, words, tmp_path / "model.onnx")
+    assert done.returncode == 0, done.stderr[-3000:]
+    figures = json.loads(done.stdout.rpartition("figures ")[2])
+    assert figures["difference"] < 1e-4
+    assert figures["cer_keras"] == figures["cer_onnx"]
+    if middle == "[]":
+        assert operations(tmp_path / "model.onnx") == operations(exported[1])
+    assert operations(tmp_path / "model.onnx").count("LSTM") >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_a_class_of_the_training_script(words, tmp_path, backend):
+    pytest.importorskip(backend)
+    done = export_on(backend, "[Doubled()]", words, tmp_path / "model.onnx")
+    if backend == "tensorflow":
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert "LSTM" in operations(tmp_path / "model.onnx")
+    else:
+        assert "Received Doubled, defined in the training script or notebook" in done.stderr
+        assert not (tmp_path / "model.onnx").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_without_tensorflow_it_says_so_at_once(words, tmp_path, backend):
+    pytest.importorskip(backend)
+    middle = "[]\nsys.modules['tensorflow'] = None"
+    done = export_on(backend, middle, words, tmp_path / "model.onnx")
+    assert "needs the package `tensorflow`, whatever backend the training runs on" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_converter_that_breaks_half_way(tmp_path, monkeypatch):
+    code = "class convert:\n  def from_function(*a, **k): raise ValueError('half way')"
+    fake_tf2onnx(tmp_path, monkeypatch, code)
+    fails(tmp_path, RuntimeError, r"(?s)half way.*In the child process:\nTraceback.*child.py")
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_in_the_child(tmp_path, monkeypatch):
+    """The child may write less than the ONNX file has."""
+    code = (
+        "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))\n"
+        "import sys, importlib\nsys.path.pop(0)\ndel sys.modules['tf2onnx']\nimport tf2onnx"
+    )
+    fake_tf2onnx(tmp_path, monkeypatch, code)
+    fails(tmp_path, OSError, r"File too large")

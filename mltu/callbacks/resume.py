@@ -1,0 +1,134 @@
+"""KeepState: all that a training needs to go on exactly where it stood, kept while it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mltu import run_state
+from mltu._extras import explain_missing
+from mltu.state_file import Arrays, KeptState, find_state, mark_finished, write_state
+from mltu.utils.checks import check_count
+
+with explain_missing():
+    import keras
+
+
+class KeepState(keras.callbacks.Callback):
+    """Keep all that a training needs to go on exactly where it stood; for `fit_resumable`.
+
+    The state is saved before the first batch, every `every_steps` batches and at the end of each
+    epoch, when the other callbacks have run: this one stands last. The newest two states are kept.
+    Each holds the weights, moving averages and dropout's seeds, the optimizer, the sums of the
+    metrics, what the other callbacks remember (see `mltu.run_state.collect_callbacks`), and the
+    position in the data. Nothing is pickled.
+
+    Args:
+        folder: of the states, such as `run / "state"`; of this run alone.
+        every_steps: batches between two states in mid-epoch; 0 for none but those between epochs.
+        settings: plain values without which the weights mean nothing, such as
+            `{"vocab": vocab}`. A run with other ones is not continued.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        every_steps: int = 200,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        check_count("every_steps", every_steps, 0)
+        self.folder = Path(folder)
+        self.every_steps = every_steps
+        self.settings: dict[str, Any] = json.loads(json.dumps(dict(settings or {})))
+        self.interrupted = False
+        self._siblings: list[Any] | None = None
+
+    def connect(self, provider: Any, siblings: Sequence[Any], state: KeptState | None) -> None:
+        """Learn what Keras tells no callback; called by `fit_resumable`."""
+        self._provider, self._siblings, self._state = provider, list(siblings), state
+        self._versions = run_state.library_versions()
+        self.interrupted = False
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Restore the state to continue from, or save the first one."""
+        if self._siblings is None:
+            raise RuntimeError(
+                "`KeepState` must be given to `mltu.callbacks.fit_resumable`. Received `model.fit`,"
+                " which tells a callback neither its data nor its neighbours."
+            )
+        self._texts = run_state.collect_texts(self._siblings)
+        self._epoch, self._saved_step = 0, 0
+        if self._state is None:
+            self._save(0, 0)
+        else:
+            self._restore(self._state)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Restore once more in mid-epoch: what the others do at its begin has been done before."""
+        self._epoch, self._saved_step = epoch, 0
+        if self._state is not None and self._state.step:
+            self._restore(self._state)
+            self._saved_step = self._state.step
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Restore the chance once more in mid-epoch: PyTorch's data loader has drawn from it."""
+        state, self._state = self._state, None
+        if state is not None and state.step:
+            run_state.restore_chance(state)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Save if it is time; the last batch of an epoch waits for the validation."""
+        step = batch + 1
+        is_due = self.every_steps and step - self._saved_step >= self.every_steps
+        is_last = step >= self._num_steps or self.model.stop_training
+        if (is_due or self.interrupted) and not is_last:
+            self._save(self._epoch, step)
+            self._saved_step = step
+            self._stop_if_interrupted()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Save the state between two epochs."""
+        self._save(epoch + 1, 0)
+        self._stop_if_interrupted()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Note that the training came to its own end."""
+        mark_finished(self.folder)
+
+    @property
+    def _num_steps(self) -> int:
+        return int(self._provider.step + len(self._provider))
+
+    def _save(self, epoch: int, step: int) -> None:
+        arrays: Arrays = {}
+        facts = {
+            "epoch": epoch,
+            "step": step,
+            "num_steps": self._num_steps,
+            "epochs": self.params["epochs"],
+            "finished": False,
+            "stopped": bool(self.model.stop_training),
+            "provider": {"epoch": self._provider.epoch, "samples": self._provider.num_samples},
+            "settings": self.settings,
+            "versions": self._versions,
+            "variables": run_state.collect_variables(self.model, arrays),
+            "callbacks": run_state.collect_callbacks(self._siblings or [], self._texts, arrays),
+        }
+        write_state(self.folder, facts, arrays)
+
+    def _restore(self, state: KeptState) -> None:
+        run_state.restore_variables(self.model, state)
+        run_state.restore_callbacks(self._siblings or [], state)
+
+    def _stop_if_interrupted(self) -> None:
+        if self.interrupted:
+            state = find_state(self.folder)
+            raise KeyboardInterrupt(
+                f"Training was stopped and goes on at {state.position if state else ''} with "
+                f"`fit_resumable(..., resume=True)`. Its state is in {str(self.folder)!r}."
+            )

@@ -1,0 +1,155 @@
+"""The figures of an export: the file and its model read the same images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mltu._extras import explain_missing
+from mltu.inferenceModel import OnnxInferenceModel
+from mltu.onnx_export.tracing import on_the_cpu
+from mltu.utils.text_utils import ctc_decoder, get_cer
+
+Array = npt.NDArray[Any]
+
+TOLERANCE = 1e-4  # The largest difference between the outputs of Keras and of the ONNX file.
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFigures:
+    """What was measured when an ONNX file was compared with its model.
+
+    Attributes:
+        difference: the largest absolute difference between outputs.
+        num_images: how many images were read; 0 where there were none and random values served.
+        cer_keras: the pooled CER of the model, in 0..1 or above; None without labels.
+        cer_onnx: that of the file.
+    """
+
+    difference: float
+    num_images: int
+    cer_keras: float | None = None
+    cer_onnx: float | None = None
+
+    def to_text(self) -> str:
+        """Return one line for people."""
+        text = f"largest difference of the outputs {self.difference:.1e}"
+        if not self.num_images:
+            return f"{text} on random values (give `validation=` for a check on images)"
+        if self.cer_keras is not None and self.cer_onnx is not None:
+            text = f"CER {self.cer_keras:.4f} in Keras, {self.cer_onnx:.4f} in ONNX; {text}"
+        return f"{text}, {self.num_images} images"
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """Return the figures by name."""
+        return asdict(self)
+
+
+def compare(
+    model: Any,
+    path: str | os.PathLike[str],
+    batches: Sequence[Array],
+    texts: Sequence[str] | None = None,
+    vocab: str | Sequence[str] = "",
+    tolerance: float = TOLERANCE,
+) -> ExportFigures:
+    """Run the model and the file on the same images.
+
+    Args:
+        model: a Keras model.
+        path: of the ONNX file.
+        batches: of images, shape (batch, ...) each.
+        texts: of the images, for the CER.
+        vocab: to decode with.
+        tolerance: for the CER, and for the outputs, there times the largest output where that is
+            above 1.
+
+    Raises:
+        RuntimeError: the two differ by more than the tolerance.
+        ValueError: onnxruntime cannot load the file.
+    """
+    exported = OnnxInferenceModel(path, force_cpu=True)
+    difference, largest = 0.0, 1.0
+    readings: tuple[list[str], list[str]] = ([], [])
+    for images, ours in zip(batches, keras_outputs(model, batches), strict=True):
+        inputs = np.asarray(images, np.float32)
+        theirs = exported.model.run(None, {exported.input_name: inputs})[0]
+        # NaN stays NaN in `np.maximum`, and so fails the check below.
+        difference = float(np.maximum(difference, _difference(ours, theirs)))
+        largest = max(largest, float(np.abs(ours).max(initial=0.0)))
+        if texts is not None:
+            readings[0].extend(ctc_decoder(ours, vocab))
+            readings[1].extend(ctc_decoder(theirs, vocab))
+    # Float32 has a relative precision: logits of 1000 cannot agree to the fourth decimal.
+    _check("difference of the outputs", difference, tolerance * largest)
+    num_images = sum(map(len, batches))
+    if texts is None:
+        return ExportFigures(difference, num_images)
+    cers = [get_cer(read, list(texts)) for read in readings]
+    _check("difference of the CER", abs(cers[0] - cers[1]), tolerance)
+    return ExportFigures(difference, num_images, *cers)
+
+
+def keras_outputs(model: Any, batches: Sequence[Array]) -> Iterator[Array]:
+    """Compute the outputs of a model in full float32, whatever the GPU's own habit is."""
+    with explain_missing():
+        import keras
+
+    inputs = (np.asarray(images, np.float32) for images in batches)
+    if keras.backend.backend() != "tensorflow":
+        with _full_precision(keras.backend.backend()):
+            for images in inputs:
+                yield keras.ops.convert_to_numpy(model(images, training=False))
+        return
+    import tensorflow as tf
+
+    # Compiled once for all batches; not `predict`, which runs on the GPU where there is one.
+    function = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+    for images in inputs:
+        with on_the_cpu(model):
+            outputs = function(tf.constant(images))
+        yield outputs.numpy()
+
+
+@contextmanager
+def _full_precision(backend: str) -> Iterator[None]:
+    """Switch off the short mantissas (TF32) of GPUs for the block."""
+    if backend == "jax":
+        import jax
+
+        with jax.default_matmul_precision("highest"):
+            yield
+        return
+    import torch
+
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
+def _difference(ours: Array, theirs: Array) -> float:
+    if ours.shape != theirs.shape:
+        raise RuntimeError(
+            f"The ONNX file must give outputs of the shape {ours.shape}, as `model` does. "
+            f"Received {theirs.shape}; the file was not kept."
+        )
+    return float(np.abs(ours - theirs).max(initial=0.0))
+
+
+def _check(name: str, received: float, tolerance: float) -> None:
+    if not received <= tolerance:
+        raise RuntimeError(
+            f"The ONNX file must read as `model` does, to {tolerance:.3g}. Received a {name} of "
+            f"{received:.3g}; the file was not kept. Where the model computes in less than "
+            "float32, give a larger `tolerance`."
+        )

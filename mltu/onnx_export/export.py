@@ -1,0 +1,230 @@
+"""From a Keras model to a checked ONNX file that explains itself."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mltu import __version__, model_card
+from mltu._extras import explain_missing
+from mltu.onnx_export.child_process import run_child
+from mltu.onnx_export.comparison import TOLERANCE, Array, ExportFigures, compare, keras_outputs
+from mltu.onnx_export.metadata import write_metadata
+from mltu.onnx_export.tracing import write_source
+from mltu.onnx_export.validation import ValidationImages, gather
+from mltu.utils.files import atomic_path
+
+COMMAND = "python -m mltu.onnx_export"  # Exports a run folder; see `mltu.onnx_export.runs`.
+
+_LOGGER = logging.getLogger(__name__)
+_VERSIONS = ("keras", "tensorflow", "jax", "torch", "tf2onnx", "onnx", "onnxruntime", "numpy")
+_LITTLE_SPACE = 100 << 20  # bytes
+
+
+def export_onnx(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    validation: Any = None,
+    opset: int | None = None,
+    dynamic_width: bool = False,
+    tolerance: float = TOLERANCE,
+    num_images: int = 2048,
+    timeout: float = 600,
+) -> ExportFigures:
+    """Export a model in a child process, compare the file with Keras, then put it in its place.
+
+    The file takes float32 inputs with a free batch size, in the range that the model was trained
+    on (0..255 for the tutorials). It is converted by a child process that runs TensorFlow on the
+    CPU, whatever backend the model runs on. Where anything fails, an older file at `path` stays.
+
+    Args:
+        model: a built Keras model with one input.
+        path: of the `.onnx` file.
+        metadata: stored in the file as JSON, one entry for each key, such as `{"vocab": "abc"}`.
+            Keys of `mltu.model_card.ModelCard` win over what `validation` says of itself.
+        validation: images to compare on: a `DataProvider`, whose steps are described in the file
+            so that a reader can be made from it alone; a pair (images, labels); or images, shape
+            (images, *input_shape). Random values 0..255 if None.
+        opset: of the ONNX file; the converter's own default if None.
+        dynamic_width: True to free the width of the input where the model has fixed it; its layers
+            must allow that. Where the width is free, the file is compared at a second one too.
+        tolerance: the largest difference of outputs, and of the CER, that is accepted; for outputs
+            beyond 1 in proportion.
+        num_images: of `validation` to compare on at most.
+        timeout: seconds for the child process.
+
+    Returns:
+        The figures of the comparison; they are stored in the file too.
+
+    Raises:
+        RuntimeError: the model cannot be exported, or the file reads otherwise than the model; the
+            text holds the error of the child process whole.
+        ImportError: a package is missing, with its pip line; or a class of the model.
+        OSError: the file cannot be written.
+        TimeoutError: the child process took too long.
+        ValueError: an entry of the metadata, or `vocab`, does not suit the model.
+        TypeError: the metadata cannot be stored as JSON.
+    """
+    check_packages()
+    fields = dict(metadata or {})
+    json.dumps(fields)
+    images = None if validation is None else gather(validation, fields.get("vocab"), num_images)
+    traced = _free_width(model) if dynamic_width else model
+    fields = {**_describe(model, images), **fields}
+    model_card.check_fields(_as_json(fields), "the export")
+    _check_classes(model, fields.get("vocab"))
+    _check_folder(Path(path).parent)
+    with atomic_path(path) as temporary:
+        try:
+            job = write_source(traced, temporary.parent)
+            run_child({**job, "target": str(temporary), "opset": opset}, timeout)
+            figures = _compare_all(traced, temporary, images, fields.get("vocab"), tolerance)
+            write_metadata(temporary, {**fields, "figures": figures.to_dict()})
+        except Exception as error:
+            raise _explained(model, error, temporary.parent) from error
+    _LOGGER.info("%s: %s", os.fspath(path), figures.to_text())
+    return figures
+
+
+def check_packages() -> None:
+    """Look whether what an export needs is installed, before anything is computed.
+
+    Raises:
+        ImportError: a package is missing; with the two ways on.
+    """
+    for package in ("tensorflow", "tf2onnx", "onnx"):
+        if find_spec(package) is None:
+            raise ImportError(
+                f"The ONNX export needs the package `{package}`, whatever backend the training "
+                'runs on. Install it: pip install "mltu[tensorflow]". Or train with --no-export '
+                f"(without Model2onnx) now, and export on another machine: {COMMAND} <run folder>",
+                name=package,
+            )
+
+
+def _as_json(fields: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps(fields))
+
+
+def _free_width(model: Any) -> Any:
+    """Return the same layers and weights behind an input of any width."""
+    with explain_missing():
+        import keras
+
+    shape = model.inputs[0].shape
+    try:
+        free = keras.Input((shape[1], None, *shape[3:]), name=model.inputs[0].name)
+        freed = keras.models.clone_model(model, input_tensors=free)
+        freed.set_weights(model.get_weights())
+        wide = _noise(freed.inputs[0].shape)[1]
+        freed(wide, training=False)
+    except Exception as error:
+        raise ValueError(
+            "`dynamic_width` must be False for a model that needs its width. Received a model "
+            f"with the input {tuple(shape)} that does not run at another width: {error}. A "
+            "Reshape with -1 in the place of the time steps leaves the width free."
+        ) from error
+    return freed
+
+
+def _describe(model: Any, images: ValidationImages | None) -> dict[str, Any]:
+    """Return what is known of the model in the keys of a model card."""
+    found: dict[str, Any] = {"format": model_card.FORMAT, "versions": _versions()}
+    shape = model.inputs[0].shape
+    if len(shape) == 4:
+        height, width, channels = shape[1:]
+        sizes = {"height": height, "width": width, "channels": channels}
+        found |= {key: size for key, size in sizes.items() if size is not None}
+        found |= {"layout": "NHWC"} | ({"color": "GRAY"} if channels == 1 else {})
+    if images is not None:
+        found |= images.prepared
+        (outputs,) = keras_outputs(model, images.batches[:1])
+        sums = outputs.sum(axis=-1)
+        is_softmax = outputs.min() >= 0 and np.allclose(sums, 1, atol=1e-2)
+        found["outputs"] = "probabilities" if is_softmax else "logits"
+    if len(model.outputs[0].shape) == 3:
+        found |= {"blank": model.outputs[0].shape[2] - 1, "decoder": "ctc greedy"}
+    return found
+
+
+def _versions() -> dict[str, str]:
+    found = {"mltu": __version__, "python": platform.python_version()}
+    for package in _VERSIONS:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _check_classes(model: Any, vocab: Sequence[str] | None) -> None:
+    shape = model.outputs[0].shape
+    if vocab is not None and len(shape) == 3 and shape[2] != len(vocab) + 1:
+        raise ValueError(
+            f"`vocab` must have {shape[2] - 1} characters, one for each class of `model` but the "
+            f"blank. Received {len(vocab)}. Give the vocabulary that the labels were indexed with."
+        )
+
+
+def _check_folder(folder: Path) -> None:
+    """Make the folder and write into it, so that an error there says what to do."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as error:
+        raise OSError(
+            f"`path` must stand in a folder that can be written to. Received {str(folder)!r}: "
+            f"{error}. Take another folder, or make room and the right to write there."
+        ) from error
+
+
+def _compare_all(
+    model: Any, path: Path, images: ValidationImages | None, vocab: Any, tolerance: float
+) -> ExportFigures:
+    """Compare on the images, or on random values; where the width is free, at a second one too."""
+    first, *second = _noise(model.inputs[0].shape)
+    if images is None:
+        figures = replace(compare(model, path, [first], tolerance=tolerance), num_images=0)
+    else:
+        texts = None if vocab is None else images.texts
+        figures = compare(model, path, images.batches, texts, vocab or "", tolerance)
+    if second:
+        compare(model, path, second, tolerance=tolerance)
+    return figures
+
+
+def _noise(shape: Sequence[int | None]) -> list[Array]:
+    """Return random values 0..255 for an input; in two widths where its width is free."""
+    sides = [side or 32 for side in shape[1:]]
+    all_sides = [sides]
+    if len(shape) == 4 and shape[2] is None:
+        all_sides.append([sides[0], 2 * sides[1], sides[2]])
+    rng = np.random.default_rng(0)
+    return [rng.uniform(0, 255, (2, *sides)).astype(np.float32) for sides in all_sides]
+
+
+def _explained(model: Any, error: Exception, folder: Path) -> Exception:
+    """Return an error of the same kind that names the model, and the disk where it is full."""
+    text = f"`model` {model.name!r} could not be exported to ONNX: {error}"
+    free = shutil.disk_usage(folder).free
+    if free < _LITTLE_SPACE:
+        text += f"\nThe disk of {str(folder.parent)!r} has {free / 2**20:.1f} MiB left."
+    if isinstance(error, ImportError):
+        return ImportError(text, name=error.name)
+    kinds = (TimeoutError, OSError)
+    return next((kind(text) for kind in kinds if isinstance(error, kind)), RuntimeError(text))

@@ -1,0 +1,166 @@
+"""The state of a training on disk: one file of plain arrays and JSON, the last two are kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+_NEWEST, _BEFORE, _UNFINISHED = "state.npz", "state.before.npz", "state.unfinished"
+_FACTS = "facts.json"
+
+
+@dataclass(frozen=True)
+class KeptState:
+    """Where a training stood, and all that decides how it goes on.
+
+    Attributes:
+        path: of the file.
+        epoch: the epoch to continue in, counted from 0 as Keras does.
+        step: how many batches of that epoch are done; 0 between two epochs.
+        num_steps: the batches of an epoch.
+        finished: True if the training came to its own end.
+        facts: everything as plain values, the above included.
+        arrays: the variables by key.
+    """
+
+    path: Path
+    epoch: int
+    step: int
+    num_steps: int
+    finished: bool
+    facts: dict[str, Any]
+    arrays: Arrays
+
+    @property
+    def position(self) -> str:
+        """Where the training goes on, in words, counted from 1 as progress bars do."""
+        return f"epoch {self.epoch + 1}, batch {self.step + 1} of {self.num_steps}"
+
+
+def write_state(
+    folder: str | os.PathLike[str], facts: Mapping[str, Any], arrays: Mapping[str, Any]
+) -> None:
+    """Put a state into the folder; the one that stood there becomes the one before.
+
+    At every moment a whole file stands in the folder, whenever the process or the machine dies.
+
+    Args:
+        folder: of the states; it is made. One process at a time may write to it.
+        facts: plain values, with `epoch`, `step`, `num_steps` and `finished`.
+        arrays: what has a dtype of NumPy that is no Python object.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    # A fixed name, unlike `atomic_path`: what a killed process leaves is overwritten, not piled up.
+    unfinished = folder / _UNFINISHED
+    text = json.dumps(facts).encode()
+    with unfinished.open("wb") as file:
+        np.savez(file, **{_FACTS: np.frombuffer(text, np.uint8)}, **arrays)  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
+    if (folder / _NEWEST).exists():
+        os.replace(folder / _NEWEST, folder / _BEFORE)
+    os.replace(unfinished, folder / _NEWEST)
+
+
+def find_state(folder: str | os.PathLike[str]) -> KeptState | None:
+    """Read the newest state of a folder that is whole.
+
+    Args:
+        folder: that `write_state` wrote to.
+
+    Returns:
+        The state, or None where there is none. One that is cut or altered is noticed by its
+        checksums; a warning names it and the one before is read.
+
+    Raises:
+        ValueError: none of the files can be read; each is named with its fault.
+    """
+    faults = []
+    for name in (_NEWEST, _BEFORE):
+        path = Path(folder) / name
+        if not path.exists():
+            continue
+        try:
+            state = _read(path)
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            faults.append(f"{str(path)!r}: {error}")
+            continue
+        if faults:
+            warnings.warn(
+                f"The newest state cannot be read ({faults[0]}). The one before is used: "
+                f"{state.position}.",
+                stacklevel=2,
+            )
+        return state
+    if faults:
+        raise ValueError(
+            f"`folder` must hold a state that can be read. Received {'; '.join(faults)}. "
+            "Begin anew in another folder."
+        )
+    return None
+
+
+def mark_finished(folder: str | os.PathLike[str]) -> None:
+    """Note in the newest state that the training came to its own end."""
+    if (state := find_state(folder)) is not None:
+        write_state(folder, {**state.facts, "finished": True}, state.arrays)
+
+
+def to_plain(value: Any, arrays: Arrays, key: str) -> Any:
+    """Return a value as JSON knows it; arrays go to `arrays` and leave their key.
+
+    Args:
+        value: None, a truth value, number, text or array, or a list, tuple or dict of them.
+        arrays: receives the arrays.
+        key: under which an array is stored; parts of containers get a number behind it.
+
+    Raises:
+        TypeError: `value` holds something else.
+    """
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufcUSV":
+        arrays[key] = np.asarray(value)
+        return {"scalar" if isinstance(value, np.generic) else "array": key}
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if type(value) is dict:
+        return {"dict": to_plain([list(item) for item in value.items()], arrays, key)}
+    if type(value) in (list, tuple):
+        parts = [to_plain(part, arrays, f"{key}.{i}") for i, part in enumerate(value)]
+        return parts if type(value) is list else {"tuple": parts}
+    raise TypeError(f"`value` must be plain values and arrays. Received {type(value).__name__}.")
+
+
+def from_plain(stored: Any, arrays: Arrays) -> Any:
+    """Return the value that `to_plain` stored."""
+    if isinstance(stored, list):
+        return [from_plain(part, arrays) for part in stored]
+    if not isinstance(stored, dict):
+        return stored
+    ((kind, content),) = stored.items()
+    if kind in ("array", "scalar"):
+        return arrays[content] if kind == "array" else arrays[content][()]
+    parts = from_plain(content, arrays)
+    return tuple(parts) if kind == "tuple" else dict(parts)
+
+
+def _read(path: Path) -> KeptState:
+    with zipfile.ZipFile(path) as archive:
+        if (damaged := archive.testzip()) is not None:
+            raise ValueError(f"the checksum of {damaged} is wrong")
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files}
+    facts = json.loads(arrays.pop(_FACTS).tobytes())
+    epoch, step, num_steps = (int(facts[name]) for name in ("epoch", "step", "num_steps"))
+    return KeptState(path, epoch, step, num_steps, bool(facts["finished"]), facts, arrays)
