@@ -149,6 +149,11 @@ def test_default_command_renders_its_own_words_and_trains_rows(tmp_path):
     printed = run_script("train.py", "--limit", 64, "--epochs", 1, "--output", tmp_path).stdout
     assert "252,799" in printed
     assert {path.name for path in tmp_path.iterdir()} == RUN_FILES
+    resumed = run_script("train.py", "--resume", tmp_path, "--epochs", 2, "--int8").stdout
+    assert "goes on at" in resumed
+    log = (tmp_path / "logs.log").read_text(encoding="utf-8")
+    assert [f"Epoch {number};" in log for number in (1, 2, 3)] == [True, True, False]
+    assert (tmp_path / "model.int8.onnx").is_file()
 
 
 @pytest.mark.slow

@@ -73,10 +73,13 @@ def parse_arguments(arguments):
         "--resume", type=Path, metavar="RUN", help="continue a run; only --epochs may be raised"
     )
     args = parser.parse_args(arguments)
-    own = {"resume", "train_epochs", "no_export"}
+    own = {"resume", "train_epochs", "no_export", "int8"}
     given = {key for key, value in vars(args).items() if value is not None and value is not False}
     if args.resume and given - own:
-        parser.error("--resume takes all settings from the run; only --epochs may be given with it")
+        parser.error(
+            "--resume takes all settings from the run; only --epochs, --int8 and --no-export "
+            "go with it"
+        )
     return args
 
 
