@@ -516,11 +516,11 @@ def converged_model_goes_on():
 def short_words_first_with_a_warm_up():
     images, labels = words(2048, 5, shortest=1)
     order = np.argsort((labels < 10).sum(axis=1), kind="stable")
-    rate = keras.optimizers.schedules.CosineDecay(0.0, 700, warmup_target=3e-3, warmup_steps=100)
+    rate = keras.optimizers.schedules.CosineDecay(0.0, 1100, warmup_target=3e-3, warmup_steps=100)
     model = reader(seed=6)
     model.compile(adam(rate), loss=CTCLoss())
     watch = ConvergenceWatch(words(256, 1), patience=400, every=25)
-    model.fit(images[order], labels[order], batch_size=32, epochs=12, shuffle=False, verbose=0,
+    model.fit(images[order], labels[order], batch_size=32, epochs=18, shuffle=False, verbose=0,
               callbacks=[watch])  # fmt: skip
     return watch
 
