@@ -26,6 +26,7 @@ FLOORS = {
     2: [
         "pipeline",
         "batch_maker",
+        "batch_source",
         "worker_processes",
         "bad_samples",
         "convergence",
@@ -47,6 +48,10 @@ BELOW_ALL = ["", "_extras"]  # "" is mltu itself.
 SAME_FLOOR = {
     ("augmentors", "pictures"),
     ("batch_maker", "pipeline"),
+    ("batch_source", "bad_samples"),
+    ("batch_source", "batch_maker"),
+    ("batch_source", "pipeline"),
+    ("batch_source", "worker_processes"),
     ("transformers", "transformers"),
     ("worker_processes", "batch_maker"),
     ("convergence", "convergence"),
@@ -92,6 +97,7 @@ PUBLIC = {
     ],
     "bad_samples": ["BadSample", "BadSamples"],
     "batch_maker": ["BatchMaker"],
+    "batch_source": ["BatchSource"],
     "callbacks.board": ["tensorboard"],
     "callbacks.export": ["Model2onnx", "onnx_path_for"],
     "callbacks.resumable_fit": ["fit_resumable"],

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
@@ -489,6 +490,8 @@ def test_little_space_is_told(tmp_path, monkeypatch):
 @pytest.fixture
 def as_on_jax(monkeypatch, in_process):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    # It is TensorFlow that computes, and JAX need not be there.
+    monkeypatch.setattr(comparison, "_full_precision", lambda _: nullcontext())
 
 
 @keras.saving.register_keras_serializable(package="tests")

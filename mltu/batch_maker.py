@@ -14,6 +14,7 @@ from tqdm import tqdm
 from mltu import pipeline
 from mltu.augmentors import Augmentor
 from mltu.transformers import ImageResizer
+from mltu.utils.checks import check_callables
 
 _CHUNK_SIZE = 1_000  # samples that a thread measures before the progress bar moves
 
@@ -29,6 +30,9 @@ class BatchMaker:
         transformers: fixed steps, run last. An `ImageResizer` with several widths gets the width
             of the batch's bucket.
         seed: of the augmentors, at least 0.
+
+    Raises:
+        TypeError: one of them is no list of callables, or an augmentor is no `Augmentor`.
     """
 
     def __init__(
@@ -38,10 +42,32 @@ class BatchMaker:
         transformers: Sequence[pipeline.Step],
         seed: int,
     ) -> None:
-        self.preprocessors = preprocessors
-        self.augmentors = augmentors
-        self.transformers = transformers
+        self.preprocessors: list[pipeline.Step] = check_callables(
+            "data_preprocessors", preprocessors
+        )
+        self.augmentors: list[Augmentor] = check_callables("augmentors", augmentors)
+        self.transformers: list[pipeline.Step] = check_callables("transformers", transformers)
         self.seed = seed
+        for augmentor in self.augmentors:
+            if not isinstance(augmentor, Augmentor):
+                raise TypeError(
+                    "`augmentors` must be a list of `mltu.augmentors.Augmentor`. Received "
+                    f"{augmentor!r}. Wrap a transform of another library in `ImageTransform`."
+                )
+
+    def with_steps(
+        self,
+        *,
+        augmentors: Sequence[Augmentor] | None = None,
+        transformers: Sequence[pipeline.Step] | None = None,
+    ) -> BatchMaker:
+        """Return a maker with other augmentors or transformers, in all else like this one."""
+        return BatchMaker(
+            self.preprocessors,
+            self.augmentors if augmentors is None else augmentors,
+            self.transformers if transformers is None else transformers,
+            self.seed,
+        )
 
     @property
     def resizer(self) -> ImageResizer | None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import logging
 import os
 from collections.abc import Sequence
-from concurrent.futures.process import BrokenProcessPool
-from itertools import count
 from typing import Any, Self
 
 import numpy as np
@@ -18,16 +15,13 @@ from mltu._extras import explain_missing
 from mltu.augmentors import Augmentor
 from mltu.bad_samples import BadSample, BadSamples
 from mltu.batch_maker import Batch, BatchMaker
+from mltu.batch_source import BatchSource
 from mltu.datasets import check_samples, load_samples, write_csv
-from mltu.utils.checks import check_callables, check_count
+from mltu.utils.checks import check_count
 from mltu.utils.text_columns import text_lengths
-from mltu.worker_processes import WorkerProcesses
 
 with explain_missing():
     import keras
-
-
-_LOGGER = logging.getLogger(__name__)
 
 
 class DataProvider(keras.utils.PyDataset):
@@ -107,7 +101,7 @@ class DataProvider(keras.utils.PyDataset):
             )
         if limit is not None:
             check_count("limit", limit, 1)
-        # One thread more than processes, so that none waits for its next batch.
+        # More threads than processes, so that none waits for its next batch.
         super().__init__(
             max(workers, 2 * processes + 1) if processes else workers, False, max_queue_size
         )
@@ -117,7 +111,6 @@ class DataProvider(keras.utils.PyDataset):
             raise ValueError("`dataset` must hold at least one sample. Received an empty one.")
         if not skip_validation:
             check_samples(self._samples)
-        self._bad_samples = BadSamples(len(self._samples))
         self._on_bad_sample = on_bad_sample
         self._batch_size = batch_size
         self._shuffle = shuffle
@@ -125,13 +118,12 @@ class DataProvider(keras.utils.PyDataset):
         self._short_first = short_first
         self._shard = (0, 1)
         self._num_processes = processes
-        self._data_preprocessors = check_callables("data_preprocessors", data_preprocessors)
-        self._augmentors: list[Augmentor] = []
-        self._transformers: list[pipeline.Step] = []
-        self._step = 0
         self._within_epoch = False
-        self._epoch = initial_epoch
-        self.augmentors = augmentors or []
+        self._epoch, self._step = initial_epoch, 0
+        self._set_maker(
+            BatchMaker(data_preprocessors, augmentors or [], [], seed),
+            BadSamples(len(self._samples)),
+        )
         self.transformers = transformers or []
 
     def __len__(self) -> int:
@@ -162,42 +154,33 @@ class DataProvider(keras.utils.PyDataset):
     @property
     def bad_samples(self) -> list[BadSample]:
         """The samples that could not be read so far: position, path and reason."""
-        return self._bad_samples.found()
+        return self._source.bad_samples.found()
 
     @property
     def data_preprocessors(self) -> list[pipeline.Step]:
         """The fixed steps that read a sample."""
-        return list(self._data_preprocessors)
+        return list(self._source.maker.preprocessors)
 
     @property
     def augmentors(self) -> list[Augmentor]:
         """The random steps; assigning a list checks it."""
-        return list(self._augmentors)
+        return list(self._source.maker.augmentors)
 
     @augmentors.setter
     def augmentors(self, augmentors: Sequence[Augmentor]) -> None:
-        steps = check_callables("augmentors", augmentors)
-        for augmentor in steps:
-            if not isinstance(augmentor, Augmentor):
-                raise TypeError(
-                    "`augmentors` must be a list of `mltu.augmentors.Augmentor`. Received "
-                    f"{augmentor!r}. Wrap a transform of another library in `ImageTransform`."
-                )
-        self._augmentors = steps
-        self._make_maker()
+        self._set_maker(self._source.maker.with_steps(augmentors=augmentors))
 
     @property
     def transformers(self) -> list[pipeline.Step]:
         """The fixed steps that run last; assigning a list checks it."""
-        return list(self._transformers)
+        return list(self._source.maker.transformers)
 
     @transformers.setter
     def transformers(self, transformers: Sequence[pipeline.Step]) -> None:
-        steps = check_callables("transformers", transformers)
-        self._new_maker(steps).check_labels(self._samples.labels)
-        self._transformers = steps
-        self._make_maker()
-        self._buckets = self._maker.find_buckets(self._read, len(self._samples), self.workers)
+        maker = self._source.maker.with_steps(transformers=transformers)
+        maker.check_labels(self._samples.labels)
+        self._set_maker(maker)
+        self._buckets = maker.find_buckets(self._source.read, len(self._samples), self.workers)
         self.set_position(self._epoch, self._step)
 
     @property
@@ -260,9 +243,8 @@ class DataProvider(keras.utils.PyDataset):
                 "`shard` first and `set_position` on what it returns."
             )
         part = copy.copy(self)
-        part._bad_samples = BadSamples(len(self._samples))
         part._shard = (index, count)
-        part._make_maker()
+        part._set_maker(self._source.maker, BadSamples(len(self._samples)))
         part.set_position(self._epoch)
         return part
 
@@ -292,18 +274,7 @@ class DataProvider(keras.utils.PyDataset):
             Exception: what a step raised, with a note that names the sample.
         """
         indices, bucket = self._batch_indices(index)
-        try:
-            data, labels = self._samples.pick(indices)
-            maker = self._processes or self._maker
-            return maker.make(data, labels, indices, self._epoch, bucket)
-        except BrokenProcessPool:
-            raise
-        except Exception as error:
-            # Something is wrong with one sample: run one by one, they show which.
-            _LOGGER.debug("Batch %d is made sample by sample: %s", index, error)
-        samples = [self._make_sample(int(i), bucket) for i in indices]
-        read = [sample for sample in samples if sample is not None]
-        return pipeline.stack_batch([data for data, _ in read], [label for _, label in read])
+        return self._source.make(indices, self._epoch, bucket)
 
     def get_batch_annotations(self, index: int) -> list[tuple[Any, Any]]:
         """Return the (path, label) pairs of batch `index` of the current epoch, nothing read."""
@@ -355,42 +326,21 @@ class DataProvider(keras.utils.PyDataset):
         indices = whole[number::count] if number < len(whole) else whole[:1]
         return indices, 0 if self._buckets is None else int(self._buckets[indices[0]])
 
-    def _make_sample(self, index: int, bucket: int) -> tuple[Any, Any] | None:
-        """Run one sample, or its stand-in, through all steps; None where it is skipped."""
-        chosen, position = index, (len(self._samples), self._seed, self._epoch, index)
-        attempts = count(1)
-        while (read := self._read(chosen)) is None:
-            if self._on_bad_sample == "skip":
-                return None
-            chosen = pipeline.replacement(*position, next(attempts))
-        source = self._samples.source(chosen)
-        return self._maker.finish(*read, index, self._epoch, bucket, source)
-
-    def _read(self, index: int) -> tuple[Any, Any] | None:
-        """Run the preprocessors on one sample; None where it cannot be read, which is noted."""
-        source = self._samples.source(index)
-        try:
-            return self._maker.read(*self._samples[index], source)
-        except (OSError, ValueError) as error:
-            if self._on_bad_sample == "raise":
-                raise
-            self._bad_samples.add(index, source, error)
-            return None
-
-    def _new_maker(self, transformers: list[pipeline.Step]) -> BatchMaker:
-        return BatchMaker(self._data_preprocessors, self._augmentors, transformers, self._seed)
-
-    def _make_maker(self) -> None:
-        self._maker = self._new_maker(self._transformers)
-        self._processes = (
-            WorkerProcesses(self._maker, self._num_processes) if self._num_processes else None
+    def _set_maker(self, maker: BatchMaker, bad_samples: BadSamples | None = None) -> None:
+        """Go on with these steps, and with the bad samples known so far if none are given."""
+        self._source: BatchSource = BatchSource(
+            self._samples,
+            maker,
+            bad_samples or self._source.bad_samples,
+            self._on_bad_sample,
+            self._num_processes,
         )
 
-    def _select(self, indices: npt.NDArray[np.int64], augmentors: list[Augmentor]) -> Self:
+    def _select(self, indices: npt.NDArray[np.int64], augmentors: Sequence[Augmentor]) -> Self:
         part = copy.copy(self)
         part._samples = self._samples.take(indices)
         part._buckets = None if self._buckets is None else self._buckets[indices]
-        part._bad_samples = BadSamples(len(indices))
-        part.augmentors = augmentors
+        maker = self._source.maker.with_steps(augmentors=augmentors)
+        part._set_maker(maker, BadSamples(len(indices)))
         part.set_position(self._epoch)
         return part

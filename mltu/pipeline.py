@@ -149,8 +149,8 @@ def replacement(num_samples: int, seed: int, epoch: int, index: int, attempt: in
 
     Args:
         num_samples: of the data set.
-        seed: as in `sample_rng`.
-        epoch: as in `sample_rng`.
+        seed: as in `sample_rngs`.
+        epoch: as in `sample_rngs`.
         index: of the sample that is replaced.
         attempt: 1 for the first choice, 2 if that cannot be read either, and so on.
 
