@@ -215,6 +215,7 @@ def test_batches_padded_each_to_its_own_width(kernel, monkeypatch):
     assert uneven == pytest.approx(even, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_kernels_of_gpus_can_be_compiled_by_xla(monkeypatch):
     """Keras compiles by XLA wherever TensorFlow sees a GPU; a CPU can do so on demand."""
     monkeypatch.setattr(losses, "kernel_name", lambda: "ops")

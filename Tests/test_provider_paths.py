@@ -85,6 +85,7 @@ def expected(folder):
     return digests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_fit_gets_the_same_bytes_for_any_workers_on_every_backend(backend, folder, expected):
     if find_spec(backend) is None:
@@ -402,6 +403,7 @@ def test_batches_that_grow_come_through(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_processes_end_with_one_that_is_killed(tmp_path):
     """A worker of a dead training held its memory and its terminal for ever."""
     samples = write_images(tmp_path, 3)

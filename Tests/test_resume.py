@@ -96,7 +96,10 @@ def whole(tmp_path_factory):
     return run, *train(run)
 
 
-@pytest.mark.parametrize(("epoch", "step"), [(1, 3), (1, None)], ids=["mid-epoch", "epoch end"])
+@pytest.mark.parametrize(
+    ("epoch", "step"),
+    [pytest.param(1, 3, id="mid-epoch"), pytest.param(1, None, id="end", marks=pytest.mark.slow)],
+)
 def test_a_resumed_run_is_equal_to_the_bit(whole, tmp_path, epoch, step):
     folder, variables, history = whole
     with pytest.raises(Killed):
@@ -114,6 +117,7 @@ def test_a_resumed_run_is_equal_to_the_bit(whole, tmp_path, epoch, step):
     assert find_state(tmp_path / "state").finished
 
 
+@pytest.mark.slow
 def test_a_finished_run_says_so_and_goes_on_with_more_epochs(whole, tmp_path):
     train(tmp_path, epochs=2)
     with pytest.raises(ValueError, match="must be more than the 2 of the finished training"):
@@ -123,11 +127,20 @@ def test_a_finished_run_says_so_and_goes_on_with_more_epochs(whole, tmp_path):
     assert history == whole[2]
 
 
+@pytest.fixture
+def interruptible():
+    """Answer Ctrl-C in a process that ignores it too, as one started in the background does."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_saves_the_last_finished_batch(tmp_path):
     class Press(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             if batch == 2:
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt, match="goes on at epoch 1, batch 4 of 5"):
         train(tmp_path, Press(), every_steps=0)

@@ -116,6 +116,18 @@ def test_a_character_that_only_validation_has_stops_before_training(data, tmp_pa
     assert "characters that no training label has: 'xb'" in failed.stderr
 
 
+def test_a_run_starts_from_the_weights_of_another(run, capsys):
+    folder, _ = run
+    train = load_tutorial("train")
+    configs = train.ModelConfigs.load(folder / "configs.yaml")
+    configs.vocab = "é" + configs.vocab
+    model = train.make_model(configs)
+    train.take_weights(model, folder, configs.vocab)
+    assert "variables were loaded; characters that the earlier model did not know: 'é'" in (
+        capsys.readouterr().out
+    )
+
+
 def check(*arguments):
     """Run `train.py --check` in this process; return its exit status."""
     with pytest.raises(SystemExit) as ended:

@@ -37,6 +37,7 @@ from mltu.synthetic import write_mjsynth
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.text_columns import distinct_characters, text_lengths
 from mltu.utils.text_utils import get_cer, get_wer
+from mltu.warm_start import warm_start
 
 MJSYNTH = ROOT / "Datasets" / "90kDICT32px"
 GENERATED = ROOT / "Datasets" / "generated_words"
@@ -63,6 +64,9 @@ def parse_arguments(arguments):
     parser.add_argument("--seed", type=int)
     parser.add_argument("--model", choices=MODELS)
     parser.add_argument("--output", type=Path, dest="model_path", help="the run folder")
+    parser.add_argument(
+        "--start-from", type=Path, metavar="RUN", help="take what fits of the weights of a run"
+    )
     parser.add_argument(
         "--no-export", action="store_true",
         help="leave the ONNX file out; later: python -m mltu.onnx_export RUN",
@@ -173,6 +177,12 @@ def start_with_blanks(model):
     output.set_weights([kernel, bias])
 
 
+def take_weights(model, run, vocab):
+    """Start from the model of an earlier run, whatever its vocabulary was, and say what fitted."""
+    old_vocab = ModelConfigs.load(run / "configs.yaml").vocab
+    print(f"From {run}:", warm_start(model, run / "model.keras", vocab=vocab, old_vocab=old_vocab))
+
+
 def make_callbacks(run, configs, steps_per_epoch, validation, args):
     """Make what runs beside the training: Model2onnx behind the best checkpoint, KeepState last."""
     num_steps = steps_per_epoch * configs.train_epochs
@@ -273,6 +283,8 @@ def main(arguments=None):
 
     model = make_model(configs)
     start_with_blanks(model)
+    if args.start_from:
+        take_weights(model, args.start_from, configs.vocab)
     model.compile(
         optimizer=keras.optimizers.Adam(configs.learning_rate),
         loss=CTCLoss(),
