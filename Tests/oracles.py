@@ -44,6 +44,40 @@ def ctc_log_probability(probabilities, label):
     return math.log(total) if total else -math.inf
 
 
+def ctc_loss_and_gradient(logits, label):
+    """Run the forward-backward recursion in float64 over a (time, classes) matrix of logits.
+
+    Returns the loss and its gradient by the logits. Graves et al., 2006, section 4.
+    """
+    logits = np.asarray(logits, np.float64)
+    steps, classes = logits.shape
+    log_probabilities = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    states = [classes - 1]
+    for char in label:
+        states += [char, classes - 1]
+    emissions = log_probabilities[:, states]
+
+    def sums(emissions, states):
+        rows = [np.where(np.arange(len(states)) < 2, emissions[0], -np.inf)]
+        for time in range(1, steps):
+            row = rows[-1].copy()
+            for i in range(1, len(states)):
+                row[i] = np.logaddexp(rows[-1][i], rows[-1][i - 1])
+                if i > 1 and states[i] not in (classes - 1, states[i - 2]):
+                    row[i] = np.logaddexp(row[i], rows[-1][i - 2])
+            rows.append(row + emissions[time])
+        return np.array(rows)
+
+    ahead = sums(emissions, states)
+    behind = sums(emissions[::-1, ::-1], states[::-1])[::-1, ::-1]
+    total = np.logaddexp.reduce(ahead[-1, -2:])
+    shares = np.exp(ahead + behind - emissions - total)
+    gradient = softmax(logits)
+    for i, state in enumerate(states):
+        gradient[:, state] -= shares[:, i]
+    return -total, gradient
+
+
 def finite_differences(function, point, step=1e-5):
     """Differentiate a scalar function of an array by central differences."""
     gradient = np.zeros(np.shape(point))

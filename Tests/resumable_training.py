@@ -65,6 +65,23 @@ class Say(keras.callbacks.Callback):
         print("end", flush=True)
 
 
+class WriteWeights(keras.callbacks.Callback):
+    """Write all variables before the state says that the run is finished."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_train_end(self, logs=None):
+        np.savez(self.path, *all_variables(self.model))
+
+
+def all_variables(model):
+    """Copy the variables of a model and its optimizer, dropout's seeds among them."""
+    variables = [*model.variables, *model.optimizer.variables]
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
 def as_it_is(data, label):
     return data, label
 
@@ -116,7 +133,7 @@ def make_callbacks(run, *extra, every_steps=2, settings=None, best=False):
 
 
 def train(run, *extra, workers=0, resume=False, epochs=EPOCHS, verbose=0, model=None, **options):
-    """Train, or go on; return the variables, dropout's seeds among them, and the history."""
+    """Train, or go on; return the variables and the history."""
     run, samples = Path(run), make_data()
     model = model or make_model()
     history = fit_resumable(
@@ -128,8 +145,7 @@ def train(run, *extra, workers=0, resume=False, epochs=EPOCHS, verbose=0, model=
         resume=resume,
         verbose=verbose,
     )
-    variables = [*model.variables, *model.optimizer.variables]
-    return [np.array(keras.ops.convert_to_numpy(v)) for v in variables], history.history
+    return all_variables(model), history.history
 
 
 def be_deterministic():
@@ -152,14 +168,14 @@ def main():
     extra = [DieAt(args.stop[0], args.stop[1] or None)] if args.stop else []
     extra += [Say()] if args.say or args.export else []
     extra += [Model2onnx(args.run / "model.keras")] if args.export else []
+    extra += [WriteWeights(args.run / "weights.npz")]
     if args.resume and (state := find_state(args.run / "state")) and state.finished:
         print("It is finished.")
         return
     try:
-        weights, history = train(args.run, *extra, workers=args.workers, resume=args.resume)
+        _, history = train(args.run, *extra, workers=args.workers, resume=args.resume)
     except Killed:
         os._exit(9)
-    np.savez(args.run / "weights.npz", *weights)
     print("done", history["loss"], flush=True)
 
 

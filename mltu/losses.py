@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mltu import ctc_kernels
 from mltu._extras import explain_missing
 
 with explain_missing():
@@ -108,48 +109,6 @@ def ctc_batch_loss(labels: Any, logits: Any) -> Any:
     stand_in = ops.where(first, 0, blank)
     labels = ops.where(regular[:, None], labels, stand_in)
     lengths = ops.where(regular, lengths, 1)
-    losses = _KERNELS[kernel_name()](labels, lengths, logits, blank)
+    losses = ctc_kernels.KERNELS[ctc_kernels.kernel_name()](labels, lengths, logits, blank)
     all_blank = -ops.sum(ops.log_softmax(logits, axis=-1)[:, :, blank], axis=1)
     return ops.where(regular, losses, ops.where(feasible, all_blank, 0.0))
-
-
-def kernel_name() -> str:
-    """Name the kernel for this backend and machine: `"tensorflow"`, `"torch"` or `"ops"`.
-
-    TensorFlow's sparse kernels cannot be compiled by XLA, which Keras turns on where it sees a GPU.
-    """
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return "ops" if tf.config.list_physical_devices("GPU") else "tensorflow"
-    return backend if backend == "torch" else "ops"
-
-
-def _tensorflow_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
-    import tensorflow as tf
-
-    indices = tf.where(tf.sequence_mask(lengths, labels.shape[1]))
-    sparse = tf.SparseTensor(
-        indices, tf.gather_nd(labels, indices), tf.shape(labels, out_type=tf.int64)
-    )
-    steps = tf.fill(tf.shape(lengths), tf.shape(logits)[1])
-    return tf.nn.ctc_loss(sparse, logits, None, steps, logits_time_major=False, blank_index=blank)
-
-
-def _torch_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
-    import torch
-
-    log_probabilities = torch.log_softmax(logits, dim=-1).transpose(0, 1)
-    steps = torch.full_like(lengths, logits.shape[1])
-    return torch.nn.functional.ctc_loss(
-        log_probabilities, labels, steps, lengths, blank=blank, reduction="none"
-    )
-
-
-def _ops_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
-    steps = ops.zeros_like(lengths) + ops.shape(logits)[1]
-    return ops.ctc_loss(labels, logits, lengths, steps, mask_index=blank)
-
-
-_KERNELS = {"tensorflow": _tensorflow_kernel, "torch": _torch_kernel, "ops": _ops_kernel}

@@ -1,0 +1,27 @@
+"""Differentiation on whichever backend Keras runs on, for tests."""
+
+import keras
+import numpy as np
+
+
+def value_and_gradient(function, point):
+    """Return function(point) and the gradient of its sum, as NumPy arrays."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        point = tf.constant(point)
+        with tf.GradientTape() as tape:
+            tape.watch(point)
+            value = function(point)
+            total = tf.reduce_sum(value)
+        return value.numpy(), np.array(tape.gradient(total, point))
+    if backend == "jax":
+        import jax
+
+        values, back = jax.vjp(function, keras.ops.convert_to_tensor(point))
+        return np.array(values), np.array(back(keras.ops.ones_like(values))[0])
+    point = keras.ops.convert_to_tensor(point).requires_grad_()
+    value = function(point)
+    value.sum().backward()
+    return value.detach().cpu().numpy(), point.grad.cpu().numpy()

@@ -1,0 +1,185 @@
+"""The CTC loss of a batch, by the fastest way that is right on each backend.
+
+A kernel takes labels, int32 (batch, max_label_length), padded with the blank; their lengths, int32
+(batch,), each at least 1 and short enough for the time steps; logits, float32 (batch, time,
+classes); and the blank, the last class. It returns the losses, float32 (batch,), in nats.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mltu._extras import explain_missing
+
+with explain_missing():
+    import keras
+    from keras import ops
+
+_NEVER = -1e30  # The logarithm of the probability of what cannot be.
+# TensorFlow's kernel takes the logarithm of a softmax in float32, which is -inf below -103.
+_LEAST_LOGIT = -85.0
+
+
+def kernel_name() -> str:
+    """Name the kernel for this backend and machine: `"tensorflow"`, `"torch"` or `"scan"`.
+
+    TensorFlow's sparse kernels cannot be compiled by XLA, which Keras turns on where it sees a GPU.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return "scan" if tf.config.list_physical_devices("GPU") else "tensorflow"
+    return "torch" if backend == "torch" else "scan"
+
+
+def tensorflow_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
+    """Compute by the C++ kernel; by `scan_kernel` where that would find infinite losses."""
+    import tensorflow as tf
+
+    def fast() -> Any:
+        indices = tf.where(tf.sequence_mask(lengths, tf.shape(labels)[1]))
+        values = tf.gather_nd(labels, indices)
+        sparse = tf.SparseTensor(indices, values, tf.shape(labels, out_type=tf.int64))
+        steps = tf.fill(tf.shape(lengths), tf.shape(logits)[1])
+        return tf.nn.ctc_loss(
+            sparse, logits, None, steps, logits_time_major=False, blank_index=blank
+        )
+
+    spread = tf.reduce_min(logits - tf.reduce_max(logits, axis=2, keepdims=True))
+    return tf.cond(spread > _LEAST_LOGIT, fast, lambda: scan_kernel(labels, lengths, logits, blank))
+
+
+def torch_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
+    """Compute by PyTorch's own kernel, in double precision where the device has it."""
+    import torch
+
+    exact = logits if logits.device.type == "mps" else logits.double()
+    steps = torch.full_like(lengths, logits.shape[1])
+    losses = torch.nn.functional.ctc_loss(
+        exact.log_softmax(dim=-1).transpose(0, 1),
+        labels, steps, lengths, blank=blank, reduction="none",
+    )  # fmt: skip
+    return losses.float()
+
+
+def scan_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
+    """Compute by one loop over the time steps, forwards and backwards at once; XLA compiles it.
+
+    The gradient is the softmax less the expected share of each class at each time step, given the
+    label. Both directions are scaled at each step, so that it is as exact for long sequences and
+    for logits of any size as for short ones.
+
+    Source: Graves et al., 2006, "Connectionist temporal classification", section 4.1.
+    """
+    inputs, logits = logits, ops.transpose(ops.stop_gradient(logits), (1, 0, 2))
+    logits = logits - ops.max(logits, axis=2, keepdims=True)  # (time, batch, classes)
+    states = _states(labels, blank)
+    emissions = ops.take_along_axis(logits, states[None], axis=2)  # (time, batch, states)
+    starts, skips = _grid(states, lengths, blank)
+    both = ops.stack([emissions, ops.flip(emissions, axis=(0, 2))], axis=1)
+    scores = _run(both, starts, skips)
+
+    ends = ops.stack([2 * lengths - 1, 2 * lengths], axis=1)
+    whole, part = (ops.take_along_axis(each[-1, 0], ends, axis=1) for each in scores)
+    best = ops.max(whole, axis=1)
+    norms = ops.sum(ops.logsumexp(logits, axis=2), axis=0)
+    losses = norms - best - ops.log(ops.sum(ops.exp(whole - best[:, None] + part), axis=1))
+
+    # Of the paths through a state at a time; its emission is in both ways.
+    whole, part = (
+        each[:, 0] + ops.flip(each[:, 1], axis=(0, 2)) - emission
+        for each, emission in zip(scores, _split(emissions), strict=True)
+    )
+    whole = whole - ops.max(whole, axis=2, keepdims=True)
+    shares = ops.transpose(ops.exp(ops.maximum(whole + part, _NEVER)), (1, 0, 2))
+    expected = ops.matmul(shares, ops.one_hot(states, ops.shape(logits)[2], dtype=logits.dtype))
+    expected = expected / ops.sum(expected, axis=2, keepdims=True)
+    gradient = ops.transpose(ops.softmax(logits, axis=2), (1, 0, 2)) - expected
+    slope = ops.sum(inputs * ops.stop_gradient(gradient), axis=(1, 2))
+    # The value of the loss, and that slope.
+    return ops.stop_gradient(losses) + slope - ops.stop_gradient(slope)
+
+
+def _states(labels: Any, blank: int) -> Any:
+    """Put a blank before, between and behind the characters: (batch, 2 * max_label_length + 1)."""
+    blanks = ops.full_like(labels, blank)
+    pairs = ops.reshape(ops.stack([blanks, labels], axis=2), (-1, 2 * ops.shape(labels)[1]))
+    return ops.concatenate([pairs, blanks[:, :1]], axis=1)
+
+
+def _grid(states: Any, lengths: Any, blank: int) -> tuple[Any, Any]:
+    """Say where paths stand before time 0 and which states can follow the last but one.
+
+    Both ways: forwards, and backwards with the states in reverse order. Both answers are bool,
+    shape (2, batch, states).
+    """
+    position = ops.arange(ops.shape(states)[1], dtype="int32")[None, :]
+    first = ops.broadcast_to(position == 0, ops.shape(states))
+    starts = ops.stack([first, ops.flip(position == 2 * lengths[:, None], axis=1)])
+    # A blank can be left out between characters that differ.
+    skips = (states[:, 2:] != blank) & (states[:, 2:] != states[:, :-2])
+    edge = ops.zeros_like(states[:, :2], dtype="bool")
+    ways = [ops.concatenate([edge, way], axis=1) for way in (skips, ops.flip(skips, axis=1))]
+    return starts, ops.stack(ways)
+
+
+def _run(emissions: Any, starts: Any, skips: Any) -> tuple[Any, Any]:
+    """Sum the paths to each state at each time step, in logarithms.
+
+    A score is the sum of a whole number and a part of at most a half, since a float32 of -20000
+    keeps no more than two decimals.
+
+    Args:
+        emissions: shape (time, 2, batch, states).
+        starts: the states before the first time step.
+        skips: states that can follow the last but one.
+
+    Returns:
+        The whole numbers and the parts of the scores, each of the shape of `emissions`.
+    """
+
+    def earlier(score: Any, steps: int, fill: float) -> Any:
+        edge = ops.full_like(score[..., :steps], fill)
+        return ops.concatenate([edge, score[..., :-steps]], axis=-1)
+
+    def step(carried: tuple[Any, Any], emission: tuple[Any, Any]) -> tuple[Any, Any]:
+        whole, part = carried
+        jumped = ops.where(skips, earlier(whole, 2, _NEVER), _NEVER)
+        wholes = (whole, earlier(whole, 1, _NEVER), jumped)
+        parts = (part, earlier(part, 1, 0.0), earlier(part, 2, 0.0))
+        best = ops.maximum(ops.maximum(wholes[0], wholes[1]), wholes[2])
+        paths = sum(ops.exp(w - best + p) for w, p in zip(wholes, parts, strict=True))
+        more, part = _split(ops.log(paths) + emission[1])
+        score = ops.maximum(best + emission[0] + more, _NEVER), part
+        return score, score
+
+    first = ops.where(starts, 0.0, _NEVER)
+    return _scan(step, (first, ops.zeros_like(first)), _split(emissions))
+
+
+def _scan(step: Any, state: Any, inputs: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Return what `ops.scan` stacks; its TensorFlow version cannot be compiled by XLA."""
+    if keras.backend.backend() != "tensorflow":
+        _, stacked = ops.scan(step, state, inputs)
+        return tuple(stacked)
+
+    def body(time: Any, carried: tuple[Any, Any]) -> tuple[Any, Any]:
+        state, stacked = carried
+        state, outputs = step(state, tuple(ops.take(each, time, axis=0) for each in inputs))
+        return state, tuple(
+            ops.slice_update(each, [time, 0, 0, 0], output[None])
+            for each, output in zip(stacked, outputs, strict=True)
+        )
+
+    start = (state, tuple(ops.zeros_like(each) for each in inputs))
+    _, stacked = ops.fori_loop(0, ops.shape(inputs[0])[0], body, start)
+    return tuple(stacked)
+
+
+def _split(values: Any) -> tuple[Any, Any]:
+    whole = ops.round(values)
+    return whole, values - whole
+
+
+KERNELS = {"tensorflow": tensorflow_kernel, "torch": torch_kernel, "scan": scan_kernel}
