@@ -10,8 +10,14 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 TUTORIAL = ROOT / "Tutorials" / "01_image_to_word"
+ON_TENSORFLOW = os.environ["KERAS_BACKEND"] == "tensorflow"
+
+# For exports, which take a child process of some seconds each where no TensorFlow runs.
+slow_elsewhere = pytest.mark.skipif(False, reason="") if ON_TENSORFLOW else pytest.mark.slow
 
 
 def load_tutorial(name: str) -> ModuleType:

@@ -5,7 +5,7 @@ import logging
 import keras
 import numpy as np
 import pytest
-from conftest import load_tutorial
+from conftest import ON_TENSORFLOW, load_tutorial, slow_elsewhere
 from keras import layers
 
 from mltu.callbacks import (
@@ -25,8 +25,9 @@ CLASSES = 4
 
 @pytest.fixture(autouse=True)
 def _in_process(monkeypatch):
-    """Convert without the seconds of a child process, which test_onnx_export has."""
-    monkeypatch.setattr(export, "run_child", lambda job, timeout: child.convert(job))
+    """Convert without a child process, which test_onnx_export has, where this one can do it."""
+    if ON_TENSORFLOW:
+        monkeypatch.setattr(export, "run_child", lambda job, timeout: child.convert(job))
 
 
 def scaling():
@@ -97,9 +98,9 @@ class Spoil(keras.callbacks.Callback):
     ("name", "scale", "weights_only"),
     [
         ("model.keras", scaling, False),
-        ("model.weights.h5", scaling, True),
+        pytest.param("model.weights.h5", scaling, True, marks=slow_elsewhere),
         ("model.h5", lambda_scaling, False),
-        ("model.keras", lambda_scaling, False),
+        pytest.param("model.keras", lambda_scaling, False, marks=slow_elsewhere),
     ],
 )
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
@@ -250,6 +251,7 @@ class Score(keras.callbacks.Callback):
         logs["figure"] = self.figures[epoch]
 
 
+@slow_elsewhere
 def test_each_new_best_is_exported_if_asked(tmp_path, monkeypatch):
     """Epochs 1 and 3 are better than all before; a failure there warns and keeps the file."""
     path = tmp_path / "model.keras"
@@ -339,6 +341,7 @@ def test_metadata_outside_json_raises_before_the_export(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@slow_elsewhere
 def test_tutorial_model_gives_the_same_numbers_in_onnx(tmp_path):
     model = load_tutorial("model").train_model((32, 128, 3), 62)
     rng = np.random.default_rng(0)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recorder import Recorder
 
 from mltu import pipeline
 from mltu.augmentors import Augmentor, RandomBrightness
@@ -63,6 +64,15 @@ def test_lengths_and_the_smaller_last_batch():
     for index in (4, -1):
         with pytest.raises(IndexError, match=r"`index` must be in 0\.\.3"):
             source[index]
+
+
+def test_the_smaller_last_batch_can_be_left_out():
+    source = provider(10, 3, shuffle=False, drop_last=True)
+    assert [len(source[i][0]) for i in range(len(source))] == [3, 3, 3]
+    shard = source.shard(1, 2)
+    assert [len(shard[i][0]) for i in range(len(shard))] == [3]
+    with pytest.raises(ValueError, match="`drop_last` must leave a batch"):
+        provider(10, 11, drop_last=True)
 
 
 def test_frozen_order():
@@ -204,19 +214,6 @@ def expected_epochs(epochs, **options):
     return expected
 
 
-class Recorder(keras.Model):
-    """Remember every batch that `fit` hands over."""
-
-    def __init__(self):
-        super().__init__()
-        self.batches = []
-
-    def train_step(self, data):
-        x, y = data
-        self.batches.append((np.asarray(x).tobytes(), np.asarray(y).tobytes()))
-        return {"loss": keras.ops.zeros(())}
-
-
 @pytest.mark.parametrize("workers", [0, 1, 2])
 @pytest.mark.parametrize("initial_epoch", [1, 5])
 def test_fit_sees_each_epoch_once_and_counts_it(workers, initial_epoch):
@@ -230,6 +227,32 @@ def test_fit_sees_each_epoch_once_and_counts_it(workers, initial_epoch):
     model.fit(source, epochs=1, shuffle=False, verbose=0)
     assert source.epoch == initial_epoch + 4
     assert sorted(model.batches[12:]) == expected_epochs([initial_epoch + 3], **options)[0]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_the_batch_that_keras_builds_a_model_from_is_no_epoch(workers):
+    """On JAX and PyTorch the first `fit` draws one to build the loss, and leaves the rest."""
+    labels = [lambda data, label: (data.astype("float32"), np.float32(label))]
+    source = DataProvider(numbered(10), [same], 3, transformers=labels, workers=workers)
+    source.set_position(3, 2)
+    places = []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            places.append((source.epoch, source.step))
+
+        def on_train_batch_end(self, batch, logs=None):
+            places.append(batch)
+
+    inputs = keras.Input((1, 1))
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Flatten()(inputs)))
+    model.compile("sgd", "mse", metrics=["mae"])
+    model.fit(source, epochs=1, shuffle=False, verbose=0, callbacks=[Look()])
+    assert places == [(3, 2), 0, 1]
+    assert (source.epoch, source.step) == (4, 0)
+    model.fit(source, epochs=1, shuffle=False, verbose=0, callbacks=[Look()])
+    assert places[3:] == [(4, 0), 0, 1, 2, 3]
+    assert source.epoch == 5
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -1,6 +1,7 @@
 """The ways of a batch: threads, processes, buckets, shards, backends, and what breaks on them."""
 
 import hashlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorder import Recorder
 
 from mltu.augmentors import Augmentor, RandomBrightness, RandomRotate
 from mltu.bad_samples import BadSample
@@ -240,6 +242,9 @@ def test_arranged_batches_are_a_permutation_of_one_bucket_each(buckets, batch_si
     assert one or all(len(set(buckets[batch])) == 1 for batch in batches)
     numbers = [len(buckets)] if one else np.unique(buckets, return_counts=True)[1].tolist()
     assert len(batches) == sum(-(-number // batch_size) for number in numbers)
+    kept, ends = arrange_batches(order, batch_size, None if one else buckets, drop_last=True)
+    full = [batch.tolist() for batch in batches if len(batch) == batch_size]
+    assert [kept[a:b].tolist() for a, b in itertools.pairwise(ends)] == full
 
 
 # Shards
@@ -483,18 +488,8 @@ class Hook(keras.callbacks.Callback):
             self.action = None
 
 
-class Counter(keras.Model):
-    def __init__(self):
-        super().__init__()
-        self.shapes = []
-
-    def train_step(self, data):
-        self.shapes.append(tuple(data[0].shape))
-        return {"loss": keras.ops.zeros(())}
-
-
 def fit(provider, action, epochs=3):
-    model = Counter()
+    model = Recorder()
     model.compile(run_eagerly=True)
     options = {"epochs": epochs, "shuffle": False, "verbose": 0}
     callbacks = [Hook(1, action)]

@@ -53,6 +53,7 @@ def keras_variants(model_name, batch, steps, policy):
 
     from mltu.losses import CTCLoss
     from mltu.metrics import CWERMetric
+    from mltu.native_lstm import use_native_lstm
 
     keras.mixed_precision.set_global_policy(policy)
     images, labels = make_data(batch)
@@ -86,6 +87,7 @@ def keras_variants(model_name, batch, steps, policy):
     for name, (loss, metrics) in losses.items():
         keras.utils.set_random_seed(0)
         model = build((HEIGHT, WIDTH, 3), len(VOCAB), dropout=0.0)
+        use_native_lstm(model)
         model.compile(keras.optimizers.Adam(RATE), loss=loss, metrics=metrics)
         variants[name] = lambda model=model: model.fit(Batches(), verbose=0)
     return variants

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +24,19 @@ from mltu.utils.text_columns import text_lengths
 
 with explain_missing():
     import keras
+
+
+def _is_rehearsal() -> bool:
+    """Say whether Keras only wants a batch to build metrics with, as on JAX and PyTorch.
+
+    It begins and ends an epoch for that, and tells by nothing but the function that does it.
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name in ("_symbolic_build", "_maybe_symbolic_build"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 class DataProvider(keras.utils.PyDataset):
@@ -53,6 +68,8 @@ class DataProvider(keras.utils.PyDataset):
         seed: of the order and of the augmentors.
         short_first: True to give the samples of epoch 1 by growing length of the label, which gets
             CTC training off the ground sooner (Amodei et al., 2016, section 3.3).
+        drop_last: True to leave out, in each epoch, the batch at its end that is smaller than the
+            others: several devices need equal parts.
         workers: threads that prepare batches. OpenCV works outside Python's lock, so they run in
             parallel; as many as there are cores to spare is best.
         max_queue_size: batches prepared ahead.
@@ -85,6 +102,7 @@ class DataProvider(keras.utils.PyDataset):
         on_bad_sample: str = "replace",
         seed: int = 0,
         short_first: bool = False,
+        drop_last: bool = False,
         workers: int = 1,
         max_queue_size: int = 10,
         processes: int = 0,
@@ -116,6 +134,7 @@ class DataProvider(keras.utils.PyDataset):
         self._shuffle = shuffle
         self._seed = seed
         self._short_first = short_first
+        self._drop_last = drop_last
         self._shard = (0, 1)
         self._num_processes = processes
         self._within_epoch = False
@@ -212,9 +231,15 @@ class DataProvider(keras.utils.PyDataset):
         order = pipeline.epoch_order(len(self._samples), self._seed, epoch, self._shuffle)
         if self._short_first and epoch <= 1:
             order = order[np.argsort(text_lengths(self._samples.labels)[order], kind="stable")]
+        size = self._batch_size * self._shard[1]
         order, starts = pipeline.arrange_batches(
-            order, self._batch_size * self._shard[1], self._buckets
+            order, size, self._buckets, drop_last=self._drop_last
         )
+        if len(starts) < 2:
+            raise ValueError(
+                f"`drop_last` must leave a batch. Received {len(order)} samples for batches of "
+                f"{size}."
+            )
         if not 0 <= step < len(starts) - 1:
             raise ValueError(f"`step` must be in 0..{len(starts) - 2}. Received {step}.")
         self._epoch, self._step, self._order, self._starts = epoch, step, order, starts
@@ -250,7 +275,7 @@ class DataProvider(keras.utils.PyDataset):
 
     def on_epoch_begin(self) -> None:
         """Note that Keras has begun an epoch; called by Keras."""
-        self._within_epoch = True
+        self._within_epoch = not _is_rehearsal()
 
     def on_epoch_end(self) -> None:
         """Go on to the next epoch if one had begun; called by Keras, workers stopped."""

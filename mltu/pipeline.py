@@ -33,7 +33,11 @@ def epoch_order(num_samples: int, seed: int, epoch: int, shuffle: bool) -> npt.N
 
 
 def arrange_batches(
-    order: npt.NDArray[np.int64], batch_size: int, buckets: npt.NDArray[np.int64] | None = None
+    order: npt.NDArray[np.int64],
+    batch_size: int,
+    buckets: npt.NDArray[np.int64] | None = None,
+    *,
+    drop_last: bool = False,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Divide an epoch's order into batches, each from one bucket.
 
@@ -45,22 +49,24 @@ def arrange_batches(
         order: the indices of the samples, shape (num_samples,).
         batch_size: at least 1.
         buckets: the bucket of each sample of the data set, by its index; None for one for all.
+        drop_last: True to leave out the smaller batches.
 
     Returns:
         The order, arranged so that the samples of a batch are neighbours, and the position where
-        each batch starts, with the number of samples as last entry: shape (num_batches + 1,).
+        each batch starts, with the end of the last batch as last entry: shape (num_batches + 1,).
     """
     if buckets is None:
-        return order, np.append(np.arange(0, len(order), batch_size), len(order))
+        end = len(order) // batch_size * batch_size if drop_last else len(order)
+        return order, np.append(np.arange(0, end, batch_size), end)
     full, rest = [], []
     for bucket in np.unique(buckets):
         places = np.flatnonzero(buckets[order] == bucket)
         num_full = len(places) // batch_size * batch_size
         full += list(places[:num_full].reshape(-1, batch_size))
-        rest += [places[num_full:]] if num_full < len(places) else []
+        rest += [places[num_full:]] if num_full < len(places) and not drop_last else []
     batches = sorted(full, key=lambda places: int(places[-1])) + rest
     starts = np.cumsum([0, *(len(places) for places in batches)])
-    return order[np.concatenate(batches)], starts
+    return order[np.concatenate([np.empty(0, np.int64), *batches])], starts
 
 
 def sample_rngs(seed: int, epoch: int, indices: Iterable[int]) -> Iterator[np.random.Generator]:

@@ -1,0 +1,105 @@
+"""A small training on any number of devices and processes; prints what it saw as JSON.
+
+python Tests/distributed_training.py [--devices N] [--batch-size 8] [--alone]
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+BACKEND = os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np  # noqa: E402
+
+VOCAB, NUM_SAMPLES, EPOCHS = "abc", 44, 3
+
+
+def have_devices(number):
+    """Let the CPU count as so many devices."""
+    if BACKEND == "jax":
+        import jax
+
+        jax.config.update("jax_num_cpu_devices", number)
+        return
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration() for _ in range(number)]
+    )
+
+
+def as_it_is(data, label):
+    return data, label
+
+
+class Seen:
+    """Keep the numbers of the samples that were asked for."""
+
+    def __init__(self):
+        self.numbers = []
+
+    def __call__(self, data, label):
+        self.numbers.append(int(data[0, 0, 0]))
+        return data, label
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--devices", type=int, default=1)
+    parser.add_argument("--batch-size", type=int, default=8, help="of each process")
+    parser.add_argument("--alone", action="store_true", help="without an engine")
+    args = parser.parse_args()
+    have_devices(args.devices)
+
+    import keras
+    from keras import layers
+
+    from mltu.dataProvider import DataProvider
+    from mltu.distribution import Place, distribute
+    from mltu.losses import CTCLoss
+    from mltu.metrics import CWERMetric
+    from mltu.transformers import LabelIndexer, LabelPadding
+
+    place = Place(0, 1, 1) if args.alone else distribute()
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (NUM_SAMPLES, 8, 24, 1), dtype=np.uint8)
+    images[:, 0, 0, 0] = np.arange(NUM_SAMPLES)
+    labels = ["".join(rng.choice(list(VOCAB), rng.integers(1, 4))) for _ in images]
+    seen = Seen()
+    provider = DataProvider(
+        [[image, label] for image, label in zip(images, labels, strict=True)], [seen],
+        batch_size=args.batch_size, workers=0, seed=3, drop_last=True,
+        transformers=[LabelIndexer(VOCAB), LabelPadding(max_word_length=4, padding_value=3)],
+    )  # fmt: skip
+    provider = provider.shard(place.index, place.count)
+
+    keras.utils.set_random_seed(1)
+    synchronized = {"synchronized": True} if BACKEND == "tensorflow" else {}
+    with place.scope():
+        inputs = layers.Input((8, 24, 1), name="input")
+        x = layers.Rescaling(1 / 255)(inputs)
+        x = layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization(**synchronized)(x)
+        x = layers.Reshape((12, 16))(layers.Permute((2, 1, 3))(layers.Activation("relu")(x)))
+        x = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(x)
+        model = keras.Model(inputs, layers.Dense(4, activation="softmax", name="output")(x))
+        model.compile(keras.optimizers.Adam(0.01), CTCLoss(), metrics=[CWERMetric()])
+    history = model.fit(provider, epochs=EPOCHS, verbose=0, shuffle=False)
+    provider.set_position(EPOCHS)  # what each epoch saw is a function of its number
+    seen.numbers.clear()
+    for index in range(len(provider)):
+        provider[index]
+    print(json.dumps({
+        "place": [place.index, place.count, place.num_devices],
+        "history": {key: [float(x) for x in values] for key, values in history.history.items()},
+        "seen": seen.numbers,
+    }))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

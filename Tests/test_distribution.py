@@ -1,0 +1,87 @@
+"""A training on several devices or processes takes the course of one process on one device."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import keras
+import pytest
+
+from mltu.distribution import ADDRESSES, distribute
+
+SCRIPT = Path(__file__).with_name("distributed_training.py")
+
+
+def begin(backend, *arguments, **environment):
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), *map(str, arguments)],
+        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONUTF8": "1", **environment},
+        stdout=subprocess.PIPE, text=True, encoding="utf-8",
+    )  # fmt: skip
+
+
+def result(process):
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0
+    return json.loads(printed.splitlines()[-1])
+
+
+def check_same_course(one, other):
+    assert one["history"].keys() == other["history"].keys()
+    for key, values in one["history"].items():
+        assert other["history"][key] == pytest.approx(values, abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_two_devices_of_one_process(backend):
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    alone = result(begin(backend, "--alone"))
+    both = result(begin(backend, "--devices", 2))
+    assert alone["place"] == [0, 1, 1]
+    assert both["place"] == [0, 1, 2]
+    check_same_course(alone, both)
+
+
+@pytest.mark.slow
+def test_two_processes_of_jax():
+    if find_spec("jax") is None:
+        pytest.skip("jax is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    processes = [
+        begin(
+            "jax",
+            "--batch-size",
+            4,
+            KERAS_DISTRIBUTION_JOB_ADDRESSES=address,
+            KERAS_DISTRIBUTION_NUM_PROCESSES="2",
+            KERAS_DISTRIBUTION_PROCESS_ID=str(i),
+        )
+        for i in range(2)
+    ]
+    first, second = map(result, processes)
+    alone = result(begin("jax", "--alone", "--batch-size", 8))
+    assert (first["place"], second["place"]) == ([0, 2, 2], [1, 2, 2])
+    check_same_course(alone, first)
+    check_same_course(alone, second)
+    # Each sample of the epoch is seen once, in the batch it belongs to.
+    assert first["seen"] == alone["seen"][::2]
+    assert second["seen"] == alone["seen"][1::2]
+
+
+@pytest.mark.parametrize(
+    ("backend", "environment"), [("torch", {}), ("tensorflow", {ADDRESSES: "127.0.0.1:1"})]
+)
+def test_what_keras_cannot_distribute_is_said_at_once(backend, environment, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    with pytest.raises(ValueError, match=f"Received the backend '{backend}'.*KERAS_BACKEND=jax"):
+        distribute()
