@@ -158,7 +158,7 @@ PUBLIC = {
     "datasets.tables": ["read_csv", "read_tsv", "write_csv"],
     "inferenceModel": ["CardReader", "OnnxInferenceModel", "load_reader", "prepare_image"],
     "ctc_kernels": ["kernel_name", "scan_kernel", "tensorflow_kernel", "torch_kernel"],
-    "distribution": ["Place", "distribute"],
+    "distribution": ["LocalCheckpoint", "Place", "distribute"],
     "native_lstm": ["use_native_lstm"],
     "losses": ["CTCLoss", "ctc_batch_loss", "label_lengths", "required_steps"],
     "metrics": ["CERMetric", "CWERMetric", "InfeasibleLabels", "WERMetric"],

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -114,6 +115,36 @@ def test_a_character_that_only_validation_has_stops_before_training(data, tmp_pa
     (tmp_path / "annotation_val.txt").write_text("./1/1/2_xb_1.jpg 1\n", encoding="utf-8")
     failed = run_script("train.py", "--data", tmp_path, check=False)
     assert "characters that no training label has: 'xb'" in failed.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_train_by_the_launch_lines_of_the_readme(data, tmp_path):
+    if find_spec("jax") is None:
+        pytest.skip("jax is not installed")
+    text = (TUTORIAL / "README.md").read_text(encoding="utf-8")
+    launch = re.search(r"^export KERAS_BACKEND=.*?(?=^```)", text, re.MULTILINE | re.DOTALL)[0]
+    variables = dict(re.findall(r"([A-Z_]+)=(\S+)", launch.partition(".venv")[0]))
+    variables |= {"DATA": str(data), "RUN": str(tmp_path)}
+    lines = re.findall(
+        r"PROCESS_ID=(\d) .venv/bin/python (\S+) (.*?)(?: &)?$", launch, re.MULTILINE
+    )
+    assert [number for number, *_ in lines] == ["0", "1"]
+    processes = [
+        subprocess.Popen(
+            [
+                sys.executable, str(ROOT / script),
+                *(variables.get(word.removeprefix("$"), word) for word in options.split()),
+                *("--limit", "64", "--epochs", "1", "--batch-size", "16", "--model", "columns"),
+            ],
+            env={**os.environ, **variables, "KERAS_DISTRIBUTION_PROCESS_ID": number,
+                 "PYTHONPATH": str(ROOT)},
+        )
+        for number, script, options in lines
+    ]  # fmt: skip
+    assert [process.wait(timeout=600) for process in processes] == [0, 0]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == RUN_FILES - {"model.onnx", "readings.png", "state"}
+    assert (tmp_path / "logs.log").read_text(encoding="utf-8").count("Epoch 1;") == 1
 
 
 def test_a_run_starts_from_the_weights_of_another(run, capsys):

@@ -30,6 +30,22 @@ class Place:
     scope: Callable[[], AbstractContextManager[Any]] = nullcontext
 
 
+class LocalCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
+    """`keras.callbacks.ModelCheckpoint` for the first of several processes, which alone writes.
+
+    Keras makes a variable while it saves a model, which would wait for the other processes.
+    """
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Save the model if it is due, as if there were this process alone."""
+        distribution = keras.distribution.distribution()
+        keras.distribution.set_distribution(None)
+        try:
+            super().on_epoch_end(epoch, logs)
+        finally:
+            keras.distribution.set_distribution(distribution)
+
+
 def distribute() -> Place:
     """Let the models built from now on train on all devices of all processes of a training.
 

@@ -28,6 +28,7 @@ from mltu.callbacks import (
 from mltu.data_check import check_data, write_sheet
 from mltu.dataProvider import DataProvider
 from mltu.datasets import read_csv, read_mjsynth
+from mltu.distribution import LocalCheckpoint, Place, distribute
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
 from mltu.native_lstm import use_native_lstm
@@ -74,16 +75,17 @@ def parse_arguments(arguments):
     )  # fmt: skip
     parser.add_argument("--int8", action="store_true", help="write model.int8.onnx too")
     parser.add_argument("--check", action="store_true", help="examine the data and do not train")
+    parser.add_argument("--distribute", action="store_true", help="train on all devices")
     parser.add_argument(
         "--resume", type=Path, metavar="RUN", help="continue a run; only --epochs may be raised"
     )
     args = parser.parse_args(arguments)
-    own = {"resume", "train_epochs", "no_export", "int8"}
+    own = {"resume", "train_epochs", "no_export", "int8", "distribute"}
     given = {key for key, value in vars(args).items() if value is not None and value is not False}
     if args.resume and given - own:
         parser.error(
-            "--resume takes all settings from the run; only --epochs, --int8 and --no-export "
-            "go with it"
+            "--resume takes all settings from the run; only --epochs, --int8, --no-export and "
+            "--distribute go with it"
         )
     return args
 
@@ -184,8 +186,11 @@ def take_weights(model, run, vocab):
     print(f"From {run}:", warm_start(model, run / "model.keras", vocab=vocab, old_vocab=old_vocab))
 
 
-def make_callbacks(run, configs, steps_per_epoch, validation, args):
-    """Make what runs beside the training: Model2onnx behind the best checkpoint, KeepState last."""
+def make_callbacks(run, configs, steps_per_epoch, validation, args, place):
+    """Make what runs beside the training: Model2onnx behind the best checkpoint, KeepState last.
+
+    Of several processes all change the rate and stop together, and the first writes the files.
+    """
     num_steps = steps_per_epoch * configs.train_epochs
     warmup = min(300, num_steps // 10)
     # From nothing up to the learning rate, then down a cosine to nothing at the last step.
@@ -195,12 +200,19 @@ def make_callbacks(run, configs, steps_per_epoch, validation, args):
     callbacks = [
         FollowSchedule(schedule),
         EarlyStopping(monitor="val_CER", patience=10),
-        ModelCheckpoint(str(run / "model.keras"), monitor="val_CER", save_best_only=True),
-        TrainLogger(run),
         ReduceLROnPlateau(monitor="val_CER", factor=0.9, min_delta=1e-10, patience=5, mode="auto"),
-        *tensorboard(run / "logs", update_freq=1),
-        ConvergenceWatch(validation, log_path=run / "watch.log"),
     ]
+    if place.index > 0:
+        return callbacks
+    checkpoint = LocalCheckpoint if place.count > 1 else ModelCheckpoint
+    callbacks += [
+        checkpoint(str(run / "model.keras"), monitor="val_CER", save_best_only=True),
+        TrainLogger(run),
+        *tensorboard(run / "logs", update_freq=1),
+    ]
+    if place.count > 1:
+        return callbacks
+    callbacks.append(ConvergenceWatch(validation, log_path=run / "watch.log"))
     if not args.no_export:
         metadata = {"vocab": configs.vocab}
         callbacks.append(
@@ -209,8 +221,10 @@ def make_callbacks(run, configs, steps_per_epoch, validation, args):
     return [*callbacks, KeepState(run / "state", settings={"vocab": configs.vocab})]
 
 
-def begin_run(args):
+def begin_run(args, place):
     """Make the settings and find the samples of a new run."""
+    if place.count > 1 and (args.model_path is None or not (args.data or MJSYNTH.is_dir())):
+        raise SystemExit("Several processes need --data and --output, folders that all can reach.")
     root = find_data(args.data, args.limit)
     training, validation = read_mjsynth(root, "train"), read_mjsynth(root, "val")
     configs = make_configs(args, training, validation)
@@ -218,7 +232,7 @@ def begin_run(args):
         raise SystemExit(0 if check(configs, training, validation, args.limit) else 1)
     refuse_unknown_characters(validation, configs)
     run = Path(configs.model_path)
-    if (run / "model.keras").exists() or (run / "state").exists():
+    if place.index == 0 and ((run / "model.keras").exists() or (run / "state").exists()):
         raise SystemExit(
             f"{run} already holds a run. Give another folder with --output, or continue it with "
             f"--resume {run}"
@@ -266,46 +280,8 @@ def show_readings(run, configs, samples):
           f"{len(words)} words")  # fmt: skip
 
 
-def main(arguments=None):
-    """Train, export and show what the exported file reads."""
-    args = parse_arguments(arguments)
-    configs, training, validation = continue_run(args) if args.resume else begin_run(args)
-    run = Path(configs.model_path)
-    keras.utils.set_random_seed(configs.seed)
-
-    # CTC gets off the ground sooner on short words: the README has the curves.
-    train_provider = make_provider(training, configs, args.limit, short_first=True)
-    val_provider = make_provider(validation, configs, args.limit, shuffle=False)
-
-    configs.save()
-    if not args.resume:
-        train_provider.to_csv(run / "train.csv")
-        val_provider.to_csv(run / "val.csv")
-
-    model = make_model(configs)
-    start_with_blanks(model)
-    use_native_lstm(model)  # a tenth of the time with KERAS_BACKEND=torch on a CPU
-    if args.start_from:
-        take_weights(model, args.start_from, configs.vocab)
-    model.compile(
-        optimizer=keras.optimizers.Adam(configs.learning_rate),
-        loss=CTCLoss(),
-        metrics=[CWERMetric()],
-    )
-    model.summary(line_length=110)
-
-    try:
-        history = fit_resumable(  # `model.fit` that can be continued with --resume
-            model,
-            train_provider,
-            validation_data=val_provider,
-            epochs=configs.train_epochs,
-            callbacks=make_callbacks(run, configs, len(train_provider), val_provider, args),
-            resume=args.resume is not None,
-        ).history
-    except KeyboardInterrupt as error:
-        raise SystemExit(f"{error}\nContinue with: train.py --resume {run}") from None
-
+def finish_run(run, configs, history, *, readings):
+    """Draw the curves, and show what the exported file reads."""
     epochs = range(1, len(history["loss"]) + 1)
     panels = {
         name: {
@@ -314,9 +290,68 @@ def main(arguments=None):
         for name in ("loss", "CER", "WER")
     }
     plot_curves(run / "curves.png", panels)
-    if not args.no_export:
+    if readings:
         show_readings(run, configs, read_csv(run / "val.csv"))
     print(f"Run folder: {run}")
+
+
+def main(arguments=None):
+    """Train, export and show what the exported file reads."""
+    args = parse_arguments(arguments)
+    place = distribute() if args.distribute else Place(0, 1, 1)
+    if args.resume and place.count > 1:
+        raise SystemExit("A run of several processes cannot be continued.")
+    configs, training, validation = continue_run(args) if args.resume else begin_run(args, place)
+    run = Path(configs.model_path)
+    keras.utils.set_random_seed(configs.seed)
+
+    # CTC gets off the ground sooner on short words: the README has the curves.
+    equal = {"drop_last": args.distribute}  # Devices need equal parts.
+    train_provider, val_provider = (
+        make_provider(samples, configs, args.limit, **options, **equal).shard(
+            place.index, place.count
+        )
+        for samples, options in (
+            (training, {"short_first": True}),
+            (validation, {"shuffle": False}),
+        )
+    )
+
+    if place.index == 0:
+        configs.save()
+    if place.index == 0 and not args.resume:
+        train_provider.to_csv(run / "train.csv")
+        val_provider.to_csv(run / "val.csv")
+
+    with place.scope():
+        model = make_model(configs)
+        start_with_blanks(model)
+        use_native_lstm(model)  # a tenth of the time with KERAS_BACKEND=torch on a CPU
+        if args.start_from:
+            take_weights(model, args.start_from, configs.vocab)
+        model.compile(
+            optimizer=keras.optimizers.Adam(configs.learning_rate),
+            loss=CTCLoss(),
+            metrics=[CWERMetric()],
+        )
+    model.summary(line_length=110)
+
+    options = {
+        "validation_data": val_provider,
+        "epochs": configs.train_epochs,
+        "callbacks": make_callbacks(run, configs, len(train_provider), val_provider, args, place),
+    }
+    if place.count > 1:
+        history = model.fit(train_provider, shuffle=False, verbose=place.index == 0, **options)
+        if place.index == 0:
+            finish_run(run, configs, history.history, readings=False)
+            print(f"Export it with: python -m mltu.onnx_export {run}")
+        return
+    try:  # `model.fit` that can be continued with --resume
+        history = fit_resumable(model, train_provider, resume=args.resume is not None, **options)
+    except KeyboardInterrupt as error:
+        raise SystemExit(f"{error}\nContinue with: train.py --resume {run}") from None
+    finish_run(run, configs, history.history, readings=not args.no_export)
 
 
 if __name__ == "__main__":
