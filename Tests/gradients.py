@@ -19,8 +19,12 @@ def value_and_gradient(function, point):
     if backend == "jax":
         import jax
 
-        values, back = jax.vjp(function, keras.ops.convert_to_tensor(point))
-        return np.array(values), np.array(back(keras.ops.ones_like(values))[0])
+        def both(point):
+            values, back = jax.vjp(function, point)
+            return values, back(keras.ops.ones_like(values))[0]
+
+        value, gradient = jax.jit(both)(keras.ops.convert_to_tensor(point))
+        return np.array(value), np.array(gradient)
     point = keras.ops.convert_to_tensor(point).requires_grad_()
     value = function(point)
     value.sum().backward()

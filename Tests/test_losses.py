@@ -203,6 +203,22 @@ def test_free_label_width_in_a_graph():
 
 
 @pytest.mark.usefixtures("kernel")
+def test_a_class_can_be_forbidden():
+    logits = logits_of(2, 6, 4)
+    logits[:, :, 1] = -np.inf
+    loss = CTCLoss(from_logits=True, reduction="none")
+    values, gradients = value_and_gradient(
+        lambda point: loss(pad([[0, 2], [0]], 3, 3), point), logits
+    )
+    others = logits[:, :, [0, 2, 3]]
+    for i, label in enumerate([[0, 1], [0]]):
+        value, gradient = ctc_loss_and_gradient(others[i], label)
+        assert values[i] == pytest.approx(value, rel=1e-5)
+        np.testing.assert_allclose(gradients[i][:, [0, 2, 3]], gradient, atol=1e-5)
+        assert (gradients[i][:, 1] == 0).all()
+
+
+@pytest.mark.usefixtures("kernel")
 def test_probability_zero_and_one_stay_finite():
     point = np.eye(3, dtype="float32")[[[0, 0, 0], [2, 2, 2]]]
     value, gradient = value_and_gradient(

@@ -2,7 +2,8 @@
 
 A kernel takes labels, int32 (batch, max_label_length), padded with the blank; their lengths, int32
 (batch,), each at least 1 and short enough for the time steps; logits, float32 (batch, time,
-classes); and the blank, the last class. It returns the losses, float32 (batch,), in nats.
+classes), of which the largest of each time step is 0; and the blank, the last class. It returns the
+losses, float32 (batch,), in nats.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ with explain_missing():
 
 _NEVER = -1e30  # The logarithm of the probability of what cannot be.
 # TensorFlow's kernel takes the logarithm of a softmax in float32, which is -inf below -103.
-_LEAST_LOGIT = -85.0
+_UNDERFLOW = -85.0
 
 
 def kernel_name() -> str:
@@ -46,8 +47,11 @@ def tensorflow_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any
             sparse, logits, None, steps, logits_time_major=False, blank_index=blank
         )
 
-    spread = tf.reduce_min(logits - tf.reduce_max(logits, axis=2, keepdims=True))
-    return tf.cond(spread > _LEAST_LOGIT, fast, lambda: scan_kernel(labels, lengths, logits, blank))
+    return tf.cond(
+        tf.reduce_min(logits) > _UNDERFLOW,
+        fast,
+        lambda: scan_kernel(labels, lengths, logits, blank),
+    )
 
 
 def torch_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
@@ -67,13 +71,12 @@ def scan_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
     """Compute by one loop over the time steps, forwards and backwards at once; XLA compiles it.
 
     The gradient is the softmax less the expected share of each class at each time step, given the
-    label. Both directions are scaled at each step, so that it is as exact for long sequences and
+    label; these shares are scaled to 1 at each step, so that it is as exact for long sequences and
     for logits of any size as for short ones.
 
     Source: Graves et al., 2006, "Connectionist temporal classification", section 4.1.
     """
-    inputs, logits = logits, ops.transpose(ops.stop_gradient(logits), (1, 0, 2))
-    logits = logits - ops.max(logits, axis=2, keepdims=True)  # (time, batch, classes)
+    inputs, logits = logits, ops.transpose(ops.stop_gradient(logits), (1, 0, 2))  # time first
     states = _states(labels, blank)
     emissions = ops.take_along_axis(logits, states[None], axis=2)  # (time, batch, states)
     starts, skips = _grid(states, lengths, blank)

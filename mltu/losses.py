@@ -14,6 +14,7 @@ with explain_missing():
 # Added to probabilities before the logarithm. Small enough to leave gradients of unlikely classes
 # alive (they shrink by p / (p + epsilon)), large enough that its inverse is finite in float32.
 _EPSILON = 1e-12
+_LEAST_LOGIT = -1e6  # Below the largest of its time step; finite, so that no gradient is NaN.
 
 
 @keras.saving.register_keras_serializable(package="mltu")
@@ -94,12 +95,15 @@ def ctc_batch_loss(labels: Any, logits: Any) -> Any:
 
     Args:
         labels: int32, shape (batch, max_label_length), padded with the blank `classes - 1`.
-        logits: float32, shape (batch, time, classes); log probabilities are logits too.
+        logits: float32, shape (batch, time, classes); log probabilities are logits too. One of
+            -inf forbids its class.
 
     Returns:
         float32, shape (batch,), in nats; 0 for labels that cannot fit.
     """
     blank = logits.shape[2] - 1
+    logits = logits - ops.stop_gradient(ops.max(logits, axis=2, keepdims=True))
+    logits = ops.maximum(logits, _LEAST_LOGIT)
     lengths = label_lengths(labels, blank)
     feasible = required_steps(labels, lengths) <= ops.shape(logits)[1]
     regular = feasible & (lengths > 0)
