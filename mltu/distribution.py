@@ -30,7 +30,7 @@ class Place:
     scope: Callable[[], AbstractContextManager[Any]] = nullcontext
 
 
-class LocalCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
+class LocalCheckpoint(keras.callbacks.ModelCheckpoint):
     """`keras.callbacks.ModelCheckpoint` for the first of several processes, which alone writes.
 
     Keras makes a variable while it saves a model, which would wait for the other processes.
