@@ -26,6 +26,7 @@ FLOORS = {
     2: [
         "pipeline",
         "batch_maker",
+        "batch_plan",
         "batch_source",
         "worker_processes",
         "bad_samples",
@@ -51,6 +52,7 @@ BELOW_ALL = ["", "_extras"]  # "" is mltu itself.
 SAME_FLOOR = {
     ("augmentors", "pictures"),
     ("batch_maker", "pipeline"),
+    ("batch_plan", "pipeline"),
     ("batch_source", "bad_samples"),
     ("batch_source", "batch_maker"),
     ("batch_source", "pipeline"),
@@ -102,6 +104,7 @@ PUBLIC = {
     ],
     "bad_samples": ["BadSample", "BadSamples"],
     "batch_maker": ["BatchMaker"],
+    "batch_plan": ["BatchPlan"],
     "batch_source": ["BatchSource"],
     "callbacks.board": ["tensorboard"],
     "callbacks.export": ["Model2onnx", "onnx_path_for"],

@@ -17,10 +17,10 @@ from mltu._extras import explain_missing
 from mltu.augmentors import Augmentor
 from mltu.bad_samples import BadSample, BadSamples
 from mltu.batch_maker import Batch, BatchMaker
+from mltu.batch_plan import BatchPlan
 from mltu.batch_source import BatchSource
 from mltu.datasets import check_samples, load_samples, write_csv
 from mltu.utils.checks import check_count
-from mltu.utils.text_columns import text_lengths
 
 with explain_missing():
     import keras
@@ -130,15 +130,17 @@ class DataProvider(keras.utils.PyDataset):
         if not skip_validation:
             check_samples(self._samples)
         self._on_bad_sample = on_bad_sample
-        self._batch_size = batch_size
-        self._shuffle = shuffle
-        self._seed = seed
-        self._short_first = short_first
-        self._drop_last = drop_last
-        self._shard = (0, 1)
         self._num_processes = processes
         self._within_epoch = False
-        self._epoch, self._step = initial_epoch, 0
+        self._plan = BatchPlan(
+            len(self._samples),
+            batch_size,
+            seed=seed,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            short_first=self._samples.labels if short_first else None,
+            epoch=initial_epoch,
+        )
         self._set_maker(
             BatchMaker(data_preprocessors, augmentors or [], [], seed),
             BadSamples(len(self._samples)),
@@ -147,23 +149,23 @@ class DataProvider(keras.utils.PyDataset):
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch, less those left out by `set_position`."""
-        return len(self._starts) - 1 - self._step
+        return len(self._plan)
 
     def __repr__(self) -> str:
         return (
-            f"DataProvider({len(self._samples)} samples, batch_size={self._batch_size}, "
+            f"DataProvider({len(self._samples)} samples, batch_size={self._plan.batch_size}, "
             f"epoch={self.epoch})"
         )
 
     @property
     def epoch(self) -> int:
         """The number of the current epoch."""
-        return self._epoch
+        return self._plan.epoch
 
     @property
     def step(self) -> int:
         """The batch at which the current epoch starts: 0, or where `set_position` put it."""
-        return self._step
+        return self._plan.step
 
     @property
     def num_samples(self) -> int:
@@ -199,8 +201,9 @@ class DataProvider(keras.utils.PyDataset):
         maker = self._source.maker.with_steps(transformers=transformers)
         maker.check_labels(self._samples.labels)
         self._set_maker(maker)
-        self._buckets = maker.find_buckets(self._source.read, len(self._samples), self.workers)
-        self.set_position(self._epoch, self._step)
+        self._plan.set_buckets(
+            maker.find_buckets(self._source.read, len(self._samples), self.workers)
+        )
 
     @property
     def use_multiprocessing(self) -> bool:
@@ -226,23 +229,7 @@ class DataProvider(keras.utils.PyDataset):
         Raises:
             ValueError: `epoch` is negative, or `step` is outside the epoch.
         """
-        if epoch < 0:
-            raise ValueError(f"`epoch` must be at least 0. Received {epoch}.")
-        order = pipeline.epoch_order(len(self._samples), self._seed, epoch, self._shuffle)
-        if self._short_first and epoch <= 1:
-            order = order[np.argsort(text_lengths(self._samples.labels)[order], kind="stable")]
-        size = self._batch_size * self._shard[1]
-        order, starts = pipeline.arrange_batches(
-            order, size, self._buckets, drop_last=self._drop_last
-        )
-        if len(starts) < 2:
-            raise ValueError(
-                f"`drop_last` must leave a batch. Received {len(order)} samples for batches of "
-                f"{size}."
-            )
-        if not 0 <= step < len(starts) - 1:
-            raise ValueError(f"`step` must be in 0..{len(starts) - 2}. Received {step}.")
-        self._epoch, self._step, self._order, self._starts = epoch, step, order, starts
+        self._plan.set_position(epoch, step)
 
     def shard(self, index: int, count: int) -> Self:
         """Return the part of one of several processes that train together.
@@ -258,19 +245,9 @@ class DataProvider(keras.utils.PyDataset):
         Raises:
             ValueError: an argument is out of its range, or this provider is a shard already.
         """
-        check_count("count", count, 1)
-        if not 0 <= index < count:
-            raise ValueError(f"`index` must be in 0..{count - 1}. Received {index}.")
-        if self._shard[1] > 1 or self._step:
-            raise ValueError(
-                "`shard` must be called on a whole provider at the start of an epoch. Received "
-                f"{'a shard of it' if self._shard[1] > 1 else f'one at step {self._step}'}. Call "
-                "`shard` first and `set_position` on what it returns."
-            )
         part = copy.copy(self)
-        part._shard = (index, count)
+        part._plan = self._plan.shard(index, count)
         part._set_maker(self._source.maker, BadSamples(len(self._samples)))
-        part.set_position(self._epoch)
         return part
 
     def on_epoch_begin(self) -> None:
@@ -281,7 +258,7 @@ class DataProvider(keras.utils.PyDataset):
         """Go on to the next epoch if one had begun; called by Keras, workers stopped."""
         if self._within_epoch:
             self._within_epoch = False
-            self.set_position(self._epoch + 1)
+            self.set_position(self.epoch + 1)
 
     def __getitem__(self, index: int) -> Batch:
         """Make batch `index` of the current epoch.
@@ -298,13 +275,13 @@ class DataProvider(keras.utils.PyDataset):
             RuntimeError: too many samples cannot be read.
             Exception: what a step raised, with a note that names the sample.
         """
-        indices, bucket = self._batch_indices(index)
-        return self._source.make(indices, self._epoch, bucket)
+        indices, bucket = self._plan.batch(index)
+        return self._source.make(indices, self.epoch, bucket)
 
     def get_batch_annotations(self, index: int) -> list[tuple[Any, Any]]:
         """Return the (path, label) pairs of batch `index` of the current epoch, nothing read."""
         labels = self._samples.labels
-        return [(self._samples.source(i), labels[i]) for i in self._batch_indices(index)[0]]
+        return [(self._samples.source(i), labels[i]) for i in self._plan.batch(index)[0]]
 
     def split(self, split: float = 0.9, shuffle: bool = True) -> tuple[Self, Self]:
         """Divide the samples among two independent providers, for training and validation.
@@ -326,7 +303,7 @@ class DataProvider(keras.utils.PyDataset):
                 f"`split` must leave at least one of the {num_samples} samples on each side. "
                 f"Received {split}."
             )
-        order = pipeline.epoch_order(num_samples, self._seed, 0, shuffle)
+        order = pipeline.epoch_order(num_samples, self._plan.seed, 0, shuffle)
         training = self._select(order[:num_first], self.augmentors)
         return training, self._select(order[num_first:], [])
 
@@ -341,16 +318,6 @@ class DataProvider(keras.utils.PyDataset):
         """
         write_csv(path, self._samples)
 
-    def _batch_indices(self, index: int) -> tuple[npt.NDArray[np.int64], int]:
-        """Return the samples of a batch of this shard, shape (batch,), and their bucket."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"`index` must be in 0..{len(self) - 1}. Received {index}.")
-        first, last = self._starts[self._step + index :][:2]
-        whole = self._order[first:last]
-        number, count = self._shard
-        indices = whole[number::count] if number < len(whole) else whole[:1]
-        return indices, 0 if self._buckets is None else int(self._buckets[indices[0]])
-
     def _set_maker(self, maker: BatchMaker, bad_samples: BadSamples | None = None) -> None:
         """Go on with these steps, and with the bad samples known so far if none are given."""
         self._source: BatchSource = BatchSource(
@@ -364,8 +331,7 @@ class DataProvider(keras.utils.PyDataset):
     def _select(self, indices: npt.NDArray[np.int64], augmentors: Sequence[Augmentor]) -> Self:
         part = copy.copy(self)
         part._samples = self._samples.take(indices)
-        part._buckets = None if self._buckets is None else self._buckets[indices]
+        part._plan = self._plan.select(indices, part._samples.labels)
         maker = self._source.maker.with_steps(augmentors=augmentors)
         part._set_maker(maker, BadSamples(len(indices)))
-        part.set_position(self._epoch)
         return part
