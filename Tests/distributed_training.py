@@ -13,9 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 BACKEND = os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import numpy as np  # noqa: E402
-
-VOCAB, NUM_SAMPLES, EPOCHS = "abc", 44, 3
+NUM_SAMPLES, EPOCHS = 44, 3
 
 
 def have_devices(number):
@@ -31,10 +29,6 @@ def have_devices(number):
     tf.config.set_logical_device_configuration(
         cpu, [tf.config.LogicalDeviceConfiguration() for _ in range(number)]
     )
-
-
-def as_it_is(data, label):
-    return data, label
 
 
 class Seen:
@@ -58,6 +52,7 @@ def main():
 
     import keras
     from keras import layers
+    from resumable_training import VOCAB, make_data
 
     from mltu.dataProvider import DataProvider
     from mltu.distribution import Place, distribute
@@ -66,14 +61,11 @@ def main():
     from mltu.transformers import LabelIndexer, LabelPadding
 
     place = Place(0, 1, 1) if args.alone else distribute()
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (NUM_SAMPLES, 8, 24, 1), dtype=np.uint8)
-    images[:, 0, 0, 0] = np.arange(NUM_SAMPLES)
-    labels = ["".join(rng.choice(list(VOCAB), rng.integers(1, 4))) for _ in images]
-    seen = Seen()
+    samples, seen = make_data(NUM_SAMPLES), Seen()
+    for number, (image, _) in enumerate(samples):
+        image[0, 0, 0] = number
     provider = DataProvider(
-        [[image, label] for image, label in zip(images, labels, strict=True)], [seen],
-        batch_size=args.batch_size, workers=0, seed=3, drop_last=True,
+        samples, [seen], batch_size=args.batch_size, workers=0, seed=3, drop_last=True,
         transformers=[LabelIndexer(VOCAB), LabelPadding(max_word_length=4, padding_value=3)],
     )  # fmt: skip
     provider = provider.shard(place.index, place.count)

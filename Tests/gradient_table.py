@@ -24,14 +24,14 @@ def largest_errors(kind, seeds):
     from gradients import value_and_gradient
     from keras import ops
     from oracles import ctc_loss_and_gradient
-    from test_losses import KINDS, pad, random_case
+    from test_losses import pad, random_case
 
     from mltu.losses import CTCLoss
 
     loss, errors = CTCLoss(from_logits=True, reduction="none"), []
     for seed in range(seeds):
-        logits, labels = random_case(kind, seed)
-        targets, dtype = pad(labels, 12, 4), kind if kind in KINDS else "float32"
+        logits, labels, dtype = random_case(kind, seed)
+        targets = pad(labels, 12, 4)
         values, gradients = value_and_gradient(
             lambda point, y=targets, dtype=dtype: loss(y, ops.cast(point, dtype)), logits
         )

@@ -86,9 +86,9 @@ def as_it_is(data, label):
     return data, label
 
 
-def make_data():
+def make_data(num_samples=NUM_SAMPLES):
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (NUM_SAMPLES, 8, 24, 1), dtype=np.uint8)
+    images = rng.integers(0, 256, (num_samples, 8, 24, 1), dtype=np.uint8)
     labels = ["".join(rng.choice(list(VOCAB), rng.integers(1, 4))) for _ in images]
     return [[image, label] for image, label in zip(images, labels, strict=True)]
 

@@ -165,7 +165,7 @@ PUBLIC = {
     "native_lstm": ["use_native_lstm"],
     "losses": ["CTCLoss", "ctc_batch_loss", "label_lengths", "required_steps"],
     "metrics": ["CERMetric", "CWERMetric", "InfeasibleLabels", "WERMetric"],
-    "model_card": ["ModelCard", "check_fields", "read_card"],
+    "model_card": ["ModelCard", "check_fields", "kind_of_outputs", "read_card"],
     "model_utils": ["activation_layer", "residual_block"],
     "onnx_export.__main__": ["main"],
     "onnx_export.child": ["convert", "main"],

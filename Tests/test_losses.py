@@ -44,12 +44,13 @@ def logits_of(batch, steps, classes, seed=0):
 
 
 def random_case(kind, seed):
-    """Draw logits (8, 32, 5), representable in `kind`, and labels with many repetitions."""
+    """Draw logits (8, 32, 5) of a dtype, and labels with many repetitions."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 3, (8, 32, 5)) if kind in KINDS else rng.choice([-1e4, 1e4], (8, 32, 5))
-    logits = ops.cast(ops.cast(logits, kind if kind in KINDS else "float32"), "float32")
+    dtype = kind if kind in KINDS else "float32"
+    logits = ops.cast(ops.cast(logits, dtype), "float32")
     labels = [[], *(rng.integers(0, 3, rng.integers(1, 13)).tolist() for _ in range(7))]
-    return ops.convert_to_numpy(logits), labels
+    return ops.convert_to_numpy(logits), labels, dtype
 
 
 CASES = [
@@ -121,7 +122,7 @@ def test_the_oracle_of_long_sequences_agrees_with_the_enumeration(label):
 
 def test_the_oracle_agrees_with_pytorch():
     torch = pytest.importorskip("torch")
-    for logits, label in zip(*random_case("float32", 0), strict=True):
+    for logits, label in zip(*random_case("float32", 0)[:2], strict=True):
         point = torch.tensor(logits.astype("float64"), requires_grad=True)
         value = torch.nn.functional.ctc_loss(
             point.log_softmax(-1)[:, None], torch.tensor([label]), [len(logits)], [len(label)],
@@ -137,9 +138,8 @@ def test_the_oracle_agrees_with_pytorch():
 @pytest.mark.parametrize("kind", [*KINDS, "1e4"])
 @pytest.mark.parametrize("seed", range(2))
 def test_value_and_gradient_of_long_sequences(kind, seed):
-    logits, labels = random_case(kind, seed)
+    logits, labels, dtype = random_case(kind, seed)
     targets = pad(labels, 12, logits.shape[2] - 1)
-    dtype = kind if kind in KINDS else "float32"
     loss = CTCLoss(from_logits=True, reduction="none")
     values, gradients = value_and_gradient(
         lambda point: loss(targets, ops.cast(point, dtype)), logits

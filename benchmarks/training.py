@@ -96,6 +96,7 @@ def keras_variants(model_name, batch, steps, policy):
 def plain_variant(model_name, batch, steps):
     """Write the same network and its training loop without Keras."""
     import torch
+    from model import BLOCKS
     from torch import nn
 
     class Block(nn.Module):
@@ -114,8 +115,6 @@ def plain_variant(model_name, batch, steps):
     class Reader(nn.Module):
         def __init__(self):
             super().__init__()
-            from model import BLOCKS
-
             inputs = [3, *(filters for filters, _, _ in BLOCKS)]
             self.blocks = nn.Sequential(
                 *(Block(inputs[i], *block) for i, block in enumerate(BLOCKS))

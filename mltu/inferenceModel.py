@@ -71,9 +71,8 @@ class CardReader(OnnxInferenceModel):
     """A reader that prepares images and reads outputs as the card in its file says.
 
     Args:
-        model_path: the `.onnx` file, or a folder that holds `default_model_name`.
+        model_path: the `.onnx` file, or a folder that holds `model.onnx`.
         force_cpu: as in `OnnxInferenceModel`.
-        default_model_name: as in `OnnxInferenceModel`.
 
     Attributes:
         card: the `mltu.model_card.ModelCard` of the file; the others as in `OnnxInferenceModel`.
@@ -83,13 +82,8 @@ class CardReader(OnnxInferenceModel):
         ValueError: the file is no model, or its card lacks something or does not suit the model.
     """
 
-    def __init__(
-        self,
-        model_path: str | os.PathLike[str] = "",
-        force_cpu: bool = False,
-        default_model_name: str = "model.onnx",
-    ) -> None:
-        super().__init__(model_path, force_cpu, default_model_name)
+    def __init__(self, model_path: str | os.PathLike[str], force_cpu: bool = False) -> None:
+        super().__init__(model_path, force_cpu)
         self.card = read_card(_stored_texts(self.model, self.model_path), repr(self.model_path))
         _check_shapes(self)
 

@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 FORMAT = 1  # Goes up when a reader of an older version would misread a newer file.
 
 _MAX_VOCAB = 1_000_000  # characters
@@ -60,6 +63,12 @@ class ModelCard:
     decoder: str
     figures: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def kind_of_outputs(outputs: npt.NDArray[Any]) -> str:
+    """Tell `"probabilities"` from `"logits"` by values of shape (batch, time, classes)."""
+    is_softmax = outputs.min() >= 0 and np.allclose(outputs.sum(axis=-1), 1, atol=1e-2)
+    return "probabilities" if is_softmax else "logits"
 
 
 def read_card(entries: Mapping[str, str], source: str = "the file") -> ModelCard:

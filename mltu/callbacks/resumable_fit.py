@@ -70,7 +70,7 @@ def fit_resumable(
     if getattr(model, "optimizer", None) is None:
         raise ValueError("`model` must be compiled with an optimizer. Received one without.")
     state = _state_to_continue(keep, resume, epochs)
-    # Built here, since a fit that builds the metrics itself draws a batch from the provider first.
+    # All variables must be there to be compared with those of the state, before the first fit.
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     model.test_on_batch(*provider[0])

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from mltu import convergence
 from mltu._extras import explain_missing
 from mltu.convergence import Diagnosis, Evidence, Look
-from mltu.losses import ctc_batch_loss
+from mltu.losses import CTCLoss
+from mltu.model_card import kind_of_outputs
 from mltu.utils.checks import check_count
 
 with explain_missing():
@@ -28,7 +29,6 @@ _PROBE_SIZE = 32  # read at every look
 _NUM_BATCHES = 8  # of `data`, from which the sample is drawn
 _NUM_WEIGHTS = 4096  # of each variable, enough to see whether it moves
 _NUM_ROLLS = 16
-_EPSILON = 1e-12  # as in CTCLoss
 
 
 class ConvergenceWatch(keras.callbacks.Callback):
@@ -259,13 +259,12 @@ def _synchronise(model: Any) -> None:
 
 def _advantage(outputs: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float | None:
     """Compare the CTC loss of the own labels with that of other samples' labels."""
-    is_softmax = outputs.min() >= 0 and np.allclose(outputs.sum(axis=2), 1, atol=1e-2)
-    logits = ops.convert_to_tensor(np.log(outputs + _EPSILON) if is_softmax else outputs)
+    loss = CTCLoss(from_logits=kind_of_outputs(outputs) == "logits")
     num_rolls = min(_NUM_ROLLS, len(labels) - 1)
     losses = []
     for roll in range(num_rolls + 1):
-        moved = ops.convert_to_tensor(np.roll(labels, roll, axis=0).astype("int32"))
-        losses.append(-float(ops.convert_to_numpy(ctc_batch_loss(moved, logits)).mean()))
+        moved = np.roll(labels, roll, axis=0)
+        losses.append(-float(ops.convert_to_numpy(loss(moved, outputs))))
     if num_rolls < 2:
         return None
     # Outputs that do not depend on the image give equal losses, down to rounding.

@@ -86,7 +86,7 @@ def export_onnx(
     traced = _free_width(model) if dynamic_width else model
     fields = {**_describe(model, images), **fields}
     model_card.check_fields(_as_json(fields), "the export")
-    _check_classes(model, fields.get("vocab"))
+    _check_vocab(model, fields.get("vocab"))
     _check_folder(Path(path).parent)
     with atomic_path(path) as temporary:
         try:
@@ -153,9 +153,7 @@ def _describe(model: Any, images: ValidationImages | None) -> dict[str, Any]:
     if images is not None:
         found |= images.prepared
         (outputs,) = keras_outputs(model, images.batches[:1])
-        sums = outputs.sum(axis=-1)
-        is_softmax = outputs.min() >= 0 and np.allclose(sums, 1, atol=1e-2)
-        found["outputs"] = "probabilities" if is_softmax else "logits"
+        found["outputs"] = model_card.kind_of_outputs(outputs)
     if len(model.outputs[0].shape) == 3:
         found |= {"blank": model.outputs[0].shape[2] - 1, "decoder": "ctc greedy"}
     return found
@@ -171,7 +169,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _check_classes(model: Any, vocab: Sequence[str] | None) -> None:
+def _check_vocab(model: Any, vocab: Sequence[str] | None) -> None:
     shape = model.outputs[0].shape
     if vocab is not None and len(shape) == 3 and shape[2] != len(vocab) + 1:
         raise ValueError(

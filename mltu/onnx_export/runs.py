@@ -7,8 +7,6 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mltu._extras import explain_missing
 from mltu.configs import BaseModelConfigs
 from mltu.datasets import read_csv
@@ -17,7 +15,7 @@ from mltu.model_card import FORMAT, ModelCard, check_fields
 from mltu.onnx_export.comparison import ExportFigures
 from mltu.onnx_export.export import check_packages, export_onnx
 from mltu.onnx_export.int8 import Int8Report, quantize_onnx
-from mltu.onnx_export.validation import ValidationImages
+from mltu.onnx_export.validation import ValidationImages, gather
 
 # What the tutorials do; `configs.yaml` may say otherwise in the same words.
 _PREPARED = {"color": "BGR", "resize": "stretch", "scaling": "inside"}
@@ -130,7 +128,8 @@ def _read_images(path: Path, fields: dict[str, Any], num_images: int) -> Validat
         except (OSError, ValueError):  # The figures say how many images were compared.
             continue
         by_shape[image.shape].append((image, label))
-    groups = [group[i : i + 64] for group in by_shape.values() for i in range(0, len(group), 64)]
-    batches = [np.stack([image for image, _ in group]) for group in groups]
-    texts = [label for group in groups for _, label in group]
+    pairs = [tuple(zip(*group, strict=True)) for group in by_shape.values()]
+    parts = [gather(pair, num_images=num_images) for pair in pairs]
+    batches = [batch for part in parts for batch in part.batches]
+    texts = [text for part in parts for text in part.texts or ()]
     return ValidationImages(batches, texts) if batches else None
