@@ -254,6 +254,21 @@ def test_width_is_free_where_the_model_leaves_it_free(tmp_path):
 
 
 @pytest.mark.usefixtures("in_process")
+def test_mixed_precision_is_written_in_float32(tmp_path):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build(recurrent=True)
+    finally:
+        keras.config.set_dtype_policy(before)
+    policies = {layer.name: layer.dtype_policy.name for layer in model.layers}
+    assert export_onnx(model, tmp_path / "model.onnx").difference < 1e-5
+    assert {layer.name: layer.dtype_policy.name for layer in model.layers} == policies
+    types = {tensor.data_type for tensor in onnx.load(tmp_path / "model.onnx").graph.initializer}
+    assert onnx.TensorProto.FLOAT in types
+    assert onnx.TensorProto.BFLOAT16 not in types
+
+
 def test_dynamic_width_frees_a_fixed_width_where_the_layers_allow_it(tmp_path):
     inputs = keras.Input((16, 32, 3))
     x = layers.Conv2D(5, 16, strides=(16, 4), padding="same")(inputs)

@@ -189,7 +189,10 @@ def test_check_ends_with_status_1_where_training_would_go_wrong(tmp_path, capsys
 
 @pytest.mark.slow
 def test_default_command_renders_its_own_words_and_trains_rows(tmp_path):
-    printed = run_script("train.py", "--limit", 64, "--epochs", 1, "--output", tmp_path).stdout
+    printed = run_script(
+        "train.py", "--limit", 64, "--epochs", 1, "--output", tmp_path,
+        "--precision", "mixed_bfloat16",
+    ).stdout  # fmt: skip
     assert "252,799" in printed
     assert {path.name for path in tmp_path.iterdir()} == RUN_FILES
     resumed = run_script("train.py", "--resume", tmp_path, "--epochs", 2, "--int8").stdout

@@ -4,23 +4,24 @@ python benchmarks/training.py [--backends tensorflow jax torch] [--rounds 5] [--
     [--batch 64] [--model rows] [--policy mixed_bfloat16] [--png training.png]
 
 Each backend has a process of its own, which keeps its models and waits; the candidates take turns
-within a round. Figures are medians over the rounds: images/s of `fit`, and ratios of two candidates
-of the same round. "stand-in" is the same model with the mean square as its loss; "plain PyTorch" is
-a loop without Keras, with torch.nn.CTCLoss. The last line printed is JSON.
+within a round. Figures are medians over the rounds: images/s of an epoch of `fit` (after which it
+waits up to two seconds for its queue), and ratios of two candidates of the same round. "stand-in"
+is the same model with the mean square as its loss; "plain PyTorch" is a loop without Keras, with
+torch.nn.CTCLoss. The last line printed is JSON.
 """
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import time
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
 import numpy as np
 from tqdm import tqdm
+from turns import Server
 
 from mltu.pictures import plot_bars
 from mltu.synthetic import load_words, render_word, sample_word, shipped_fonts
@@ -44,7 +45,7 @@ def make_data(num_samples):
 
 
 def keras_variants(model_name, batch, steps, policy):
-    """Compile the tutorial's model with each loss; a variant takes one epoch of `fit`."""
+    """Compile the tutorial's model with each loss; a variant returns the seconds of an epoch."""
     import keras
     from keras import ops
 
@@ -53,7 +54,7 @@ def keras_variants(model_name, batch, steps, policy):
 
     from mltu.losses import CTCLoss
     from mltu.metrics import CWERMetric
-    from mltu.native_lstm import use_native_lstm
+    from mltu.native_layers import use_native_layers
 
     keras.mixed_precision.set_global_policy(policy)
     images, labels = make_data(batch)
@@ -64,6 +65,18 @@ def keras_variants(model_name, batch, steps, policy):
 
         def __getitem__(self, index):
             return images, labels
+
+    class Clock(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.start = time.perf_counter()
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.seconds = time.perf_counter() - self.start
+
+    def epoch_of(model):
+        clock = Clock()
+        model.fit(Batches(), verbose=0, callbacks=[clock])
+        return clock.seconds
 
     def mean_square(_, outputs):
         return ops.mean(ops.square(outputs), axis=(1, 2))
@@ -87,9 +100,9 @@ def keras_variants(model_name, batch, steps, policy):
     for name, (loss, metrics) in losses.items():
         keras.utils.set_random_seed(0)
         model = build((HEIGHT, WIDTH, 3), len(VOCAB), dropout=0.0)
-        use_native_lstm(model)
+        use_native_layers(model)
         model.compile(keras.optimizers.Adam(RATE), loss=loss, metrics=metrics)
-        variants[name] = lambda model=model: model.fit(Batches(), verbose=0)
+        variants[name] = partial(epoch_of, model)
     return variants
 
 
@@ -138,6 +151,7 @@ def plain_variant(model_name, batch, steps):
     lengths = (labels != len(VOCAB)).sum(1)
 
     def loop():
+        start = time.perf_counter()
         for _ in range(steps):
             outputs = reader(images)
             time_steps = torch.full((batch,), outputs.shape[0])
@@ -146,6 +160,7 @@ def plain_variant(model_name, batch, steps):
             value.backward()
             optimizer.step()
             value.item()  # as `fit` does, which shows it
+        return time.perf_counter() - start
 
     return loop
 
@@ -159,45 +174,16 @@ def serve(backend, model_name, batch, steps, policy):
         run()
     print(json.dumps(list(variants)), flush=True)
     for line in sys.stdin:
-        start = time.perf_counter()
-        variants[line.strip()]()
-        print(time.perf_counter() - start, flush=True)
-
-
-class Server:
-    """A process of one backend that takes epochs when asked."""
-
-    def __init__(self, backend, options):
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", backend, *options],
-            env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
-        )  # fmt: skip
-        self.variants = self._answer()
-
-    def seconds(self, variant):
-        """Take one epoch of a variant."""
-        self.process.stdin.write(f"{variant}\n")
-        self.process.stdin.flush()
-        return self._answer()
-
-    def close(self):
-        """Let the process end."""
-        self.process.communicate()
-
-    def _answer(self):
-        if not (line := self.process.stdout.readline()):
-            raise SystemExit(f"A process ended with status {self.process.wait()}; see above.")
-        return json.loads(line)
+        print(variants[line.strip()](), flush=True)
 
 
 def measure(servers, rounds):
     """Return the seconds of each candidate in each round: {(backend, variant): (rounds,)}."""
-    candidates = [(backend, name) for backend in servers for name in servers[backend].variants]
+    candidates = [(backend, name) for backend in servers for name in servers[backend].ready]
     seconds = {candidate: [] for candidate in candidates}
     for _ in tqdm(range(rounds), "Rounds"):
         for backend, name in candidates:
-            seconds[backend, name].append(servers[backend].seconds(name))
+            seconds[backend, name].append(servers[backend].ask(name))
     return {candidate: np.array(times) for candidate, times in seconds.items()}
 
 
@@ -237,7 +223,10 @@ def main():
         return
     options = [f"--model={args.model}", f"--batch={args.batch}", f"--steps={args.steps}",
                f"--policy={args.policy}"]  # fmt: skip
-    servers = {name: Server(name, options) for name in tqdm(args.backends, "Compiling")}
+    servers = {
+        name: Server([__file__, "--serve", name, *options], KERAS_BACKEND=name)
+        for name in tqdm(args.backends, "Compiling")
+    }
     seconds = measure(servers, args.rounds)
     for server in servers.values():
         server.close()

@@ -63,5 +63,7 @@ def _features(input_dim, activation, dropout):
 
 def _reader(inputs, steps, output_dim):
     x = layers.Bidirectional(layers.LSTM(64, return_sequences=True))(steps)  # (time, 128)
-    outputs = layers.Dense(output_dim + 1, activation="softmax", name="output")(x)
+    # Probabilities need float32, also under mixed precision.
+    output = layers.Dense(output_dim + 1, activation="softmax", dtype="float32", name="output")
+    outputs = output(x)
     return Model(inputs=inputs, outputs=outputs)

@@ -31,7 +31,7 @@ from mltu.datasets import read_csv, read_mjsynth
 from mltu.distribution import LocalCheckpoint, Place, distribute
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
-from mltu.native_lstm import use_native_lstm
+from mltu.native_layers import use_native_layers
 from mltu.pictures import plot_curves, write_contact_sheet
 from mltu.preprocessors import ImageReader
 from mltu.state_file import find_state
@@ -65,6 +65,7 @@ def parse_arguments(arguments):
     parser.add_argument("--workers", type=int, dest="train_workers")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--model", choices=MODELS)
+    parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"])
     parser.add_argument("--output", type=Path, dest="model_path", help="the run folder")
     parser.add_argument(
         "--start-from", type=Path, metavar="RUN", help="take what fits of the weights of a run"
@@ -304,6 +305,7 @@ def main(arguments=None):
     configs, training, validation = continue_run(args) if args.resume else begin_run(args, place)
     run = Path(configs.model_path)
     keras.utils.set_random_seed(configs.seed)
+    keras.config.set_dtype_policy(configs.precision)
 
     # CTC gets off the ground sooner on short words: the README has the curves.
     equal = {"drop_last": args.distribute}  # Devices need equal parts.
@@ -326,7 +328,7 @@ def main(arguments=None):
     with place.scope():
         model = make_model(configs)
         start_with_blanks(model)
-        use_native_lstm(model)  # a tenth of the time with KERAS_BACKEND=torch on a CPU
+        use_native_layers(model)
         if args.start_from:
             take_weights(model, args.start_from, configs.vocab)
         model.compile(

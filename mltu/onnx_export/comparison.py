@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mltu._extras import explain_missing
 from mltu.inferenceModel import OnnxInferenceModel
-from mltu.onnx_export.tracing import on_the_cpu
+from mltu.onnx_export.tracing import in_float32, on_the_cpu
 from mltu.utils.text_utils import ctc_decoder, get_cer
 
 Array = npt.NDArray[Any]
@@ -97,13 +97,13 @@ def compare(
 
 
 def keras_outputs(model: Any, batches: Sequence[Array]) -> Iterator[Array]:
-    """Compute the outputs of a model in full float32, whatever the GPU's own habit is."""
+    """Compute the outputs of a model in full float32, whatever its or the GPU's habit is."""
     with explain_missing():
         import keras
 
     inputs = (np.asarray(images, np.float32) for images in batches)
     if keras.backend.backend() != "tensorflow":
-        with _full_precision(keras.backend.backend()):
+        with _full_precision(keras.backend.backend()), in_float32(model):
             for images in inputs:
                 yield keras.ops.convert_to_numpy(model(images, training=False))
         return
@@ -112,7 +112,7 @@ def keras_outputs(model: Any, batches: Sequence[Array]) -> Iterator[Array]:
     # Compiled once for all batches; not `predict`, which runs on the GPU where there is one.
     function = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
     for images in inputs:
-        with on_the_cpu(model):
+        with on_the_cpu(model), in_float32(model):
             outputs = function(tf.constant(images))
         yield outputs.numpy()
 

@@ -31,13 +31,30 @@ def write_source(model: Any, folder: Path) -> dict[str, Any]:
     job = {"shape": shape, "name": model.inputs[0].name}
     if keras.backend.backend() != "tensorflow":
         source = folder / "source.keras"
-        model.save(source)
+        with in_float32(model):
+            model.save(source)
         classes = stored_classes(source, keras.saving.get_custom_objects())
         _check_classes(classes)
         return {**job, "kind": "keras", "source": str(source), "classes": classes}
     source = folder / "saved_model"
     _write_saved_model(model, shape, job["name"], source)
     return {**job, "kind": "saved_model", "source": str(source)}
+
+
+@contextmanager
+def in_float32(model: Any) -> Iterator[None]:
+    """Let layers of mixed precision compute in the type of their weights within the block."""
+    mixed = [
+        layer for layer in _layers_within(model) if layer.compute_dtype != layer.variable_dtype
+    ]
+    before = [layer.dtype_policy for layer in mixed]
+    try:
+        for layer in mixed:
+            layer.dtype_policy = layer.variable_dtype
+        yield
+    finally:
+        for layer, policy in zip(mixed, before, strict=True):
+            layer.dtype_policy = policy
 
 
 @contextmanager
@@ -66,7 +83,7 @@ def _write_saved_model(model: Any, shape: list[int | None], name: str, path: Pat
 
     archive = keras.export.ExportArchive()
     archive.track(model)
-    with on_the_cpu(model):
+    with on_the_cpu(model), in_float32(model):
         signature = [tf.TensorSpec(shape, tf.float32, name=name)]
         archive.add_endpoint("serve", infer, input_signature=signature)
         archive.write_out(str(path), verbose=False)

@@ -1,0 +1,168 @@
+"""The kernels give what Keras's own layers give, in values, gradients and states."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from mltu import native_layers
+from mltu.model_utils import residual_block
+from mltu.native_layers import use_native_layers
+
+on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch's loop")
+
+
+def is_alone(options):
+    return "return_state" in options or "go_backwards" in options
+
+
+def build(**options):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((7, 3))
+    lstm = layers.LSTM(4, bias_initializer="random_normal", **options)
+    if not is_alone(options):
+        lstm = layers.Bidirectional(lstm)
+    return keras.Model(inputs, lstm(inputs))
+
+
+def outputs_and_gradients(model, training=False):
+    keras.utils.set_random_seed(1)
+    x = np.random.default_rng(0).normal(size=(5, 7, 3)).astype("float32")
+    outputs = [ops.sum(each * each) for each in keras.tree.flatten(model(x, training=training))]
+    model.zero_grad()
+    sum(outputs).backward()
+    gradients = [variable.value.grad for variable in model.trainable_variables]
+    return [ops.convert_to_numpy(each) for each in [*outputs, *gradients]]
+
+
+@on_torch
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"return_sequences": True},
+        {},
+        {"use_bias": False, "return_sequences": True},
+        {"go_backwards": True, "return_sequences": True},
+        {"return_state": True},
+        {"dropout": 0.5, "return_sequences": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("training", [False, True])
+def test_same_values_and_gradients(options, training):
+    plain, native = build(**options), build(**options)
+    assert use_native_layers(native) == (1 if is_alone(options) else 2)
+    native.set_weights(plain.get_weights())
+    for generator, other in zip(_seeds(plain), _seeds(native), strict=True):
+        other.assign(generator)
+    for ours, theirs in zip(
+        outputs_and_gradients(native, training), outputs_and_gradients(plain, training), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def _seeds(model):
+    return [v for v in model.non_trainable_variables if "seed" in v.path]
+
+
+@on_torch
+@pytest.mark.parametrize("options", [{"activation": "relu"}, {"recurrent_dropout": 0.3}], ids=str)
+def test_what_it_cannot_do_works_as_before(options):
+    plain, native = build(**options), build(**options)
+    use_native_layers(native)
+    native.set_weights(plain.get_weights())
+    x = np.ones((2, 7, 3), "float32")
+    np.testing.assert_array_equal(ops.convert_to_numpy(native(x)), ops.convert_to_numpy(plain(x)))
+
+
+@on_torch
+def test_the_saved_file_holds_plain_layers(tmp_path):
+    model = build(return_sequences=True)
+    use_native_layers(model)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    x = np.ones((2, 7, 3), "float32")
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(model(x)), ops.convert_to_numpy(again(x)), atol=1e-6
+    )
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="nothing to do elsewhere")
+def test_no_lstm_is_changed_on_other_backends():
+    assert use_native_layers(build()) == 0
+
+
+has_a_kernel = pytest.mark.skipif(keras.backend.backend() == "jax", reason="nothing to do there")
+
+
+def train_normalized(native, shape=(6, 5, 3), dtype="float32", **options):
+    """Take some steps with a normalization, so that gradients and statistics show in variables."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(shape)
+    dense = layers.Dense(4, dtype=dtype)(inputs)
+    norm = layers.BatchNormalization(dtype=dtype, **options)
+    model = keras.Model(inputs, layers.Dense(2)(norm(dense)))
+    if native:
+        use_native_layers(model)
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        x = rng.normal(1, 2, (4, *shape)).astype("float32")
+        model.train_on_batch(x, x[..., :2])
+    return model, x
+
+
+@has_a_kernel
+@pytest.mark.parametrize(
+    ("options", "tolerance"),
+    [
+        ({}, 1e-5),
+        ({"momentum": 0.5, "epsilon": 0.1}, 1e-5),
+        ({"dtype": "mixed_bfloat16"}, 1e-2),
+        ({"dtype": "mixed_float16"}, 1e-3),
+        ({"dtype": "float64"}, 1e-5),
+        ({"trainable": False}, 1e-5),
+        ({"center": False}, 1e-5),
+        ({"scale": False}, 1e-5),
+        ({"axis": 1}, 1e-5),
+        ({"renorm": True}, 1e-5),
+        ({"shape": (7, 3)}, 1e-5),
+        ({"shape": (3,)}, 1e-5),
+    ],
+    ids=str,
+)
+def test_a_normalization_learns_the_same(options, tolerance):
+    (plain, x), (native, _) = (train_normalized(kind, **options) for kind in (False, True))
+    for ours, theirs in zip(native.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(native.predict(x), plain.predict(x), rtol=tolerance, atol=tolerance)
+
+
+@has_a_kernel
+@pytest.mark.parametrize(("options", "is_taken"), [({}, True), ({"renorm": True}, False)], ids=str)
+def test_the_kernel_is_taken_where_it_suits(options, is_taken, monkeypatch):
+    calls, backend = [], keras.backend.backend()
+    kernel = native_layers._BATCH_NORMS[backend]
+    monkeypatch.setitem(
+        native_layers._BATCH_NORMS, backend, lambda *args: calls.append(args) or kernel(*args)
+    )
+    train_normalized(True, **options)
+    assert bool(calls) == is_taken
+
+
+@has_a_kernel
+def test_a_model_with_native_layers_can_be_a_part_of_another():
+    model, x = train_normalized(True)
+    inputs = keras.Input(x.shape[1:])
+    outer = keras.Model(inputs, layers.Dense(2)(model(inputs, training=True)))
+    outer.compile(keras.optimizers.SGD(0.1), "mse")
+    before = model.get_weights()
+    outer.train_on_batch(x, x[..., :2])
+    assert not np.allclose(before[2], model.get_weights()[2])  # gamma
+
+
+def test_the_tutorials_normalizations_are_changed_once():
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, residual_block(inputs, 4, activation="relu"))
+    expected = 0 if keras.backend.backend() == "jax" else 2
+    assert use_native_layers(model) == use_native_layers(model) == expected

@@ -1,0 +1,33 @@
+"""Processes that take turns, so that a noisy machine is as unkind to each as to the others."""
+
+import json
+import os
+import subprocess
+import sys
+
+
+class Server:
+    """A process that answers lines with JSON; its first answer comes unasked, when it is ready."""
+
+    def __init__(self, arguments, **environment):
+        self.process = subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
+        )  # fmt: skip
+        self.ready = self._answer()
+
+    def ask(self, line=""):
+        """Send a line and return the answer to it."""
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def close(self):
+        """Let the process end."""
+        self.process.communicate()
+
+    def _answer(self):
+        if not (line := self.process.stdout.readline()):
+            raise SystemExit(f"A process ended with status {self.process.wait()}; see above.")
+        return json.loads(line)

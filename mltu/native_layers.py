@@ -1,0 +1,131 @@
+"""Kernels of the backend inside layers that Keras composes of many small operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from mltu._extras import explain_missing
+
+with explain_missing():
+    import keras
+    from keras import ops
+
+
+def use_native_layers(model: Any) -> int:
+    """Let layers train with the kernels of TensorFlow and PyTorch where Keras has its own.
+
+    - `BatchNormalization` after a 2D convolution, channels last, on TensorFlow and PyTorch: one
+      kernel instead of a dozen passes over the features, which were a fifth of the tutorial's step.
+    - `LSTM` on PyTorch and a CPU, where Keras steps in Python: a tenth of the time.
+
+    Values and variables stay the same, to rounding, and so does a saved file: it holds plain
+    layers, so call this again on a loaded model. Whatever the kernels cannot do goes the old way:
+    masks, recurrent dropout, other activations than tanh and sigmoid; statistics that are
+    synchronized, renormalized or frozen. Nothing changes on JAX, whose compiler joins the passes.
+
+    Args:
+        model: a Keras model, or a layer with others in it; changed in place.
+
+    Returns:
+        The number of layers that were changed.
+    """
+    backend, count = keras.backend.backend(), 0
+    for layer in {id(layer): layer for layer in _with_inner(model)}.values():
+        if backend == "torch" and type(layer) is keras.layers.LSTM:
+            layer.inner_loop = partial(_inner_loop, layer, type(layer).inner_loop)
+        elif backend in _BATCH_NORMS and type(layer) is keras.layers.BatchNormalization:
+            layer.call = partial(_normalize, layer, type(layer).call, _BATCH_NORMS[backend])
+        else:
+            continue
+        count += 1
+    return count
+
+
+def _with_inner(layer: Any) -> Iterator[Any]:
+    yield layer
+    wrapped = (getattr(layer, name, None) for name in ("forward_layer", "backward_layer", "layer"))
+    for inner in (*getattr(layer, "layers", ()), *wrapped):
+        if inner is not None:
+            yield from _with_inner(inner)
+
+
+def _normalize(
+    layer: Any, slow: Any, kernel: Any, inputs: Any, training: Any = None, mask: Any = None
+) -> Any:
+    """Stand in for `keras.layers.BatchNormalization.call`."""
+    learns = training and layer.trainable and layer.scale and layer.center
+    special = mask is not None or layer.synchronized or layer.renorm
+    double = keras.backend.standardize_dtype(inputs.dtype) == "float64"
+    if not learns or special or double or len(inputs.shape) != 4 or layer.axis not in (-1, 3):
+        return slow(layer, inputs, training=training, mask=mask)
+    gamma, beta = ops.convert_to_tensor(layer.gamma), ops.convert_to_tensor(layer.beta)
+    outputs, mean, variance = kernel(inputs, gamma, beta, layer.epsilon)
+    for moving, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+        moving.assign(moving * layer.momentum + value * (1 - layer.momentum))
+    return outputs
+
+
+def _tensorflow_norm(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, Any, Any]:
+    import tensorflow as tf
+
+    found = tf.raw_ops.FusedBatchNormV3(
+        x=inputs, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon
+    )
+    # The kernel divides by one value less than Keras.
+    count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], "float32")
+    return found.y, found.batch_mean, found.batch_variance * (count - 1) / count
+
+
+def _torch_norm(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, Any, Any]:
+    import torch
+
+    outputs, mean, inverse = torch.native_batch_norm(
+        inputs.permute(0, 3, 1, 2), gamma, beta, None, None, True, 0.0, epsilon
+    )
+    return outputs.permute(0, 2, 3, 1), mean.detach(), inverse.detach() ** -2 - epsilon
+
+
+_BATCH_NORMS = {"tensorflow": _tensorflow_norm, "torch": _torch_norm}
+
+
+def _inner_loop(
+    layer: Any, slow: Any, sequences: Any, initial_state: Any, mask: Any, training: bool = False
+) -> tuple[Any, Any, list[Any]]:
+    """Stand in for `keras.layers.RNN.inner_loop`: last output, all outputs, states."""
+    standard = (layer.activation, layer.recurrent_activation) == (
+        keras.activations.tanh,
+        keras.activations.sigmoid,
+    )
+    if mask is not None or layer.recurrent_dropout or not standard or sequences.is_cuda:
+        loop: tuple[Any, Any, list[Any]] = slow(
+            layer, sequences, initial_state, mask, training=training
+        )
+        return loop
+    import torch
+
+    cell = layer.cell
+    kernel, recurrent = (ops.convert_to_tensor(x) for x in (cell.kernel, cell.recurrent_kernel))
+    # The gates of both stand in the same order.
+    weights = {"weight_ih_l0": kernel.T, "weight_hh_l0": recurrent.T}
+    if cell.use_bias:
+        bias = ops.convert_to_tensor(cell.bias)
+        weights |= {"bias_ih_l0": bias, "bias_hh_l0": torch.zeros_like(bias)}
+    if training and layer.dropout:
+        sequences = sequences * cell.get_dropout_mask(sequences[:, 0, :])[:, None, :]
+    if layer.go_backwards:
+        sequences = sequences.flip(1)
+    lstm = torch.nn.LSTM(
+        *kernel.shape[:1], layer.units, bias=cell.use_bias, batch_first=True, device="meta"
+    )
+    states = tuple(ops.convert_to_tensor(state)[None].to(kernel.dtype) for state in initial_state)
+    outputs, states = torch.func.functional_call(
+        lstm, weights, (sequences.to(kernel.dtype), states)
+    )
+    last = outputs[:, -1]
+    return (
+        last,
+        outputs if layer.return_sequences else last[:, None],
+        [state[0] for state in states],
+    )
