@@ -70,6 +70,7 @@ SAME_FLOOR = {
     ("callbacks", "onnx_export"),
     ("callbacks", "run_state"),
     ("onnx_export", "onnx_export"),
+    ("synthetic", "augmentors"),
     ("synthetic", "synthetic"),
     ("utils", "utils"),
 }
@@ -176,7 +177,7 @@ PUBLIC = {
     "onnx_export.int8": ["Int8Report", "Variant", "quantize_onnx"],
     "onnx_export.metadata": ["write_metadata"],
     "onnx_export.runs": ["export_run"],
-    "onnx_export.tracing": ["on_the_cpu", "write_source"],
+    "onnx_export.tracing": ["in_float32", "on_the_cpu", "write_source"],
     "onnx_export.validation": ["ValidationImages", "describe_steps", "gather"],
     "pictures": ["plot_bars", "plot_curves", "write_contact_sheet"],
     "pipeline": [
@@ -481,6 +482,12 @@ def test_public_names_of_datasets():
 
 def test_public_names_of_synthetic():
     assert offered_by("synthetic") == [
+        "FontAtlas",
+        "FontReport",
+        "SceneWords",
+        "check_font",
+        "check_fonts",
+        "find_fonts",
         "load_words",
         "render_word",
         "sample_word",

@@ -1,11 +1,26 @@
-"""Word images rendered from fonts, written in the layout of MJSynth: a data set without a download.
+"""Word images rendered from fonts: a data set without a download, on disk or drawn in training.
 
 Floor 1: Pillow, OpenCV and NumPy, no Keras.
 """
 
+from .atlas import FontAtlas
+from .font_check import FontReport, check_font, check_fonts, find_fonts
 from .fonts import shipped_fonts
 from .render import render_word
+from .scene import SceneWords
 from .words import load_words, sample_word
 from .writer import write_mjsynth
 
-__all__ = ["load_words", "render_word", "sample_word", "shipped_fonts", "write_mjsynth"]
+__all__ = [
+    "FontAtlas",
+    "FontReport",
+    "SceneWords",
+    "check_font",
+    "check_fonts",
+    "find_fonts",
+    "load_words",
+    "render_word",
+    "sample_word",
+    "shipped_fonts",
+    "write_mjsynth",
+]

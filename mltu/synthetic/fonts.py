@@ -72,7 +72,7 @@ def missing_characters(text: str, font_path: str) -> str:
 
 def text_size(text: str, font_path: str) -> tuple[float, float]:
     """Estimate width and height of the ink of `text` at a font size of 1, without drawing it."""
-    glyphs = [_glyph(char, font_path, _PROBE_SIZE) for char in text]
+    glyphs = [glyph_of(char, font_path, _PROBE_SIZE) for char in text]
     width = sum(glyph.advance for glyph in glyphs)
     bottom = max(glyph.top + glyph.mask.shape[0] for glyph in glyphs)
     height = bottom - min(glyph.top for glyph in glyphs)
@@ -94,7 +94,7 @@ def draw_mask(text: str, font_path: str, size: int, *, spacing: int = 0) -> Mask
     Returns:
         `(height, width)` uint8, 0 is paper and 255 is ink; empty if nothing was drawn.
     """
-    glyphs = [_glyph(char, font_path, size) for char in text]
+    glyphs = [glyph_of(char, font_path, size) for char in text]
     pad = 2 * size  # room for swashes and for what hangs below the base line
     room = sum(glyph.advance + spacing for glyph in glyphs) + 2 * pad
     canvas = np.zeros((2 * pad, room), np.uint8)
@@ -115,7 +115,8 @@ def _as_array(glyphs: Any) -> Mask:  # Pillow keeps the type of its pixel blocks
 
 
 @lru_cache(maxsize=65536)
-def _glyph(char: str, font_path: str, size: int) -> Glyph:
+def glyph_of(char: str, font_path: str, size: int) -> Glyph:
+    """Draw one character at `size` pixels per em."""
     font = load_font(font_path, size)
     glyph, (left, top) = font.getmask2(char, "L", anchor="ls")
     return Glyph(_as_array(glyph), left, top, round(font.getlength(char)))

@@ -1,0 +1,213 @@
+"""Words drawn while a training reads: the font atlas, the check of fonts, and the pictures."""
+
+import pickle
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from fontTools.ttLib import TTFont
+
+from mltu.dataProvider import DataProvider
+from mltu.synthetic import FontAtlas, SceneWords, check_font, check_fonts, find_fonts, shipped_fonts
+from mltu.synthetic.fonts import draw_mask
+from mltu.synthetic.scene import MIN_CONTRAST, Layers, _colour
+from mltu.synthetic.words import ALPHABET
+from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
+
+FONTS = shipped_fonts()
+ROBOTO = next(path for path in FONTS if path.name == "RobotoSlab-Regular.otf")
+
+
+@pytest.fixture(scope="module")
+def atlas():
+    return FontAtlas.build(FONTS)
+
+
+@pytest.fixture(scope="module")
+def scene(atlas):
+    return SceneWords(atlas, num_textures=8)
+
+
+# The atlas
+
+
+@pytest.mark.parametrize("text", ["W", "Wavy", "Quick7", "jiffy"])
+def test_the_atlas_draws_what_the_font_draws(atlas, text):
+    font = atlas.names.index(ROBOTO.name)
+    ours, theirs = atlas.draw(font, text), draw_mask(text, str(ROBOTO), 48)
+    # Kerning alone moves letters, a pixel or two at this size.
+    assert ours.shape[0] == theirs.shape[0]
+    assert abs(ours.shape[1] - theirs.shape[1]) <= 3 * (len(text) - 1)
+    assert abs(int(ours.sum()) - int(theirs.sum())) <= 0.01 * theirs.sum()
+
+
+def test_spacing_and_heights_move_the_letters(atlas):
+    plain = atlas.draw(0, "abc")
+    assert atlas.draw(0, "abc", spacing=5).shape[1] == plain.shape[1] + 10
+    assert atlas.draw(0, "xxx", heights=np.array([0, 4, 0])).shape[0] == (
+        atlas.draw(0, "xxx").shape[0] + 4
+    )
+
+
+def test_a_saved_atlas_draws_the_same_in_any_process(atlas, tmp_path):
+    folder = atlas.save(tmp_path / "atlas é")
+    loaded = FontAtlas.load(folder)
+    for again in (loaded, pickle.loads(pickle.dumps(loaded)), pickle.loads(pickle.dumps(atlas))):
+        assert (again.names, again.characters) == (atlas.names, atlas.characters)
+        for font in (0, len(atlas) - 1):
+            np.testing.assert_array_equal(again.draw(font, "Zebra"), atlas.draw(font, "Zebra"))
+    assert len(pickle.dumps(loaded)) < 1000  # the folder's name, not the glyphs
+    some = loaded.subset([3, 1])
+    assert some.names == [atlas.names[3], atlas.names[1]]
+    np.testing.assert_array_equal(some.draw(0, "Zebra"), atlas.draw(3, "Zebra"))
+
+
+def test_equal_fonts_are_taken_once(tmp_path):
+    copy = shutil.copy(FONTS[0], tmp_path / "copy.otf")
+    assert FontAtlas.build([FONTS[0], copy, FONTS[1]], "ab").names == [
+        FONTS[0].name,
+        FONTS[1].name,
+    ]
+
+
+def test_what_an_atlas_refuses(atlas, tmp_path):
+    with pytest.raises(ValueError, match="made of"):
+        atlas.draw(0, "naïve")
+    with pytest.raises(ValueError, match="at least one character"):
+        atlas.draw(0, "")
+    with pytest.raises(ValueError, match="at least one font"):
+        FontAtlas.build([])
+    with pytest.raises(FileNotFoundError):
+        FontAtlas.build([tmp_path / "none.ttf"])
+    with pytest.raises(FileExistsError):
+        atlas.save(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        FontAtlas.load(tmp_path / "none")
+    folder = atlas.save(tmp_path / "atlas")
+    np.save(folder / "glyphs.npy", np.zeros(100, np.uint8))
+    with pytest.raises(ValueError, match="too short"):
+        FontAtlas.load(folder)
+    (folder / "table.npz").write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="must hold a font atlas"):
+        FontAtlas.load(folder)
+    assert not list(tmp_path.glob(".*"))  # nothing half-written
+
+
+# Which fonts are fit
+
+
+def changed_font(path, changes):
+    """Write a font whose characters have the glyphs of others; None takes a character away."""
+    font = TTFont(ROBOTO)
+    glyphs = dict(font.getBestCmap())
+    for table in font["cmap"].tables:
+        for char, other in changes.items():
+            table.cmap.pop(ord(char), None)
+            if other is not None:
+                table.cmap[ord(char)] = glyphs[ord(other)]
+    font.save(path)
+    return path
+
+
+LOWER = "abcdefghijklmnopqrstuvwxyz"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, ""),
+        ({"q": None, "7": None}, "no glyph for '7q'"),
+        ({char: char.upper() for char in LOWER}, "small letters and capitals alike"),
+        ({char.upper(): char for char in LOWER}, "small letters and capitals alike"),
+        (dict.fromkeys(ALPHABET, "o"), "different characters alike"),
+        (dict(zip(ALPHABET, ALPHABET[7:] + ALPHABET[:7], strict=True)), "not read as"),
+        ({"a": " "}, "for 'a'"),
+    ],
+    ids=["fit", "missing", "capitals", "unicase", "tofu", "symbols", "empty"],
+)
+def test_unfit_fonts_are_told_from_fit_ones(tmp_path, changes, reason):
+    found = check_font(changed_font(tmp_path / "font.otf", changes))
+    assert reason in found
+    assert bool(reason) == bool(found)
+
+
+def test_all_shipped_fonts_are_fit():
+    assert [report.reason for report in check_fonts(FONTS)] == [""] * len(FONTS)
+
+
+def test_a_file_that_is_no_font_is_told(tmp_path):
+    (tmp_path / "font.ttf").write_text("no font", encoding="utf-8")
+    assert "cannot be decoded" in check_font(tmp_path / "font.ttf")
+
+
+def test_fonts_are_found_in_folders(tmp_path):
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    for place in ("b.ttf", "deep/er/a.OTF"):
+        shutil.copy(FONTS[0], tmp_path / place)
+    (tmp_path / "deep" / "readme.txt").write_text("-", encoding="utf-8")
+    assert [path.name for path in find_fonts([tmp_path, tmp_path / "deep"])] == ["b.ttf", "a.OTF"]
+    assert all(path.is_file() for path in find_fonts())
+    with pytest.raises(NotADirectoryError):
+        find_fonts([tmp_path / "none"])
+
+
+# The pictures
+
+
+def test_a_picture_is_a_function_of_text_and_generator(scene):
+    first, again, other = (scene.draw("Apple", np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert first.shape != other.shape or (first != other).any()
+
+
+@pytest.mark.parametrize(("height", "channels"), [(32, 3), (48, 1)])
+def test_height_and_channels_are_as_asked(atlas, height, channels):
+    scene = SceneWords(atlas, height=height, channels=channels, num_textures=2)
+    for seed in range(40):
+        word = "i" if seed % 2 else "Wavelengths"
+        image, label = scene(None, word, np.random.default_rng(seed))
+        assert label == word
+        assert image.dtype == np.uint8
+        assert image.shape[::2] == (height, channels)
+        assert height // 2 <= image.shape[1] <= 40 * height
+    assert (image[..., 0] == image[..., -1]).all()
+
+
+def test_letters_stand_out_from_the_ground(scene):
+    """The contrast that was drawn survives grounds, edges and the pictures in the letters."""
+    mask = np.zeros((32, 96), np.uint8)
+    cv2.putText(mask, "abc", (4, 26), cv2.FONT_HERSHEY_SIMPLEX, 1, 255, 3)
+    edge, weak = cv2.dilate(mask, np.ones((3, 3))), 0
+    around = cv2.dilate(mask, np.ones((5, 5))) > 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        layers = Layers(mask, edge if seed % 2 else None)
+        image = _colour(rng, layers, scene._textures)
+        inside = image[mask == 255].mean()
+        nearby = image[around & (mask == 0)].mean()
+        weak += abs(inside - nearby) < MIN_CONTRAST / 3
+    assert weak < 0.05 * 400
+
+
+def test_each_epoch_of_a_provider_draws_the_words_anew(scene):
+    words = ["one", "Two", "THREE", "4"] * 3
+    provider = DataProvider(
+        [[word, word] for word in words], [], batch_size=4, skip_validation=True, workers=0,
+        augmentors=[scene], shuffle=False,
+        transformers=[ImageResizer(64, 32), LabelIndexer(ALPHABET), LabelPadding(62, 5)],
+    )  # fmt: skip
+    (first, labels), (again, _) = provider[0], provider[0]
+    provider.set_position(2)
+    second, same = provider[0]
+    assert first.shape == (4, 32, 64, 3)
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(labels, same)
+    assert (first != second).any()
+
+
+def test_what_a_scene_refuses(atlas):
+    with pytest.raises(ValueError, match="at least 16 pixels"):
+        SceneWords(atlas, height=8)
+    with pytest.raises(ValueError, match="1 or 3"):
+        SceneWords(atlas, channels=4)

@@ -1,0 +1,266 @@
+"""A font atlas: the glyphs of many fonts in a few arrays, drawn once and never opened again."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from .fonts import Mask, glyph_of, load_font
+from .words import ALPHABET
+
+EM = 48  # pixels per em: capitals are about 34 pixels high, twice what a word of 32 pixels needs
+
+_MAX_SIDE = 4 * EM  # a glyph that is larger belongs to no font for words
+_GLYPHS, _TABLE = "glyphs.npy", "table.npz"
+
+
+class FontSheet(NamedTuple):
+    """The glyphs of one font.
+
+    `pixels` are those of all glyphs, one behind the other, uint8; `boxes` (characters, 5) int16
+    holds rows, columns, left, top and advance of each (left and top from the pen on the base
+    line); `kerning` (characters, characters) int8 moves the second of two characters. All in pixels
+    at 48 pixels per em.
+    """
+
+    pixels: Mask
+    boxes: npt.NDArray[np.int16]
+    kerning: npt.NDArray[np.int8]
+
+
+class FontAtlas:
+    """The glyphs of many fonts. `FontAtlas.build` draws them, `FontAtlas.load` maps them from disk.
+
+    A loaded atlas costs no memory of its own: processes share the pages of the file, and it is
+    pickled as its folder.
+
+    Attributes:
+        names: of the font files.
+        characters: that each of the fonts draws.
+    """
+
+    def __init__(self, names: Sequence[str], characters: str, sheets: Sequence[FontSheet]) -> None:
+        self.names, self.characters = list(names), characters
+        self._boxes = np.stack([sheet.boxes for sheet in sheets])
+        self._kerning = np.stack([sheet.kerning for sheet in sheets])
+        self._pixels = np.concatenate([sheet.pixels for sheet in sheets])
+        self._folder: Path | None = None
+        self._index()
+
+    @classmethod
+    def build(
+        cls,
+        fonts: Iterable[str | os.PathLike[str]],
+        characters: str = ALPHABET,
+        *,
+        workers: int = 0,
+        progress: bool = False,
+    ) -> Self:
+        """Draw the characters with each font; equal fonts are taken once.
+
+        Args:
+            fonts: font files that draw all of `characters`; see `check_font`.
+            characters: what texts will be made of.
+            workers: processes that draw; 0 for this one.
+            progress: show a progress bar.
+
+        Raises:
+            FileNotFoundError: a font does not exist.
+            ValueError: there is no font, one cannot be read, or it draws nothing.
+        """
+        paths = [os.fspath(path) for path in fonts]
+        if not paths:
+            raise ValueError("`fonts` must hold at least one font file. Received none.")
+        found: dict[bytes, tuple[str, FontSheet]] = {}
+        drawn = in_processes(partial(draw_sheet, characters=characters), paths, workers)
+        bar = tqdm(drawn, "Drawing fonts", len(paths), unit="font", disable=not progress)
+        for path, sheet in zip(paths, bar, strict=True):
+            content = hashlib.sha256(sheet.boxes.tobytes() + sheet.pixels.tobytes()).digest()
+            found.setdefault(content, (Path(path).name, sheet))
+        names, sheets = zip(*found.values(), strict=True)
+        return cls(names, characters, sheets)
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the atlas; the folder is there whole or not at all.
+
+        Raises:
+            FileExistsError: `folder` exists.
+            OSError: it cannot be written.
+        """
+        folder = Path(folder)
+        if folder.exists():
+            raise FileExistsError(
+                f"`folder` must be a new one. Received {os.fspath(folder)!r}, which exists."
+            )
+        part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+        part.mkdir(parents=True)
+        try:
+            np.save(part / _GLYPHS, self._pixels)
+            np.savez_compressed(
+                part / _TABLE, boxes=self._boxes, kerning=self._kerning,
+                names=np.array(self.names), characters=np.array(self.characters),
+            )  # fmt: skip
+            part.replace(folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Self:
+        """Open an atlas that `save` wrote.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: the files are no atlas, or not of one another.
+        """
+        folder, atlas = Path(folder), cls.__new__(cls)
+        try:
+            with np.load(folder / _TABLE) as table:
+                atlas._boxes, atlas._kerning = table["boxes"], table["kerning"]
+                atlas.names, atlas.characters = table["names"].tolist(), table["characters"].item()
+            atlas._pixels = np.load(folder / _GLYPHS, mmap_mode="r")
+        except (KeyError, EOFError, ValueError) as error:
+            raise ValueError(
+                f"`folder` must hold a font atlas. Received {os.fspath(folder)!r}: {error}"
+            ) from error
+        atlas._folder = folder.resolve()
+        atlas._index()
+        if atlas._starts[-1, -1] > len(atlas._pixels):
+            raise ValueError(
+                f"`folder` must hold the two files of one font atlas. Received "
+                f"{os.fspath(folder)!r}, whose {_GLYPHS} is too short."
+            )
+        return atlas
+
+    def subset(self, fonts: Sequence[int]) -> Self:
+        """Return an atlas of some of the fonts, by their numbers."""
+        return type(self)(
+            [self.names[font] for font in fonts], self.characters, [self.sheet(f) for f in fonts]
+        )
+
+    def sheet(self, font: int) -> FontSheet:
+        """Return the glyphs of one font."""
+        start, end = self._starts[font, 0], self._ends[font]
+        return FontSheet(self._pixels[start:end], self._boxes[font], self._kerning[font])
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __reduce__(self) -> Any:
+        if self._folder is not None:
+            return type(self).load, (self._folder,)
+        return type(self), (self.names, self.characters, [self.sheet(i) for i in range(len(self))])
+
+    def draw(
+        self,
+        font: int,
+        text: str,
+        *,
+        spacing: float = 0.0,
+        heights: npt.NDArray[np.integer[Any]] | None = None,
+    ) -> Mask:
+        """Draw a text in one line with kerning, and crop it to its ink.
+
+        Args:
+            font: its number.
+            text: at least one of the atlas's characters.
+            spacing: pixels added between characters, at 48 pixels per em; may be negative.
+            heights: by how many pixels each character stands lower than the base line; (len(text),)
+
+        Returns:
+            (height, width) uint8, 0 is paper and 255 is ink.
+
+        Raises:
+            ValueError: `text` is empty or has other characters.
+        """
+        try:
+            places = [self._places[char] for char in text]
+        except KeyError as error:
+            raise ValueError(
+                f"`text` must be made of {self.characters!r}. Received {text!r}. Build an atlas "
+                "with the characters of your labels."
+            ) from error
+        if not places:
+            raise ValueError("`text` must hold at least one character. Received ''.")
+        boxes = self._boxes[font, places].astype(np.int64)
+        rows, columns, lefts, tops, advances = boxes.T
+        steps = advances[:-1] + self._kerning[font, places[:-1], places[1:]] + spacing
+        lefts = lefts + np.rint(np.append(0, np.cumsum(steps))).astype(np.int64)
+        if heights is not None:
+            tops = tops + heights
+        lefts, tops = lefts - lefts.min(), tops - tops.min()
+        canvas = np.zeros(((tops + rows).max(), (lefts + columns).max()), np.uint8)
+        starts = self._starts[font, places]
+        for start, row, column, height, width in zip(
+            *(x.tolist() for x in (starts, tops, lefts, rows, columns)), strict=True
+        ):
+            glyph = self._pixels[start : start + height * width].reshape(height, width)
+            spot = canvas[row : row + height, column : column + width]
+            np.maximum(spot, glyph, out=spot)
+        x, y, width, height = cv2.boundingRect(canvas)
+        return canvas[y : y + height, x : x + width]
+
+    def _index(self) -> None:
+        """Find where the pixels of each glyph start."""
+        sizes = self._boxes[:, :, 0].astype(np.int64) * self._boxes[:, :, 1]
+        ends = np.cumsum(sizes).reshape(sizes.shape)
+        self._starts, self._ends = ends - sizes, ends[:, -1]
+        self._places = {char: place for place, char in enumerate(self.characters)}
+
+
+def draw_sheet(path: str, characters: str) -> FontSheet:
+    """Draw the characters with one font.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no font, or draws nothing or beyond four ems for a character.
+    """
+    glyphs = [glyph_of(char, path, EM) for char in characters]
+    unfit = [
+        char
+        for char, glyph in zip(characters, glyphs, strict=True)
+        if not glyph.mask.any() or max(*glyph.mask.shape, abs(glyph.advance)) > _MAX_SIDE
+    ]
+    if unfit:
+        raise ValueError(
+            f"`fonts` must draw all characters within {_MAX_SIDE // EM} ems. Received {path!r}, "
+            f"which does not for {''.join(unfit)!r}. Leave this font out."
+        )
+    boxes = [(*glyph.mask.shape, glyph.left, glyph.top, glyph.advance) for glyph in glyphs]
+    font, advances = load_font(path, EM), [glyph.advance for glyph in glyphs]
+    kerning = [
+        [font.getlength(first + second) - advance - after
+         for second, after in zip(characters, advances, strict=True)]
+        for first, advance in zip(characters, advances, strict=True)
+    ]  # fmt: skip
+    return FontSheet(
+        np.concatenate([glyph.mask.ravel() for glyph in glyphs]),
+        np.array(boxes, np.int16),
+        np.clip(np.rint(kerning), -127, 127).astype(np.int8),
+    )
+
+
+def in_processes(work: Any, items: Sequence[Any], workers: int) -> Iterator[Any]:
+    """Map over items, in processes if there are to be any; the answers come in order."""
+    if workers == 0:
+        yield from map(work, items)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, cv2.setNumThreads, (1,)) as pool:
+        try:
+            yield from pool.map(work, items, chunksize=16)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

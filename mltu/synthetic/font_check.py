@@ -1,0 +1,141 @@
+"""Which fonts are fit to draw words: all characters there, legible, and small letters small."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from mltu._extras import explain_missing
+
+from .atlas import EM, draw_sheet, in_processes
+from .fonts import Mask, glyph_of, missing_characters, shipped_fonts
+from .words import ALPHABET
+
+SUFFIXES = {".ttf", ".otf", ".ttc", ".pfb"}
+
+# Letters whose two cases have different shapes in nearly every font.
+_TWO_SHAPES = "abdeghnqr"
+_SIDE = 16  # pixels of the square in which shapes are compared
+_LIKENESS = 0.5  # correlation from which on two letters can count as one
+_MIN_LEGIBLE = 0.3  # share of characters whose nearest shape in the shipped fonts is their own
+
+
+class FontReport(NamedTuple):
+    """A font file and why it is not fit; `reason` is empty for a font that is."""
+
+    path: str
+    reason: str
+
+
+def find_fonts(folders: Sequence[str | os.PathLike[str]] | None = None) -> list[Path]:
+    """List font files, sorted.
+
+    Args:
+        folders: to look through, with all folders in them; None for the system's own.
+
+    Raises:
+        NotADirectoryError: one of the folders is none.
+        ImportError: the system's fonts are asked for and matplotlib, which finds them, is missing.
+    """
+    if folders is None:
+        with explain_missing():
+            from matplotlib.font_manager import findSystemFonts
+        return sorted(map(Path, findSystemFonts()))
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise NotADirectoryError(
+                f"`folders` must be folders with font files. Received {os.fspath(folder)!r}."
+            )
+    files = (path for folder in folders for path in Path(folder).rglob("*"))
+    return sorted({path for path in files if path.suffix.lower() in SUFFIXES})
+
+
+def check_fonts(
+    paths: Iterable[str | os.PathLike[str]],
+    characters: str = ALPHABET,
+    *,
+    workers: int = 0,
+    progress: bool = False,
+) -> list[FontReport]:
+    """Check many fonts; see `check_font`.
+
+    Args:
+        paths: of the font files.
+        characters: that each must draw.
+        workers: processes that draw; 0 for this one.
+        progress: show a progress bar.
+    """
+    files = [os.fspath(path) for path in paths]
+    reasons = in_processes(partial(check_font, characters=characters), files, workers)
+    bar = tqdm(reasons, "Checking fonts", len(files), unit="font", disable=not progress)
+    return [FontReport(path, reason) for path, reason in zip(files, bar, strict=True)]
+
+
+def check_font(path: str | os.PathLike[str], characters: str = ALPHABET) -> str:
+    """Say why a font should not draw words, or return "" if it may.
+
+    Args:
+        path: of the font file.
+        characters: that it must draw.
+
+    Returns:
+        One of: cannot be read; a character is missing, empty or huge; different characters look
+        the same; capitals stand for small letters or the other way round; or its shapes are far
+        from those that people read as these letters, as in fonts of symbols.
+    """
+    name = os.fspath(path)
+    try:
+        if missing := missing_characters(characters, name):
+            return f"has no glyph for {missing!r}"
+        draw_sheet(name, characters)
+    except (OSError, ValueError) as error:
+        return str(error)
+    shapes = {char: shape_of(glyph_of(char, name, EM).mask) for char in characters}
+    if len({shape.tobytes() for shape in shapes.values()}) < len(characters) / 2:
+        return "draws different characters alike"
+    known = [char for char in characters if char in ALPHABET]
+    if known and legibility({char: shapes[char] for char in known}) < _MIN_LEGIBLE:
+        return "draws shapes that are not read as these characters"
+    both = [char for char in _TWO_SHAPES if {char, char.upper()} <= shapes.keys()]
+    if both and sum(_is_capital(char, shapes) for char in both) > len(both) / 3:
+        return "draws small letters and capitals alike"
+    return ""
+
+
+def _is_capital(char: str, shapes: dict[str, npt.NDArray[np.float32]]) -> bool:
+    """Tell whether a letter looks more like the capital of its font than like any small letter."""
+    templates, texts = _templates()
+    small = templates[[text == char for text in texts]] @ shapes[char]
+    return bool(shapes[char] @ shapes[char.upper()] > max(_LIKENESS, small.max() - 1e-3))
+
+
+def shape_of(mask: Mask) -> npt.NDArray[np.float32]:
+    """Return the ink in a square of 16 pixels as a vector of length 1 around zero: (256,)."""
+    x, y, width, height = cv2.boundingRect(mask)
+    ink = mask[y : y + height, x : x + width]
+    square = cv2.resize(ink, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    vector = (square - square.mean()).ravel()
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-6), np.float32)
+
+
+def legibility(shapes: dict[str, npt.NDArray[np.float32]]) -> float:
+    """Return the share of characters whose nearest shape in the shipped fonts is their own."""
+    templates, texts = _templates()
+    nearest = np.argmax(np.stack([*shapes.values()]) @ templates.T, axis=1)
+    pairs = zip(nearest, shapes, strict=True)
+    return float(np.mean([texts[place].lower() == char.lower() for place, char in pairs]))
+
+
+@lru_cache(maxsize=1)
+def _templates() -> tuple[npt.NDArray[np.float32], list[str]]:
+    fonts = [str(path) for path in shipped_fonts()]
+    vectors = [shape_of(glyph_of(char, font, EM).mask) for font in fonts for char in ALPHABET]
+    return np.stack(vectors), [*ALPHABET] * len(fonts)
