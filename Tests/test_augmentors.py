@@ -172,6 +172,7 @@ def test_repr_shows_the_settings():
     assert "_takes_rng" not in repr(ImageTransform(np.fliplr))
 
 
+@pytest.mark.slow
 def test_transform_with_albumentations_is_reproducible():
     albumentations = pytest.importorskip("albumentations")
     pipeline = albumentations.Compose(

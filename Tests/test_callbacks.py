@@ -98,9 +98,9 @@ class Spoil(keras.callbacks.Callback):
     ("name", "scale", "weights_only"),
     [
         ("model.keras", scaling, False),
-        pytest.param("model.weights.h5", scaling, True, marks=slow_elsewhere),
-        ("model.h5", lambda_scaling, False),
-        pytest.param("model.keras", lambda_scaling, False, marks=slow_elsewhere),
+        pytest.param("model.weights.h5", scaling, True, marks=pytest.mark.slow),
+        pytest.param("model.h5", lambda_scaling, False, marks=pytest.mark.slow),
+        pytest.param("model.keras", lambda_scaling, False, marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
@@ -273,6 +273,7 @@ def test_each_new_best_is_exported_if_asked(tmp_path, monkeypatch):
     assert (tmp_path / "model.onnx").read_bytes() != seen[0]
 
 
+@pytest.mark.slow
 def test_validation_and_int8(tmp_path, capsys):
     path = tmp_path / "model.keras"
     labels = ["ab", "c", "", "a"] * 10
@@ -341,7 +342,7 @@ def test_metadata_outside_json_raises_before_the_export(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@slow_elsewhere
+@pytest.mark.slow
 def test_tutorial_model_gives_the_same_numbers_in_onnx(tmp_path):
     model = load_tutorial("model").train_model((32, 128, 3), 62)
     rng = np.random.default_rng(0)

@@ -208,6 +208,7 @@ def num_packed_so_far(path):
         return 0
 
 
+@pytest.mark.slow
 def test_kill_minus_nine(tmp_path):
     """The process dies while it packs; the file is whole, and is finished."""
     path = tmp_path / "words.lmdb"

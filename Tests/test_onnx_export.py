@@ -269,6 +269,7 @@ def test_mixed_precision_is_written_in_float32(tmp_path):
     assert onnx.TensorProto.BFLOAT16 not in types
 
 
+@pytest.mark.slow
 def test_dynamic_width_frees_a_fixed_width_where_the_layers_allow_it(tmp_path):
     inputs = keras.Input((16, 32, 3))
     x = layers.Conv2D(5, 16, strides=(16, 4), padding="same")(inputs)

@@ -388,7 +388,7 @@ def test_an_error_that_cannot_be_pickled_keeps_its_sample(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("step", [as_objects, fields])
+@pytest.mark.parametrize("step", [as_objects, pytest.param(fields, marks=pytest.mark.slow)])
 def test_labels_that_are_no_plain_numbers_come_through(tmp_path, step):
     """Object pointers of another process would kill this one."""
     samples = write_images(tmp_path, 12)

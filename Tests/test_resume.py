@@ -98,8 +98,9 @@ def whole(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("epoch", "step"),
-    [pytest.param(1, 3, id="mid-epoch"), pytest.param(1, None, id="end", marks=pytest.mark.slow)],
+    [pytest.param(1, 3, id="mid-epoch"), pytest.param(1, None, id="end")],
 )
+@pytest.mark.slow
 def test_a_resumed_run_is_equal_to_the_bit(whole, tmp_path, epoch, step):
     folder, variables, history = whole
     with pytest.raises(Killed):
