@@ -196,6 +196,18 @@ def test_short_first_sorts_the_first_epoch_and_only_it():
     assert lengths(source) == [1, 1, 1, 2, 2, 2, 3, 3, 3]
 
 
+def test_padding_with_a_character_is_refused():
+    steps = [LabelIndexer("abc"), LabelPadding(3, 20)]
+    DataProvider([("x", "ab")], [], transformers=steps, skip_validation=True)
+    with pytest.raises(ValueError, match=r"are 0 to 2\. Received LabelPadding\(max_word_length=3, p"):
+        DataProvider(
+            [("x", "ab")],
+            [],
+            transformers=[LabelIndexer("abc"), LabelPadding(3, 2)],
+            skip_validation=True,
+        )
+
+
 def test_short_first_leaves_a_resumed_run_alone():
     samples = [[np.zeros((1, 1), np.uint8), [0] * (1 + i % 3)] for i in range(9)]
     options = {"transformers": [LabelPadding(3, 9)], "initial_epoch": 5}

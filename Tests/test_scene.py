@@ -195,7 +195,7 @@ def test_each_epoch_of_a_provider_draws_the_words_anew(scene):
     provider = DataProvider(
         [[word, word] for word in words], [], batch_size=4, skip_validation=True, workers=0,
         augmentors=[scene], shuffle=False,
-        transformers=[ImageResizer(64, 32), LabelIndexer(ALPHABET), LabelPadding(62, 5)],
+        transformers=[ImageResizer(64, 32), LabelIndexer(ALPHABET), LabelPadding(5, 62)],
     )  # fmt: skip
     (first, labels), (again, _) = provider[0], provider[0]
     provider.set_position(2)

@@ -64,6 +64,7 @@ def test_the_set_of_the_readme_is_frozen():
     assert inspect.signature(write_mjsynth).parameters["seed"].default == 0
 
 
+@pytest.mark.slow
 def test_training_fills_the_run_folder(run):
     folder, printed = run
     assert {path.name for path in folder.iterdir()} == RUN_FILES
@@ -76,12 +77,14 @@ def test_training_fills_the_run_folder(run):
         assert cv2.imdecode(np.fromfile(folder / picture, "uint8"), cv2.IMREAD_COLOR).std() > 1
 
 
+@pytest.mark.slow
 def test_inference_script_prints_the_average_cer(run):
     folder, _ = run
     printed = run_script("inferenceModel.py", folder, "--limit", 5, "--show").stdout
     assert re.search(r"^Average CER: \d\.\d{4}$", printed, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_inference_counts_an_unreadable_image_as_an_empty_reading(run, tmp_path):
     folder, _ = run
     samples = read_csv(folder / "val.csv")[:1]
@@ -95,6 +98,7 @@ def test_inference_counts_an_unreadable_image_as_an_empty_reading(run, tmp_path)
     assert "Average CER: 1.0000" in run_script("inferenceModel.py", broken).stdout
 
 
+@pytest.mark.slow
 def test_missing_annotation_file_is_named(data, tmp_path):
     (tmp_path / "annotation_val.txt").write_bytes((data / "annotation_val.txt").read_bytes())
     failed = run_script("train.py", "--data", tmp_path, check=False)
@@ -102,6 +106,7 @@ def test_missing_annotation_file_is_named(data, tmp_path):
     assert str(tmp_path / "annotation_train.txt") in failed.stderr
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_never_overwritten(run, data):
     folder, _ = run
     before = (folder / "model.keras").read_bytes()
@@ -110,6 +115,7 @@ def test_a_finished_run_is_never_overwritten(run, data):
     assert (folder / "model.keras").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_character_that_only_validation_has_stops_before_training(data, tmp_path):
     (tmp_path / "annotation_train.txt").write_text("./1/1/1_ab_0.jpg 0\n", encoding="utf-8")
     (tmp_path / "annotation_val.txt").write_text("./1/1/2_xb_1.jpg 1\n", encoding="utf-8")
@@ -147,6 +153,7 @@ def test_two_processes_train_by_the_launch_lines_of_the_readme(data, tmp_path):
     assert (tmp_path / "logs.log").read_text(encoding="utf-8").count("Epoch 1;") == 1
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_the_weights_of_another(run, capsys):
     folder, _ = run
     train = load_tutorial("train")

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from mltu import pipeline
 from mltu.augmentors import Augmentor
-from mltu.transformers import ImageResizer
+from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.checks import check_callables
 
 _CHUNK_SIZE = 1_000  # samples that a thread measures before the progress bar moves
@@ -33,6 +33,7 @@ class BatchMaker:
 
     Raises:
         TypeError: one of them is no list of callables, or an augmentor is no `Augmentor`.
+        ValueError: labels are padded with the index of a character.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class BatchMaker:
                     "`augmentors` must be a list of `mltu.augmentors.Augmentor`. Received "
                     f"{augmentor!r}. Wrap a transform of another library in `ImageTransform`."
                 )
+        _check_padding(self.transformers)
 
     def with_steps(
         self,
@@ -167,3 +169,14 @@ class BatchMaker:
             return self.transformers
         one_width = resizer.with_width(resizer.widths[bucket])
         return [one_width if step is resizer else step for step in self.transformers]
+
+
+def _check_padding(steps: Sequence[pipeline.Step]) -> None:
+    """Padding that is a character would be read as a part of every label."""
+    num_characters = max((len(x.vocab) for x in steps if isinstance(x, LabelIndexer)), default=0)
+    for step in steps:
+        if isinstance(step, LabelPadding) and 0 <= step.padding_value < num_characters:
+            raise ValueError(
+                f"`padding_value` must not be the index of a character, which are 0 to "
+                f"{num_characters - 1}. Received {step!r}. Use `padding_value=len(vocab)`."
+            )
