@@ -199,7 +199,9 @@ def test_short_first_sorts_the_first_epoch_and_only_it():
 def test_padding_with_a_character_is_refused():
     steps = [LabelIndexer("abc"), LabelPadding(3, 20)]
     DataProvider([("x", "ab")], [], transformers=steps, skip_validation=True)
-    with pytest.raises(ValueError, match=r"are 0 to 2\. Received LabelPadding\(max_word_length=3, p"):
+    with pytest.raises(
+        ValueError, match=r"are 0 to 2\. Received LabelPadding\(max_word_length=3, p"
+    ):
         DataProvider(
             [("x", "ab")],
             [],
