@@ -5,7 +5,7 @@ import logging
 import keras
 import numpy as np
 import pytest
-from conftest import ON_TENSORFLOW, load_tutorial, slow_elsewhere
+from conftest import ON_TENSORFLOW, slow_elsewhere
 from keras import layers
 
 from mltu.callbacks import (
@@ -18,6 +18,7 @@ from mltu.callbacks import (
 )
 from mltu.inferenceModel import OnnxInferenceModel
 from mltu.losses import CTCLoss
+from mltu.models import row_reader
 from mltu.onnx_export import TOLERANCE, child, comparison, export, export_onnx
 
 CLASSES = 4
@@ -344,7 +345,7 @@ def test_metadata_outside_json_raises_before_the_export(tmp_path):
 
 @pytest.mark.slow
 def test_tutorial_model_gives_the_same_numbers_in_onnx(tmp_path):
-    model = load_tutorial("model").train_model((32, 128, 3), 62)
+    model = row_reader((32, 128, 3), 62)
     rng = np.random.default_rng(0)
     inputs = rng.integers(0, 256, (32, 32, 128, 3)).astype("float32")
     figures = export_onnx(model, tmp_path / "model.onnx", validation=inputs)

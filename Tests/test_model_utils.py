@@ -1,9 +1,8 @@
-"""The residual block by its layers, the tutorial's networks by their numbers."""
+"""The residual block by its layers."""
 
 import keras
 import numpy as np
 import pytest
-from conftest import load_tutorial
 from keras import layers
 
 from mltu.model_utils import activation_layer, residual_block
@@ -66,58 +65,6 @@ def test_strides_may_differ_by_side():
 def test_identity_refuses_a_changed_shape(filters, strides):
     with pytest.raises(ValueError, match="`skip_conv` must be True"):
         build((8, 16, 4), filters, strides=strides, skip_conv=False)
-
-
-@pytest.fixture(scope="module")
-def networks():
-    return load_tutorial("model")
-
-
-def test_tutorial_model_by_its_numbers(networks):
-    model = networks.train_model((32, 128, 3), 62)
-    assert model.count_params() == 252_799
-    assert sum(int(np.prod(w.shape)) for w in model.non_trainable_weights) == 960
-    adds = [layer.output.shape[1:] for layer in model.layers if isinstance(layer, layers.Add)]
-    assert adds == [
-        (32, 128, 16),
-        (16, 64, 16),
-        (16, 64, 16),
-        (8, 32, 32),
-        (8, 32, 32),
-        (8, 32, 64),
-        (8, 32, 64),
-    ]
-    dropouts = [layer for layer in model.layers if isinstance(layer, layers.Dropout)]
-    assert [layer.output.shape[1:] for layer in dropouts] == adds
-    assert {layer.rate for layer in dropouts} == {0.2}
-    reshape, lstm, dense = model.layers[-3:]
-    assert [layer.output.shape[1:] for layer in (reshape, lstm, dense)] == [
-        (256, 64),
-        (256, 128),
-        (256, 63),
-    ]
-    assert lstm.count_params() == 66_048
-    assert dense.count_params() == 8_127
-    assert model.layers[0].name == "input"
-    assert dense.name == "output"
-
-
-def test_column_model_by_its_numbers(networks):
-    model = networks.column_model((32, 128, 3), 62)
-    assert model.count_params() == 482_175
-    assert model.output_shape == (None, 32, 63)
-
-
-def test_column_model_gives_each_step_one_column(networks):
-    """Steps of the reshape hold one column of the feature map, all rows of it."""
-    model = networks.column_model((8, 12, 3), 4, dropout=0)
-    permute = next(layer for layer in model.layers if isinstance(layer, layers.Permute))
-    steps = model.layers[model.layers.index(permute) + 1]
-    probe = keras.Model(model.input, [permute.input, steps.output])
-    features, columns = probe(np.random.default_rng(0).uniform(0, 255, (1, 8, 12, 3)))
-    assert columns.shape == (1, 3, 2 * 64)
-    features, columns = map(keras.ops.convert_to_numpy, (features, columns))
-    np.testing.assert_array_equal(columns[0, 1], np.ravel(features[0, :, 1, :]))
 
 
 def test_strided_skip_of_an_rgb_image_equals_the_strided_convolution():

@@ -1,7 +1,7 @@
 """How fast tutorial 01 trains: our loss and metric on each backend, beside what costs nothing.
 
 python benchmarks/training.py [--backends tensorflow jax torch] [--rounds 5] [--steps 16]
-    [--batch 64] [--model rows] [--policy mixed_bfloat16] [--png training.png]
+    [--batch 64] [--policy mixed_bfloat16] [--png training.png]
 
 Each backend has a process of its own, which keeps its models and waits; the candidates take turns
 within a round. Figures are medians over the rounds: images/s of an epoch of `fit` (after which it
@@ -44,16 +44,14 @@ def make_data(num_samples):
     return np.stack(images), labels
 
 
-def keras_variants(model_name, batch, steps, policy):
+def keras_variants(batch, steps, policy):
     """Compile the tutorial's model with each loss; a variant returns the seconds of an epoch."""
     import keras
     from keras import ops
 
-    sys.path.insert(0, str(ROOT / "Tutorials" / "01_image_to_word"))
-    from model import column_model, train_model
-
     from mltu.losses import CTCLoss
     from mltu.metrics import CWERMetric
+    from mltu.models import row_reader
     from mltu.native_layers import use_native_layers
 
     keras.mixed_precision.set_global_policy(policy)
@@ -89,7 +87,6 @@ def keras_variants(model_name, batch, steps, policy):
         logits = ops.log(ops.cast(outputs, "float32") + 1e-7)
         return ops.ctc_loss(labels, logits, lengths, time_steps, mask_index=blank)
 
-    build = {"rows": train_model, "columns": column_model}[model_name]
     losses = {
         "stand-in": (mean_square, []),
         "CTC": (CTCLoss(), []),
@@ -99,17 +96,16 @@ def keras_variants(model_name, batch, steps, policy):
     variants = {}
     for name, (loss, metrics) in losses.items():
         keras.utils.set_random_seed(0)
-        model = build((HEIGHT, WIDTH, 3), len(VOCAB), dropout=0.0)
+        model = row_reader((HEIGHT, WIDTH, 3), len(VOCAB), dropout=0.0)
         use_native_layers(model)
         model.compile(keras.optimizers.Adam(RATE), loss=loss, metrics=metrics)
         variants[name] = partial(epoch_of, model)
     return variants
 
 
-def plain_variant(model_name, batch, steps):
+def plain_variant(batch, steps):
     """Write the same network and its training loop without Keras."""
     import torch
-    from model import BLOCKS
     from torch import nn
 
     class Block(nn.Module):
@@ -128,20 +124,15 @@ def plain_variant(model_name, batch, steps):
     class Reader(nn.Module):
         def __init__(self):
             super().__init__()
-            inputs = [3, *(filters for filters, _, _ in BLOCKS)]
-            self.blocks = nn.Sequential(
-                *(Block(inputs[i], *block) for i, block in enumerate(BLOCKS))
-            )
-            features = 64 if model_name == "rows" else 8 * 64
-            self.lstm = nn.LSTM(features, 64, batch_first=True, bidirectional=True)
+            blocks = [(3, 16, 1, True), (16, 16, 2, True), (16, 16, 1, False), (16, 32, 2, True),
+                      (32, 32, 1, False), (32, 64, 1, True), (64, 64, 1, False)]  # fmt: skip
+            self.blocks = nn.Sequential(*(Block(*block) for block in blocks))
+            self.lstm = nn.LSTM(64, 64, batch_first=True, bidirectional=True)
             self.output = nn.Linear(128, len(VOCAB) + 1)
 
         def forward(self, images):
             x = self.blocks(images.permute(0, 3, 1, 2).float() / 255)
-            if model_name == "rows":
-                x = x.permute(0, 2, 3, 1).flatten(1, 2)
-            else:
-                x = x.permute(0, 3, 2, 1).flatten(2)
+            x = x.permute(0, 2, 3, 1).flatten(1, 2)
             return self.output(self.lstm(x)[0]).log_softmax(-1).transpose(0, 1)
 
     torch.manual_seed(0)
@@ -165,11 +156,11 @@ def plain_variant(model_name, batch, steps):
     return loop
 
 
-def serve(backend, model_name, batch, steps, policy):
+def serve(backend, batch, steps, policy):
     """Take the names of variants from stdin, print the seconds of each; compile them first."""
-    variants = keras_variants(model_name, batch, steps, policy)
+    variants = keras_variants(batch, steps, policy)
     if backend == "torch":
-        variants[PLAIN] = plain_variant(model_name, batch, steps)
+        variants[PLAIN] = plain_variant(batch, steps)
     for run in variants.values():
         run()
     print(json.dumps(list(variants)), flush=True)
@@ -213,15 +204,14 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=16, help="batches of one turn")
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--model", choices=["rows", "columns"], default="rows")
     parser.add_argument("--policy", default="float32", help="the dtype policy of Keras")
     parser.add_argument("--png", help="write the comparison as a picture")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
-        serve(args.serve, args.model, args.batch, args.steps, args.policy)
+        serve(args.serve, args.batch, args.steps, args.policy)
         return
-    options = [f"--model={args.model}", f"--batch={args.batch}", f"--steps={args.steps}",
+    options = [f"--batch={args.batch}", f"--steps={args.steps}",
                f"--policy={args.policy}"]  # fmt: skip
     servers = {
         name: Server([__file__, "--serve", name, *options], KERAS_BACKEND=name)

@@ -13,7 +13,7 @@ from configs import ROOT, ModelConfigs
 from inferenceModel import ImageToWordModel, read_or_empty
 from keras.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from keras.optimizers.schedules import CosineDecay
-from model import column_model, train_model
+from model import MODELS
 from tqdm import tqdm
 
 from mltu.callbacks import (
@@ -44,7 +44,6 @@ from mltu.warm_start import warm_start
 MJSYNTH = ROOT / "Datasets" / "90kDICT32px"
 GENERATED = ROOT / "Datasets" / "generated_words"
 NUM_GENERATED = (56_000, 2_000)  # training and validation words: half a minute of rendering
-MODELS = {"rows": train_model, "columns": column_model}
 
 
 def positive(text):

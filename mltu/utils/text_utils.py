@@ -49,7 +49,7 @@ def get_cer(preds: str | Sequence[str], target: str | Sequence[str]) -> float:
     >>> get_cer(["cat", "dog"], ["cut", "dog"])  # 1 edit / 6 characters
     0.16666666666666666
     """
-    return _pooled_rate(*_as_lists(preds, target))
+    return _pooled_rate(*paired_texts(preds, target))
 
 
 def get_wer(preds: str | Sequence[str], target: str | Sequence[str]) -> float:
@@ -72,7 +72,7 @@ def get_wer(preds: str | Sequence[str], target: str | Sequence[str]) -> float:
     >>> get_wer("the cat sat", "the cut sat")  # 1 edit / 3 words
     0.3333333333333333
     """
-    readings, texts = _as_lists(preds, target)
+    readings, texts = paired_texts(preds, target)
     return _pooled_rate([r.split() for r in readings], [t.split() for t in texts])
 
 
@@ -108,9 +108,15 @@ def ctc_decoder(predictions: npt.ArrayLike, chars: str | Sequence[str]) -> list[
     return ["".join(chars[i] for i in row[keep]) for row, keep in zip(best, emitted, strict=True)]
 
 
-def _as_lists(
+def paired_texts(
     preds: str | Sequence[str], target: str | Sequence[str]
 ) -> tuple[list[str], list[str]]:
+    """Return both as lists of as many strings; a string alone is a list of one.
+
+    Raises:
+        ValueError: the two lists differ in length.
+        TypeError: one of the arguments holds something else than strings.
+    """
     readings, texts = _as_list(preds, "preds"), _as_list(target, "target")
     if len(readings) != len(texts):
         raise ValueError(

@@ -1,0 +1,103 @@
+"""The ready-made readers: by their numbers, which way they read, what they refuse."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from mltu.losses import CTCLoss
+from mltu.metrics import CWERMetric
+from mltu.models import column_reader, row_reader, strong_reader
+from mltu.native_layers import use_native_layers
+
+READERS = [row_reader, column_reader, strong_reader]
+
+
+def test_row_reader_by_its_numbers():
+    model = row_reader((32, 128, 3), 62)
+    assert model.count_params() == 252_799
+    assert sum(int(np.prod(w.shape)) for w in model.non_trainable_weights) == 960
+    adds = [layer.output.shape[1:] for layer in model.layers if isinstance(layer, layers.Add)]
+    assert adds == [
+        (32, 128, 16),
+        (16, 64, 16),
+        (16, 64, 16),
+        (8, 32, 32),
+        (8, 32, 32),
+        (8, 32, 64),
+        (8, 32, 64),
+    ]
+    dropouts = [layer for layer in model.layers if isinstance(layer, layers.Dropout)]
+    assert [layer.output.shape[1:] for layer in dropouts] == adds
+    assert {layer.rate for layer in dropouts} == {0.2}
+    reshape, lstm, dense = model.layers[-3:]
+    assert [layer.output.shape[1:] for layer in (reshape, lstm, dense)] == [
+        (256, 64),
+        (256, 128),
+        (256, 63),
+    ]
+    assert lstm.count_params() == 66_048
+    assert dense.count_params() == 8_127
+    assert model.layers[0].name == "input"
+    assert dense.name == "output"
+
+
+def test_column_reader_by_its_numbers():
+    model = column_reader((32, 128, 3), 62)
+    assert model.count_params() == 269_439
+    assert model.output_shape == (None, 32, 63)
+
+
+def test_strong_reader_by_its_numbers():
+    model = strong_reader((32, 128, 1), 62)
+    assert model.count_params() == 958_495
+    assert model.output_shape == (None, 32, 63)
+
+
+@pytest.mark.parametrize("build", [column_reader, strong_reader])
+def test_a_time_step_is_a_column(build):
+    """A change at the right edge of the image moves the last features and not the first."""
+    model = build((32, 128, 1), 4)
+    reshape = next(layer for layer in model.layers if isinstance(layer, layers.Reshape))
+    features = keras.Model(model.input, reshape.output)
+    image = np.random.default_rng(0).uniform(0, 255, (1, 32, 128, 1)).astype("float32")
+    other = image.copy()
+    other[:, :, 120:] = 0
+    one, two = (keras.ops.convert_to_numpy(features(x)) for x in (image, other))
+    assert one.shape[1] == 32
+    np.testing.assert_allclose(one[0, :16], two[0, :16], atol=1e-5)
+    assert np.abs(one[0, -1] - two[0, -1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("build", [column_reader, strong_reader])
+def test_the_width_may_be_free(build):
+    model = build((32, None, 1), 4)
+    for width in (64, 96):
+        assert model(np.zeros((2, 32, width, 1), "float32")).shape == (2, width // 4, 5)
+
+
+@pytest.mark.parametrize("build", READERS)
+def test_each_reader_learns_a_few_words(build):
+    keras.utils.set_random_seed(0)
+    model = build((16, 32, 1), 3, dropout=0.0)
+    use_native_layers(model)
+    rng = np.random.default_rng(0)
+    images = rng.uniform(0, 255, (4, 16, 32, 1)).astype("float32")
+    labels = np.array([[0, 1], [2, 3], [1, 2], [0, 2]], "int32")
+    model.compile(keras.optimizers.Adam(3e-3), CTCLoss(), metrics=[CWERMetric()])
+    losses = [model.train_on_batch(images, labels)[0] for _ in range(12)]
+    assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.parametrize(
+    ("build", "shape", "message"),
+    [
+        (row_reader, (30, 128, 3), "height divisible by 4. Received"),
+        (row_reader, (32, 126, 3), "width divisible by 4. Received"),
+        (column_reader, (36, 128, 3), "height divisible by 8. Received"),
+        (strong_reader, (4, 128, 1), "height divisible by 8. Received"),
+    ],
+)
+def test_sides_that_do_not_fit_are_named(build, shape, message):
+    with pytest.raises(ValueError, match=message):
+        build(shape, 10)

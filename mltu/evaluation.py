@@ -1,0 +1,122 @@
+"""Evaluation: what readings are worth, each figure with its interval."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mltu.utils.text_utils import edit_distance, paired_texts
+
+_SCENE_ALPHABET = frozenset(string.digits + string.ascii_lowercase)
+_BLOCK = 200  # resamples at a time: 200 * 10,000 samples are 16 MB
+
+Floats = npt.NDArray[np.float64]
+
+
+class Figure(NamedTuple):
+    """A figure, and its 95 % interval from `low` to `high`; each a share, 0.05 for 5 %."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.2%} ({self.low:.2%} to {self.high:.2%})"
+
+
+class Evaluation(NamedTuple):
+    """What readings of single words or lines are worth.
+
+    Attributes:
+        num_samples: how many were read.
+        cer: pooled character error rate: edits / reference characters.
+        mean_cer: the mean over samples of edits / reference characters of the sample.
+        wer: the share of samples with any error; the word error rate of single words.
+        cer_ignoring_case: `cer` after `str.lower`.
+        mean_cer_ignoring_case: `mean_cer` after `str.lower`.
+        accuracy_ignoring_case: the share of samples read right in lower case with all but
+            [0-9a-z] left out, as published for scene text.
+    """
+
+    num_samples: int
+    cer: Figure
+    mean_cer: Figure
+    wer: Figure
+    cer_ignoring_case: Figure
+    mean_cer_ignoring_case: Figure
+    accuracy_ignoring_case: Figure
+
+
+def evaluate_readings(
+    preds: Sequence[str],
+    target: Sequence[str],
+    *,
+    num_resamples: int = 2_000,
+    seed: int = 0,
+) -> Evaluation:
+    """Compute error rates with 95 % intervals: percentiles of resampled samples.
+
+    Args:
+        preds: the readings; an image that could not be read counts as "".
+        target: what stands there, as many texts. An empty text counts as one of length 1.
+        num_resamples: of the bootstrap.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: there are no samples, or the lists differ in length.
+        TypeError: something else than text is among them.
+
+    Source: Efron, 1979, "Bootstrap Methods: Another Look at the Jackknife".
+    """
+    readings, truths = paired_texts(preds, target)
+    if not truths:
+        raise ValueError(
+            "`target` must hold at least one text to evaluate readings by. Received none."
+        )
+    lower_readings = [text.lower() for text in readings]
+    lower_truths = [text.lower() for text in truths]
+    edits = _edits(readings, truths)
+    lower_edits = _edits(lower_readings, lower_truths)
+    lengths: Floats = np.array([max(len(text), 1) for text in truths], np.float64)
+    pairs = zip(lower_readings, lower_truths, strict=True)
+    right: Floats = np.array([_scene_text(a) == _scene_text(b) for a, b in pairs], np.float64)
+    ones = np.ones_like(lengths)
+    ratios: list[tuple[Floats, Floats]] = [
+        (edits, lengths),
+        (edits / lengths, ones),
+        (np.sign(edits), ones),
+        (lower_edits, lengths),
+        (lower_edits / lengths, ones),
+        (right, ones),
+    ]
+    above: Floats = np.stack([top for top, _ in ratios], axis=1)
+    below: Floats = np.stack([bottom for _, bottom in ratios], axis=1)
+    values = above.sum(axis=0) / below.sum(axis=0)
+    low, high = _interval(above, below, num_resamples, seed)
+    figures = (Figure(*map(float, row)) for row in np.stack([values, low, high], axis=1))
+    return Evaluation(len(truths), *figures)
+
+
+def _edits(readings: Sequence[str], truths: Sequence[str]) -> Floats:
+    pairs = zip(readings, truths, strict=True)
+    return np.array([edit_distance(*pair) for pair in pairs], np.float64)
+
+
+def _scene_text(text: str) -> str:
+    return "".join(char for char in text if char in _SCENE_ALPHABET)
+
+
+def _interval(above: Floats, below: Floats, num_resamples: int, seed: int) -> Any:
+    """Return the 2.5 and 97.5 percentiles of the ratios of sums, shape (2, figures)."""
+    rng, num_samples = np.random.default_rng(seed), len(above)
+    share = np.full(num_samples, 1 / num_samples)
+    resampled = []
+    for start in range(0, num_resamples, _BLOCK):
+        count = min(_BLOCK, num_resamples - start)
+        weights = rng.multinomial(num_samples, share, count).astype(np.float64)
+        resampled.append((weights @ above) / (weights @ below))
+    return np.percentile(np.concatenate(resampled), (2.5, 97.5), axis=0)

@@ -1,0 +1,150 @@
+"""Ready-made readers: residual convolutions, bidirectional LSTMs and a softmax, for `CTCLoss`.
+
+Source of the form: Shi et al., 2015, "An End-to-End Trainable Neural Network for Image-based
+Sequence Recognition"; of the blocks: He et al., 2015, "Deep Residual Learning".
+
+All take (batch, height, width, channels) images with values in 0..255 and return probabilities of
+shape (batch, time, num_characters + 1), whose last class is the blank.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mltu._extras import explain_missing
+from mltu.model_utils import activation_layer, residual_block
+
+with explain_missing():
+    from keras import Model, layers
+
+Shape = tuple[int, int | None, int]
+
+
+def row_reader(
+    input_shape: Shape, num_characters: int, activation: str = "leaky_relu", dropout: float = 0.2
+) -> Any:
+    """Build the reader of tutorial 01: 252,799 parameters for 32x128x3 and 62 characters.
+
+    It reads its feature map row by row: height / 4 * width / 4 time steps of 64 features, which
+    take long to train. `column_reader` needs a third of the arithmetic for the same words.
+
+    Args:
+        input_shape: (height, width, channels), both sides divisible by 4.
+        num_characters: the size of the vocabulary; the blank comes on top.
+        activation: of the residual blocks.
+        dropout: of the residual blocks, in [0, 1).
+
+    Returns:
+        A Keras model, not compiled.
+
+    Raises:
+        ValueError: a side does not suit.
+    """
+    _check_sides(input_shape, 4, 4)
+    inputs, x = _inputs(input_shape)
+    for filters, strides, skip in ((16, 1, True), (16, 2, True), (16, 1, False), (32, 2, True),
+                                   (32, 1, False), (64, 1, True), (64, 1, False)):  # fmt: skip
+        x = residual_block(
+            x, filters, strides=strides, skip_conv=skip, activation=activation, dropout=dropout
+        )
+    x = layers.Reshape((-1, x.shape[3]))(x)
+    return _read(inputs, x, num_characters, (64,))
+
+
+def column_reader(
+    input_shape: Shape, num_characters: int, activation: str = "leaky_relu", dropout: float = 0.2
+) -> Any:
+    """Build a reader of about the size of `row_reader` that reads from left to right.
+
+    width / 4 time steps, 269,439 parameters for 32x128x3 and 62 characters.
+
+    Args:
+        input_shape: (height, width, channels), divisible by 8 and 4; the width may be None.
+        num_characters: the size of the vocabulary; the blank comes on top.
+        activation: of the convolutions.
+        dropout: of the residual blocks, in [0, 1).
+
+    Returns:
+        A Keras model, not compiled.
+
+    Raises:
+        ValueError: a side does not suit.
+    """
+    _check_sides(input_shape, 8, 4)
+    inputs, x = _inputs(input_shape)
+    for filters, strides, num_blocks in ((16, 1, 1), (16, 2, 2), (32, 2, 2), (64, (2, 1), 2)):
+        x = _stage(x, filters, strides, num_blocks, activation, dropout)
+    return _read(inputs, _columns(x, 64, activation), num_characters, (64,))
+
+
+def strong_reader(
+    input_shape: Shape, num_characters: int, activation: str = "relu", dropout: float = 0.0
+) -> Any:
+    """Build the reader of the shipped weights: 958,495 parameters for 32x128x1 and 62 characters.
+
+    The first convolution halves both sides, the height is halved twice more before the width is
+    halved again, and two LSTMs read width / 4 time steps.
+
+    Args:
+        input_shape: (height, width, channels), divisible by 8 and 4; the width may be None.
+        num_characters: the size of the vocabulary; the blank comes on top.
+        activation: of the convolutions.
+        dropout: of the residual blocks, in [0, 1).
+
+    Returns:
+        A Keras model, not compiled.
+
+    Raises:
+        ValueError: a side does not suit.
+    """
+    _check_sides(input_shape, 8, 4)
+    inputs, x = _inputs(input_shape)
+    x = layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False)(x)
+    x = activation_layer(layers.BatchNormalization()(x), activation)
+    for filters, strides, num_blocks in ((32, 1, 1), (64, (2, 1), 2), (96, 2, 2)):
+        x = _stage(x, filters, strides, num_blocks, activation, dropout)
+    return _read(inputs, _columns(x, 160, activation), num_characters, (96, 96))
+
+
+def _check_sides(input_shape: Shape, height: int, width: int) -> None:
+    for name, side, divisor in zip(("height", "width"), input_shape, (height, width), strict=False):
+        if side is not None and (side < divisor or side % divisor):
+            raise ValueError(
+                f"`input_shape` must be (height, width, channels) with a {name} divisible by "
+                f"{divisor}. Received {tuple(input_shape)}. Resize the images to fit."
+            )
+
+
+def _inputs(input_shape: Shape) -> tuple[Any, Any]:
+    inputs = layers.Input(shape=input_shape, name="input")
+    return inputs, layers.Rescaling(1 / 255)(inputs)
+
+
+def _stage(
+    x: Any, filters: int, strides: Any, num_blocks: int, activation: str, dropout: float
+) -> Any:
+    for i in range(num_blocks):
+        x = residual_block(
+            x,
+            filters,
+            strides=1 if i else strides,
+            skip_conv=not i,
+            activation=activation,
+            dropout=dropout,
+        )
+    return x
+
+
+def _columns(x: Any, filters: int, activation: str) -> Any:
+    """Turn each column of the feature map into one time step: (batch, width, filters)."""
+    x = layers.Conv2D(filters, (x.shape[1], 1), use_bias=False)(x)
+    x = activation_layer(layers.BatchNormalization()(x), activation)
+    return layers.Reshape((-1, filters))(x)
+
+
+def _read(inputs: Any, x: Any, num_characters: int, units: tuple[int, ...]) -> Any:
+    for size in units:
+        x = layers.Bidirectional(layers.LSTM(size, return_sequences=True))(x)
+    # Probabilities need float32, also under mixed precision.
+    output = layers.Dense(num_characters + 1, activation="softmax", dtype="float32", name="output")
+    return Model(inputs=inputs, outputs=output(x))
