@@ -9,9 +9,21 @@ import pytest
 from fontTools.ttLib import TTFont
 
 from mltu.dataProvider import DataProvider
-from mltu.synthetic import FontAtlas, SceneWords, check_font, check_fonts, find_fonts, shipped_fonts
+from mltu.synthetic import (
+    FontAtlas,
+    SceneWords,
+    check_font,
+    check_fonts,
+    family_weights,
+    find_fonts,
+    load_words,
+    sample_word,
+    shipped_fonts,
+    write_mjsynth,
+    writer,
+)
+from mltu.synthetic.drawing import MIN_CONTRAST, Layers, colour
 from mltu.synthetic.fonts import draw_mask
-from mltu.synthetic.scene import MIN_CONTRAST, Layers, _colour
 from mltu.synthetic.words import ALPHABET
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 
@@ -61,6 +73,24 @@ def test_a_saved_atlas_draws_the_same_in_any_process(atlas, tmp_path):
     some = loaded.subset([3, 1])
     assert some.names == [atlas.names[3], atlas.names[1]]
     np.testing.assert_array_equal(some.draw(0, "Zebra"), atlas.draw(3, "Zebra"))
+
+
+def test_an_atlas_is_known_by_its_digest(atlas, tmp_path):
+    folder = atlas.save(tmp_path / "atlas")
+    assert FontAtlas.load(folder).digest() == atlas.digest()
+    assert atlas.subset([0, 1]).digest() != atlas.subset([1, 0]).digest()
+
+
+def test_only_an_atlas_is_replaced(atlas, tmp_path):
+    folder = atlas.save(tmp_path / "atlas")
+    loaded = FontAtlas.load(folder)
+    atlas.subset([2]).save(folder, replace=True)
+    assert FontAtlas.load(folder).names == [atlas.names[2]]
+    np.testing.assert_array_equal(loaded.draw(0, "Zebra"), atlas.draw(0, "Zebra"))
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(FileExistsError, match="holds other files"):
+        atlas.save(folder, replace=True)
+    assert (folder / "notes.txt").exists()
 
 
 def test_equal_fonts_are_taken_once(tmp_path):
@@ -183,7 +213,7 @@ def test_letters_stand_out_from_the_ground(scene):
     for seed in range(400):
         rng = np.random.default_rng(seed)
         layers = Layers(mask, edge if seed % 2 else None)
-        image = _colour(rng, layers, scene._textures)
+        image = colour(rng, layers, scene._textures)
         inside = image[mask == 255].mean()
         nearby = image[around & (mask == 0)].mean()
         weak += abs(inside - nearby) < MIN_CONTRAST / 3
@@ -206,8 +236,130 @@ def test_each_epoch_of_a_provider_draws_the_words_anew(scene):
     assert (first != second).any()
 
 
-def test_what_a_scene_refuses(atlas):
-    with pytest.raises(ValueError, match="at least 16 pixels"):
-        SceneWords(atlas, height=8)
-    with pytest.raises(ValueError, match="1 or 3"):
-        SceneWords(atlas, channels=4)
+def test_heights_are_drawn_for_each_image(atlas):
+    scene = SceneWords(atlas, height=(20, 23), num_textures=2)
+    heights = {len(scene.draw("Word", np.random.default_rng(seed))) for seed in range(60)}
+    assert heights == {20, 21, 22, 23}
+    # One height takes nothing from the generator.
+    narrow, fixed = (SceneWords(atlas, height, num_textures=2) for height in ((32, 32), 32))
+    first, same = (each.draw("Word", np.random.default_rng(0)) for each in (narrow, fixed))
+    np.testing.assert_array_equal(first, same)
+
+
+# New words
+
+
+def test_new_words_are_those_of_the_generator(atlas):
+    scene = SceneWords(atlas, num_textures=2, words=load_words())
+    labels = [scene(None, "old", np.random.default_rng(seed))[1] for seed in range(60)]
+    assert labels == [sample_word(np.random.default_rng(s), load_words()) for s in range(60)]
+    assert len(set(labels)) > 55
+    (image, label), (again, same) = (scene(None, "", np.random.default_rng(5)) for _ in "ab")
+    assert label == same
+    np.testing.assert_array_equal(image, again)
+
+
+def test_new_words_keep_to_the_length_and_to_the_characters():
+    letters = "bdefghilnorstuBDEFGHILNORSTU12"
+    words = ["one", "three", "lighthouse"]
+    atlas = FontAtlas.build(FONTS[:2], letters)
+    scene = SceneWords(atlas, num_textures=2, words=words, max_word_length=5)
+    labels = [scene(None, None, np.random.default_rng(seed))[1] for seed in range(600)]
+    assert max(map(len, labels)) == 5
+    assert set("".join(labels)) <= set(letters)
+    assert {"one", "Three", "ONE"} < set(labels)
+    assert any(label.isdigit() for label in labels)
+
+
+def test_a_provider_draws_other_words_in_each_epoch(atlas):
+    scene = SceneWords(atlas, num_textures=2, words=load_words(), max_word_length=8)
+    provider = DataProvider(
+        [["-", "-"]] * 16, [], batch_size=16, skip_validation=True, workers=0, augmentors=[scene],
+        transformers=[ImageResizer(64, 32), LabelIndexer(ALPHABET), LabelPadding(8, 62)],
+    )  # fmt: skip
+    (_, labels), (_, again) = provider[0], provider[0]
+    provider.set_position(2)
+    np.testing.assert_array_equal(labels, again)
+    assert (labels != provider[0][1]).any(axis=1).all()
+
+
+def test_labels_that_stay_are_checked_before_training(scene):
+    steps = [ImageResizer(64, 32), LabelIndexer("abc"), LabelPadding(8, 3)]
+    with pytest.raises(ValueError, match="made of characters of `vocab`"):
+        DataProvider(
+            [["-", "xyz"]], [], skip_validation=True, augmentors=[scene], transformers=steps
+        )
+
+
+# Which fonts are drawn
+
+
+def test_large_families_weigh_less():
+    names = ["Lato-Bold.ttf", "Lato-LightItalic.otf", "lato_400.pfb", "Lato.ttf", "Inter[wght].ttf"]
+    np.testing.assert_allclose(family_weights(names), [4**-0.75] * 4 + [1])
+    np.testing.assert_array_equal(family_weights(["1234.ttf", "Bold.ttf", "5678.ttf"]), [1, 1, 1])
+    assert family_weights([]).shape == (0,)
+
+
+def test_fonts_are_drawn_in_proportion_to_their_weights(atlas):
+    weights = np.zeros(len(atlas))
+    weights[3], weights[5] = 6, 2
+    scene = SceneWords(atlas, num_textures=2, font_weights=weights)
+    rng = np.random.default_rng(0)
+    fonts = [scene._choose_font(rng) for _ in range(2000)]
+    assert set(fonts) == {3, 5}
+    assert abs(fonts.count(3) - 1500) < 60
+    image = scene.draw("Word", np.random.default_rng(9))
+    np.testing.assert_array_equal(image, scene.draw("Word", np.random.default_rng(9)))
+
+
+# On disk
+
+
+def test_a_set_of_scenes_does_not_depend_on_the_number_of_workers(atlas, tmp_path, monkeypatch):
+    monkeypatch.setattr(writer, "_JOBS_PER_CHUNK", 5)  # work for both processes
+    few = atlas.subset([0, 1, 2])
+    sets = [
+        write_mjsynth(
+            tmp_path / str(workers), num_train=15, num_validation=5, seed=3, workers=workers,
+            progress=False, atlas=few,
+        )
+        for workers in (0, 2)
+    ]  # fmt: skip
+    first, second = (
+        {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        for root in sets
+    )
+    assert first == second
+    assert sum(path.suffix == ".jpg" for path in first) == 20
+    with pytest.raises(FileExistsError, match="another recipe"):
+        write_mjsynth(sets[0], num_train=15, num_validation=5, seed=3, atlas=atlas.subset([0, 1]))
+
+
+def test_what_the_writer_refuses(atlas, tmp_path):
+    with pytest.raises(ValueError, match="must not both be given"):
+        write_mjsynth(tmp_path / "set", fonts=FONTS, atlas=atlas)
+    with pytest.raises(ValueError, match=r"all of \[0-9A-Za-z\]. Received one .* '0123"):
+        write_mjsynth(tmp_path / "set", atlas=FontAtlas.build(FONTS[:1], "abc"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"height": 8}, "at least 16 pixels"),
+        ({"height": (40, 32)}, r"range \(low, high\) of such. Received \(40, 32\)"),
+        ({"channels": 4}, "must be 1 or 3. Received 4"),
+        ({"words": []}, "Received 0 words"),
+        ({"words": ["lighthouse"], "max_word_length": 4}, "at most `max_word_length`"),
+        ({"words": ["one", "naïve"]}, r"1 of 2 are not, among them \['naïve'\]"),
+        ({"max_word_length": 4}, "`max_word_length` needs `words`"),
+        ({"font_weights": [1, 2]}, r"each of the 19 fonts of the atlas. Received shape \(2,\)"),
+        ({"font_weights": [0.0] * 19}, "not all zero"),
+        ({"font_weights": [1.0] * 18 + [-1]}, "not negative"),
+        ({"font_weights": [1.0] * 18 + [np.nan]}, "finite"),
+        ({"font_weights": [1.0] * 18 + [np.inf]}, "finite"),
+    ],
+)
+def test_what_a_scene_refuses(atlas, options, message):
+    with pytest.raises(ValueError, match=message):
+        SceneWords(atlas, num_textures=1, **options)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import string
 from collections import Counter
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from mltu.synthetic import (
     load_words,
+    painters,
     render_word,
     sample_word,
     shipped_fonts,
@@ -283,6 +285,7 @@ def test_recipe_is_frozen(finished: Path) -> None:
         "fonts": None,
         "max_word_length": None,
         "progress": True,
+        "atlas": None,
     }
 
 
@@ -294,7 +297,7 @@ def test_another_seed_gives_another_set(finished: Path, tmp_path: Path) -> None:
 def test_a_finished_set_is_returned_untouched(
     finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "render_word", None)  # any attempt to render would raise
+    monkeypatch.setattr(painters, "render_word", None)  # any attempt to render would raise
     before = contents(finished)
     assert small_set(finished) == finished
     assert contents(finished) == before
@@ -328,7 +331,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
             raise KeyboardInterrupt
         return np.zeros((31, 40, 3), np.uint8)
 
-    monkeypatch.setattr(writer, "render_word", fail_at_the_tenth)
+    monkeypatch.setattr(painters, "render_word", fail_at_the_tenth)
     with pytest.raises(KeyboardInterrupt):
         small_set(tmp_path / "set")
     assert list(tmp_path.iterdir()) == []
@@ -336,8 +339,9 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
 
 def test_an_error_in_a_worker_process_arrives_here(tmp_path: Path) -> None:
     jobs = [writer.Job(0, 0, "漢", "1/1/1_x_0.jpg")]
+    painter = partial(painters.paint_plain, fonts=FONTS[:1])
     with pytest.raises(ValueError, match="has no glyph for '漢'"):
-        writer._write_images(tmp_path, jobs, 0, FONTS[:1], workers=1, progress=False)
+        writer._write_images(tmp_path, jobs, 0, painter, workers=1, progress=False)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ Floor 1: Pillow, OpenCV and NumPy, no Keras.
 """
 
 from .atlas import FontAtlas
+from .families import family_weights
 from .font_check import FontReport, check_font, check_fonts, find_fonts
 from .fonts import shipped_fonts
 from .render import render_word
@@ -17,6 +18,7 @@ __all__ = [
     "SceneWords",
     "check_font",
     "check_fonts",
+    "family_weights",
     "find_fonts",
     "load_words",
     "render_word",

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from .fonts import Mask, glyph_of, load_font
+from .fonts import Glyph, Mask, glyph_of, load_font
 from .words import ALPHABET
 
 EM = 48  # pixels per em: capitals are about 34 pixels high, twice what a word of 32 pixels needs
@@ -92,18 +92,19 @@ class FontAtlas:
         names, sheets = zip(*found.values(), strict=True)
         return cls(names, characters, sheets)
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
+    def save(self, folder: str | os.PathLike[str], *, replace: bool = False) -> Path:
         """Write the atlas; the folder is there whole or not at all.
 
+        Args:
+            folder: to make.
+            replace: take away an older atlas or an empty folder that stands there.
+
         Raises:
-            FileExistsError: `folder` exists.
+            FileExistsError: `folder` exists, or with `replace` holds something else.
             OSError: it cannot be written.
         """
         folder = Path(folder)
-        if folder.exists():
-            raise FileExistsError(
-                f"`folder` must be a new one. Received {os.fspath(folder)!r}, which exists."
-            )
+        check_place(folder, replace=replace)
         part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
         part.mkdir(parents=True)
         try:
@@ -112,6 +113,8 @@ class FontAtlas:
                 part / _TABLE, boxes=self._boxes, kerning=self._kerning,
                 names=np.array(self.names), characters=np.array(self.characters),
             )  # fmt: skip
+            if folder.exists():
+                shutil.rmtree(folder)
             part.replace(folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
@@ -126,11 +129,18 @@ class FontAtlas:
             ValueError: the files are no atlas, or not of one another.
         """
         folder, atlas = Path(folder), cls.__new__(cls)
+        if not (folder / _TABLE).is_file() or not (folder / _GLYPHS).is_file():
+            raise FileNotFoundError(
+                f"`folder` must hold {_TABLE} and {_GLYPHS} of a font atlas. Received "
+                f"{os.fspath(folder)!r}, which does not. `FontAtlas.save` writes them, and so does "
+                "`python -m mltu.synthetic fonts --atlas`."
+            )
         try:
             with np.load(folder / _TABLE) as table:
                 atlas._boxes, atlas._kerning = table["boxes"], table["kerning"]
                 atlas.names, atlas.characters = table["names"].tolist(), table["characters"].item()
-            atlas._pixels = np.load(folder / _GLYPHS, mmap_mode="r")
+            # As a plain array: slices of a memmap cost ten times as much.
+            atlas._pixels = np.load(folder / _GLYPHS, mmap_mode="r").view(np.ndarray)
         except (KeyError, EOFError, ValueError) as error:
             raise ValueError(
                 f"`folder` must hold a font atlas. Received {os.fspath(folder)!r}: {error}"
@@ -154,6 +164,13 @@ class FontAtlas:
         """Return the glyphs of one font."""
         start, end = self._starts[font, 0], self._ends[font]
         return FontSheet(self._pixels[start:end], self._boxes[font], self._kerning[font])
+
+    def digest(self) -> str:
+        """Return a SHA-256 of all that is drawn and of the names, in hexadecimal digits."""
+        content = hashlib.sha256("\0".join([self.characters, *self.names]).encode())
+        for array in (self._boxes, self._kerning, self._pixels):
+            content.update(np.ascontiguousarray(array).data)
+        return content.hexdigest()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -220,8 +237,28 @@ class FontAtlas:
         self._places = {char: place for place, char in enumerate(self.characters)}
 
 
-def draw_sheet(path: str, characters: str) -> FontSheet:
-    """Draw the characters with one font.
+def check_place(folder: Path, *, replace: bool) -> None:
+    """Look whether an atlas may be written to a folder.
+
+    Raises:
+        FileExistsError: it exists and may not be replaced, or holds something else.
+    """
+    if not folder.exists():
+        return
+    if not replace:
+        raise FileExistsError(
+            f"`folder` must be a new one. Received {os.fspath(folder)!r}, which exists. Choose "
+            "another, or say `replace=True`."
+        )
+    if not folder.is_dir() or not {path.name for path in folder.iterdir()} <= {_GLYPHS, _TABLE}:
+        raise FileExistsError(
+            f"`folder` must be a new one or hold a font atlas. Received {os.fspath(folder)!r}, "
+            "which holds other files. Choose another folder."
+        )
+
+
+def draw_glyphs(path: str, characters: str) -> list[Glyph]:
+    """Draw characters one by one with a font.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -238,6 +275,12 @@ def draw_sheet(path: str, characters: str) -> FontSheet:
             f"`fonts` must draw all characters within {_MAX_SIDE // EM} ems. Received {path!r}, "
             f"which does not for {''.join(unfit)!r}. Leave this font out."
         )
+    return glyphs
+
+
+def draw_sheet(path: str, characters: str) -> FontSheet:
+    """Draw the characters with one font, and measure its kerning; see `draw_glyphs`."""
+    glyphs = draw_glyphs(path, characters)
     boxes = [(*glyph.mask.shape, glyph.left, glyph.top, glyph.advance) for glyph in glyphs]
     font, advances = load_font(path, EM), [glyph.advance for glyph in glyphs]
     kerning = [

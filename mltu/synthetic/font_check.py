@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from mltu._extras import explain_missing
 
-from .atlas import EM, draw_sheet, in_processes
+from .atlas import EM, draw_glyphs, in_processes
 from .fonts import Mask, glyph_of, missing_characters, shipped_fonts
 from .words import ALPHABET
 
@@ -25,7 +25,11 @@ SUFFIXES = {".ttf", ".otf", ".ttc", ".pfb"}
 _TWO_SHAPES = "abdeghnqr"
 _SIDE = 16  # pixels of the square in which shapes are compared
 _LIKENESS = 0.5  # correlation from which on two letters can count as one
-_MIN_LEGIBLE = 0.3  # share of characters whose nearest shape in the shipped fonts is their own
+_KINDS = (
+    ("has no glyph", "lacks characters"),
+    ("must draw all characters within", "draws a character empty or huge"),
+)
+_MIN_LEGIBLE = 0.43  # share of characters whose nearest shape in the shipped fonts is their own
 
 
 class FontReport(NamedTuple):
@@ -33,6 +37,13 @@ class FontReport(NamedTuple):
 
     path: str
     reason: str
+
+    @property
+    def kind(self) -> str:
+        """The reason without what is special to this font, or "fit"."""
+        if not self.reason or self.reason.startswith("draws "):
+            return self.reason or "fit"
+        return next((kind for begin, kind in _KINDS if begin in self.reason), "cannot be read")
 
 
 def find_fonts(folders: Sequence[str | os.PathLike[str]] | None = None) -> list[Path]:
@@ -95,10 +106,10 @@ def check_font(path: str | os.PathLike[str], characters: str = ALPHABET) -> str:
     try:
         if missing := missing_characters(characters, name):
             return f"has no glyph for {missing!r}"
-        draw_sheet(name, characters)
+        glyphs = draw_glyphs(name, characters)
     except (OSError, ValueError) as error:
         return str(error)
-    shapes = {char: shape_of(glyph_of(char, name, EM).mask) for char in characters}
+    shapes = {char: shape_of(g.mask) for char, g in zip(characters, glyphs, strict=True)}
     if len({shape.tobytes() for shape in shapes.values()}) < len(characters) / 2:
         return "draws different characters alike"
     known = [char for char in characters if char in ALPHABET]

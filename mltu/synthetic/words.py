@@ -58,9 +58,13 @@ def sample_word(
     )
 
 
+def in_all_cases(word: str) -> tuple[str, str, str]:
+    """Return a word in lower case, capitalised, and in upper case."""
+    return word.lower(), word.capitalize(), word.upper()
+
+
 def _in_some_case(rng: np.random.Generator, word: str) -> str:
-    case = int(rng.integers(3))
-    return (word.lower(), word.capitalize(), word.upper())[case]
+    return in_all_cases(word)[int(rng.integers(3))]
 
 
 def _draw_code(rng: np.random.Generator) -> str:

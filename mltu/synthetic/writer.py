@@ -1,6 +1,5 @@
 """Data sets: many rendered words in the folders and annotation files of MJSynth (Synth90k)."""
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -16,13 +15,13 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from .fonts import missing_characters, shipped_fonts
-from .render import IMAGE_HEIGHT, render_word
-from .words import ALPHABET, load_words, sample_word
+from .atlas import FontAtlas
+from .painters import Painter, Recipe, plain_style, scene_style, sha256
+from .render import IMAGE_HEIGHT
+from .words import load_words, sample_word
 
 RECIPE_VERSION = 1  # raise it whenever the same seed gives other labels or other pixels
 RECIPE_FILE = "recipe.json"
-JPEG_QUALITY = (45, 95)
 
 TRAIN, VALIDATION = 0, 1
 ANNOTATION_FILES = ("annotation_train.txt", "annotation_val.txt")
@@ -31,7 +30,7 @@ _FILES_PER_FOLDER = 500
 _FOLDERS_PER_FOLDER = 8
 _JOBS_PER_CHUNK = 250
 
-Recipe = dict[str, object]
+_painters: list[Painter] = []  # in a worker process, the one it was started with
 
 
 class Job(NamedTuple):
@@ -53,6 +52,7 @@ def write_mjsynth(
     fonts: Sequence[str | Path] | None = None,
     max_word_length: int | None = None,
     progress: bool = True,
+    atlas: FontAtlas | None = None,
 ) -> Path:
     """Write word images as `<root>/<d>/<dd>/<n>_<word>_<lexicon index>.jpg`, as MJSynth does.
 
@@ -60,6 +60,7 @@ def write_mjsynth(
     20711` a line), `lexicon.txt` (the index is the line number, from 0) and `recipe.json`.
     No label of the validation split occurs in the training split, in any case. Image i of a
     split follows from (seed, i) alone, so any number of workers writes the same bytes.
+    Pictures are those of `render_word`, or with an `atlas` those of `SceneWords`, in grey.
 
     The work happens in a sibling folder that is renamed at the end: an interrupted run leaves
     no `root`. A `root` that already holds this very recipe is returned at once.
@@ -74,6 +75,8 @@ def write_mjsynth(
         fonts: font files, `shipped_fonts()` if None; each must draw [0-9A-Za-z].
         max_word_length: leave longer labels out.
         progress: show a progress bar.
+        atlas: fonts for `SceneWords`, in place of `fonts`, drawn with their `family_weights`; it
+            must draw [0-9A-Za-z].
 
     Returns:
         `root` as a path.
@@ -81,7 +84,7 @@ def write_mjsynth(
     Raises:
         FileExistsError: `root` holds something else.
         FileNotFoundError: a font does not exist.
-        ValueError: a count, the seed or a font is unfit.
+        ValueError: a count, the seed, a font or the atlas is unfit; or both are given.
 
     Source: Jaderberg et al., 2014, "Synthetic Data and Artificial Neural Networks for Natural
     Scene Text Recognition".
@@ -89,16 +92,15 @@ def write_mjsynth(
     counts = (num_train, num_validation)
     _check_numbers(counts, seed, workers, max_word_length)
     root = Path(root)
-    font_paths = [Path(path) for path in (shipped_fonts() if fonts is None else fonts)]
-    _check_fonts(font_paths)
-    recipe = _recipe(counts, seed, font_paths, max_word_length)
+    painter, style = plain_style(fonts) if atlas is None else scene_style(atlas, fonts)
+    recipe = _recipe(counts, seed, max_word_length) | style
     if _is_finished(root, recipe):
         return root
     root.parent.mkdir(parents=True, exist_ok=True)
     part = root.with_name(f".{root.name}.{os.getpid()}.part")
     try:
         jobs = _write_texts(part, counts, seed, max_word_length)
-        _write_images(part, jobs, seed, font_paths, workers, progress)
+        _write_images(part, jobs, seed, painter, workers, progress)
         text = json.dumps(recipe, indent=2, ensure_ascii=False) + "\n"
         (part / RECIPE_FILE).write_text(text, encoding="utf-8")
         if root.exists():
@@ -118,19 +120,28 @@ def is_validation_label(label: str) -> bool:
     return zlib.crc32(label.lower().encode("ascii")) % 10 == 0
 
 
-def write_chunk(jobs: Sequence[Job], *, root: Path, seed: int, fonts: Sequence[Path]) -> int:
-    """Render and write some images; return how many. Runs in a worker process."""
+def write_chunk(jobs: Sequence[Job], *, root: Path, seed: int, painter: Painter) -> int:
+    """Draw and write some images; return how many."""
     for folder in {(root / job.file).parent for job in jobs}:
         folder.mkdir(parents=True, exist_ok=True)
     for job in jobs:
-        (root / job.file).write_bytes(_encode(job, seed, fonts))
+        (root / job.file).write_bytes(_encode(job, seed, painter))
     return len(jobs)
 
 
-def _encode(job: Job, seed: int, fonts: Sequence[Path]) -> bytes:
-    rng = np.random.default_rng([seed, job.split, job.number, 1])
-    image = render_word(job.label, fonts[int(rng.integers(len(fonts)))], rng)
-    quality = int(rng.integers(JPEG_QUALITY[0], JPEG_QUALITY[1] + 1))
+def start_worker(painter: Painter) -> None:
+    """Keep the painter: an atlas that is not on disk travels once to each process."""
+    cv2.setNumThreads(1)
+    _painters.append(painter)
+
+
+def write_chunk_in_worker(jobs: Sequence[Job], *, root: Path, seed: int) -> int:
+    """Do the same in a process that `start_worker` has prepared."""
+    return write_chunk(jobs, root=root, seed=seed, painter=_painters[-1])
+
+
+def _encode(job: Job, seed: int, painter: Painter) -> bytes:
+    image, quality = painter(job.label, np.random.default_rng([seed, job.split, job.number, 1]))
     done, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise RuntimeError(f"OpenCV could not encode '{job.file}', an image of {image.shape}.")
@@ -155,25 +166,8 @@ def _check_numbers(
             )
 
 
-def _check_fonts(fonts: Sequence[Path]) -> None:
-    if not fonts:
-        raise ValueError(
-            "`fonts` must hold at least one font file, received none. "
-            "Leave the argument out to get `shipped_fonts()`."
-        )
-    for path in fonts:
-        missing = missing_characters(ALPHABET, str(path))
-        if missing:
-            raise ValueError(
-                f"`fonts` must each draw all of [0-9A-Za-z], received '{path}', which has no "
-                f"glyph for {missing!r}. Leave this font out."
-            )
-
-
-def _recipe(
-    counts: tuple[int, int], seed: int, fonts: Sequence[Path], max_word_length: int | None
-) -> Recipe:
-    """Describe the set: equal recipes mean equal sets."""
+def _recipe(counts: tuple[int, int], seed: int, max_word_length: int | None) -> Recipe:
+    """Describe the set, all but the style: equal recipes mean equal sets."""
     return {
         "recipe": "mltu.synthetic.write_mjsynth",
         "version": RECIPE_VERSION,
@@ -182,14 +176,8 @@ def _recipe(
         "num_validation": counts[VALIDATION],
         "height": IMAGE_HEIGHT,
         "max_word_length": max_word_length,
-        "words_sha256": _sha256("\n".join(load_words()).encode("ascii")),
-        "fonts": [path.name for path in fonts],
-        "fonts_sha256": _sha256(b"".join(path.read_bytes() for path in fonts)),
+        "words_sha256": sha256("\n".join(load_words()).encode("ascii")),
     }
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _is_finished(root: Path, recipe: Recipe) -> bool:
@@ -262,21 +250,21 @@ def _write_images(
     part: Path,
     jobs: Sequence[Job],
     seed: int,
-    fonts: Sequence[Path],
+    painter: Painter,
     workers: int | None,
     progress: bool,
 ) -> None:
     starts = range(0, len(jobs), _JOBS_PER_CHUNK)
     chunks = [jobs[start : start + _JOBS_PER_CHUNK] for start in starts]
-    work = partial(write_chunk, root=part, seed=seed, fonts=fonts)
     num_workers = min(os.cpu_count() or 1 if workers is None else workers, len(chunks))
     with tqdm(total=len(jobs), unit="image", desc="rendering", disable=not progress) as bar:
         if num_workers == 0:
             for chunk in chunks:
-                bar.update(work(chunk))
+                bar.update(write_chunk(chunk, root=part, seed=seed, painter=painter))
             return
+        work = partial(write_chunk_in_worker, root=part, seed=seed)
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(num_workers, context, cv2.setNumThreads, (1,)) as pool:
+        with ProcessPoolExecutor(num_workers, context, start_worker, (painter,)) as pool:
             try:
                 for count in pool.map(work, chunks):
                     bar.update(count)

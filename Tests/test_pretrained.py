@@ -1,0 +1,75 @@
+"""The readers that come with the library: found by name, small, and able to read."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mltu.inferenceModel import load_reader
+from mltu.pretrained import find_pretrained, pretrained_names
+from mltu.synthetic import FontAtlas, SceneWords, render_word, shipped_fonts
+from mltu.utils.text_utils import get_cer
+
+ROOT = Path(__file__).resolve().parents[1]
+WORDS = ["Reading", "HARBOUR", "window", "2026", "Quartz", "flight", "BRIDGE", "mango"]
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return SceneWords(FontAtlas.build(shipped_fonts()[:4]), num_textures=4)
+
+
+@pytest.mark.parametrize("name", pretrained_names())
+def test_a_shipped_reader_reads_plain_words(name):
+    reader = load_reader(find_pretrained(name), force_cpu=True)
+    fonts = [path for path in shipped_fonts() if "Sans" in path.stem or "Serif" in path.stem]
+    rng = np.random.default_rng(0)
+    images = [render_word(word, fonts[i % len(fonts)], rng) for i, word in enumerate(WORDS)]
+    readings = [reader.predict(image)[0] for image in images]
+    assert get_cer([r.lower() for r in readings], [w.lower() for w in WORDS]) < 0.15, readings
+
+
+def test_the_default_is_there_and_all_are_small():
+    assert find_pretrained() == find_pretrained("words")
+    sizes = {name: find_pretrained(name).stat().st_size for name in pretrained_names()}
+    assert sum(sizes.values()) < 6_000_000, sizes
+
+
+def test_an_unknown_name_lists_those_that_are_there():
+    with pytest.raises(ValueError, match=r"must be one of \[.*'words'.*\]\. Received 'wrods'"):
+        find_pretrained("wrods")
+
+
+def test_each_reader_has_its_card():
+    card = find_pretrained().with_name("README.md").read_text(encoding="utf-8")
+    for name in pretrained_names():
+        assert f"`{name}`" in card
+
+
+def test_the_benchmark_of_real_words_reads_both_kinds_of_set(tmp_path, scene):
+    """The same images as an MJSynth folder and as a TSV file: the same figures."""
+    rng = np.random.default_rng(1)
+    folder = tmp_path / "words" / "1" / "1"
+    folder.mkdir(parents=True)
+    lines, rows = [], []
+    for i, word in enumerate(WORDS):
+        cv2.imwrite(str(folder / f"{i}_{word}_7.png"), scene.draw(word, rng))
+        lines.append(f"./1/1/{i}_{word}_7.png 7\n")
+        rows.append(f"1/1/{i}_{word}_7.png\t{word}\n")
+    (tmp_path / "words" / "annotation_val.txt").write_text("".join(lines), encoding="utf-8")
+    (tmp_path / "words" / "labels.tsv").write_text("".join(rows), encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "real_words.py"), "words", "words/labels.tsv",
+         "--sheet", "sheet.png"],
+        cwd=tmp_path, check=True, capture_output=True, text=True, encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
+    )  # fmt: skip
+    figures = json.loads(run.stdout.splitlines()[-1])
+    assert figures["words"]["num_samples"] == len(WORDS)
+    assert 0 <= figures["words"]["cer"][0] <= 1
+    assert cv2.imread(str(tmp_path / "words_sheet.png")).std() > 1

@@ -1,0 +1,160 @@
+"""The command `python -m mltu.synthetic`: fonts, words and sheets, and what it refuses."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import cv2
+import pytest
+
+from mltu.datasets import check_lmdb, read_lmdb, read_mjsynth
+from mltu.synthetic import FontAtlas, shipped_fonts
+from mltu.synthetic.__main__ import main
+
+FONTS = shipped_fonts()[:3]
+
+
+@pytest.fixture(scope="module")
+def atlas(tmp_path_factory):
+    return FontAtlas.build(FONTS).save(tmp_path_factory.mktemp("atlas") / "é")
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory, atlas):
+    root = tmp_path_factory.mktemp("words") / "set"
+    write(root, "--atlas", atlas, "--lmdb")
+    return root
+
+
+def write(root, *more):
+    counts = ("--num-train", 12, "--num-validation", 4, "--workers", 0)
+    main(["words", str(root), *map(str, (*counts, *more))])
+
+
+def refusal(capsys, *arguments):
+    """Run a command that must fail with one line, and return the line."""
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    assert caught.value.code == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line and "%|" not in line]
+    assert len(lines) == 1
+    return lines[0]
+
+
+# Fonts
+
+
+def test_fonts_are_checked_and_the_fit_ones_become_an_atlas(tmp_path, capsys):
+    folder = tmp_path / "fonts"
+    folder.mkdir()
+    for font in FONTS:
+        shutil.copy(font, folder)
+    (folder / "broken.ttf").write_text("no font", encoding="utf-8")
+    atlas, sheet, report = (tmp_path / name for name in ("atlas", "sheet.png", "report.json"))
+    options = ("--atlas", atlas, "--sheet", sheet, "--json", report, "--verbose")
+    for _ in range(2):  # an atlas may be replaced by another
+        main([str(argument) for argument in ("fonts", folder, *options)])
+    printed = capsys.readouterr().out
+    assert f"{folder / 'broken.ttf'}: " in printed
+    assert "      1 cannot be read\n" in printed
+    assert "      3 of 4 fonts are fit" in printed
+    assert FontAtlas.load(atlas).names == [font.name for font in FONTS]
+    found = json.loads(report.read_text(encoding="utf-8"))
+    assert found["fit"] == [str(folder / font.name) for font in FONTS]
+    assert list(found["unfit"]) == [str(folder / "broken.ttf")]
+    assert cv2.imread(str(sheet)).shape[1] > 3 * 190
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "atlas", "fonts", "report.json", "sheet.png",
+    ]  # fmt: skip
+
+
+def test_fonts_refuse(tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("three years of work", encoding="utf-8")
+    line = refusal(capsys, "fonts", "--shipped", "--atlas", tmp_path)
+    assert "which holds other files. Choose another folder" in line
+    assert (tmp_path / "thesis.txt").exists()
+    assert "which have none" in refusal(capsys, "fonts", tmp_path)
+    assert "must be folders" in refusal(capsys, "fonts", tmp_path / "none")
+    assert "`--workers`" in refusal(capsys, "fonts", "--shipped", "--workers", -1)
+    (tmp_path / "broken.ttf").write_text("no font", encoding="utf-8")
+    assert "At least one font must be fit" in refusal(capsys, "fonts", tmp_path)
+
+
+# Words
+
+
+def test_words_are_written_and_packed(words, atlas):
+    recipe = json.loads((words / "recipe.json").read_text(encoding="utf-8"))
+    assert (recipe["style"], recipe["num_fonts"]) == ("SceneWords", 3)
+    assert recipe["atlas_sha256"] == FontAtlas.load(atlas).digest()
+    for part, count in (("train", 12), ("val", 4)):
+        files, packed = read_mjsynth(words, part), read_lmdb(words / f"{part}.lmdb")
+        assert len(files) == len(packed) == count
+        check_lmdb(words / f"{part}.lmdb")
+        for (path, label), (content, same) in zip(files, packed, strict=True):
+            with open(path, "rb") as file:
+                assert file.read() == content
+            assert label == same
+            assert cv2.imread(path).shape[::2] == (31, 3)
+
+
+def test_a_second_run_finds_all_done(words, atlas, monkeypatch):
+    before = {path: path.read_bytes() for path in words.rglob("*") if path.is_file()}
+    monkeypatch.chdir(words.parent)
+    write(words.name, "--atlas", atlas, "--lmdb")
+    assert {path: path.read_bytes() for path in words.rglob("*") if path.is_file()} == before
+
+
+def test_the_style_follows_the_options(tmp_path):
+    for style, options in (("plain", ()), ("scene", ("--scene",))):
+        write(tmp_path / style, *options)
+    recipes = [
+        json.loads((tmp_path / style / "recipe.json").read_text(encoding="utf-8"))
+        for style in ("plain", "scene")
+    ]
+    assert ["style" in recipe for recipe in recipes] == [False, True]
+    assert recipes[1]["num_fonts"] == len(shipped_fonts())
+
+
+def test_words_refuse(words, tmp_path, capsys):
+    counts = ("--num-train", 1, "--num-validation", 1)
+    line = refusal(capsys, "words", tmp_path / "a", *counts, "--atlas", tmp_path / "none")
+    assert "`folder` must hold table.npz and glyphs.npy" in line
+    assert "a set of another recipe" in refusal(capsys, "words", words, *counts)
+    line = refusal(capsys, "words", tmp_path / "a", *counts, "--seed", -1)
+    assert "`seed` must be at least 0, received -1" in line
+    assert not list(tmp_path.iterdir())
+
+
+# Sheets
+
+
+def test_sheets_show_generated_and_real_words(words, atlas, tmp_path):
+    one, both, again = (tmp_path / name for name in ("one.png", "both.png", "again.png"))
+    main(["sheet", str(one), "--atlas", str(atlas), "--count", "10"])
+    for png in (both, again):
+        main(["sheet", str(png), "--atlas", str(atlas), "--count", "4", "--real", str(words)])
+    assert both.read_bytes() == again.read_bytes()
+    height, width = cv2.imread(str(one)).shape[:2]
+    assert (height, width) == (2 * 38 + 6, 8 * 186 + 6)
+    assert cv2.imread(str(both)).shape[:2] == (28 + 38 + 6, 2 * (4 * 186 + 6) + 18)
+
+
+def test_sheets_refuse(words, atlas, tmp_path, capsys):
+    png = tmp_path / "sheet.png"
+    assert "`--count` must be" in refusal(capsys, "sheet", png, "--count", 0)
+    some = ("sheet", png, "--atlas", atlas, "--real")
+    assert "at least --count 5 images" in refusal(capsys, *some, words, "--count", 5)
+    assert "annotation_val.txt" in refusal(capsys, *some, tmp_path)
+    assert not png.exists()
+
+
+def test_the_module_runs(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "mltu.synthetic", "fonts", str(tmp_path)],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert result.stderr.startswith("FOLDER must hold font files")
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,30 @@
+"""Read images of words with a run's model, or with the one that comes with the library.
+
+python inferenceModel.py IMAGE ... [--model words]
+"""
+
+import argparse
+from pathlib import Path
+
+from mltu.inferenceModel import load_reader
+from mltu.pretrained import find_pretrained
+
+
+def main(arguments=None):
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("images", nargs="+", type=Path)
+    parser.add_argument("--model", help="an ONNX file or a run folder; the shipped reader if none")
+    args = parser.parse_args(arguments)
+    reader = load_reader(args.model or find_pretrained())
+    for path in args.images:
+        try:
+            text, probability = reader.predict(path)
+        except (OSError, ValueError) as error:
+            print(f"{path}: {error}")
+        else:
+            print(f"{path}: {text} ({probability:.0%})")
+
+
+if __name__ == "__main__":
+    main()

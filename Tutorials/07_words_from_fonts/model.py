@@ -1,0 +1,6 @@
+"""The networks of this tutorial; `mltu/models.py` shows how they are built."""
+
+from mltu.models import column_reader, row_reader, strong_reader
+
+MODELS = {"strong": strong_reader, "columns": column_reader, "rows": row_reader}
+CHANNELS = {"strong": 1, "columns": 3, "rows": 3}

@@ -1,0 +1,194 @@
+"""Train a reader of words without a data set: each image is drawn from fonts when it is needed.
+
+python train.py [--model strong] [--images 2000000] [--atlas FOLDER] [--words FILE]
+"""
+
+import argparse
+from pathlib import Path
+
+import keras
+import numpy as np
+from configs import ModelConfigs
+from keras.callbacks import ModelCheckpoint
+from model import CHANNELS, MODELS
+
+from mltu.callbacks import FollowSchedule, KeepState, Model2onnx, TrainLogger, fit_resumable
+from mltu.dataProvider import DataProvider
+from mltu.inferenceModel import load_reader
+from mltu.losses import CTCLoss
+from mltu.metrics import CWERMetric
+from mltu.native_layers import use_native_layers
+from mltu.pictures import plot_curves, write_contact_sheet
+from mltu.synthetic import (
+    FontAtlas,
+    SceneWords,
+    family_weights,
+    load_words,
+    sample_word,
+    shipped_fonts,
+)
+from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
+
+NUM_VALIDATION = 1_280
+WARMUP = 1_000  # batches
+
+
+def parse_arguments(arguments):
+    """Read the command line; what is left out keeps the value of ModelConfigs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", choices=MODELS)
+    parser.add_argument("--images", type=int, dest="num_images", help="that the training will see")
+    parser.add_argument("--epoch", type=int, dest="images_per_epoch", help="images of an epoch")
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--atlas", help="made by: python -m mltu.synthetic fonts --atlas FOLDER")
+    parser.add_argument("--words", dest="word_file", help="a file with a lower-case word a line")
+    parser.add_argument("--workers", type=int, dest="train_workers", help="threads that draw")
+    parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"])
+    parser.add_argument("--output", type=Path, dest="model_path", help="the run folder")
+    parser.add_argument(
+        "--resume", type=Path, metavar="RUN", help="go on; --images may differ from before"
+    )
+    args = parser.parse_args(arguments)
+    given = {key for key, value in vars(args).items() if value is not None}
+    if args.resume and given - {"resume", "num_images"}:
+        parser.error("--resume takes all settings from the run; only --images goes with it")
+    return args
+
+
+def make_configs(args):
+    """Take the settings of the run that goes on, or of the command line."""
+    configs = ModelConfigs.load(args.resume / "configs.yaml") if args.resume else ModelConfigs()
+    given = {key: value for key, value in vars(args).items() if value is not None}
+    vars(configs).update({key: value for key, value in given.items() if hasattr(configs, key)})
+    configs.model_path = str(args.resume or configs.model_path)
+    run = Path(configs.model_path)
+    if not args.resume and (run / "state").exists():
+        raise SystemExit(f"{run} already holds a run. Give another --output, or --resume {run}")
+    return configs
+
+
+def read_words(configs):
+    """Return the words to draw: of the file, or the shipped ones."""
+    if not configs.word_file:
+        return load_words()
+    words = Path(configs.word_file).read_text(encoding="utf-8").split()
+    return sorted({w for w in words if set(w) <= set(configs.vocab)})
+
+
+def make_providers(configs):
+    """Return batches to train on, each image of a new word, and some fixed words to validate."""
+    atlas = (
+        FontAtlas.load(configs.atlas)
+        if configs.atlas
+        else FontAtlas.build(shipped_fonts(), configs.vocab)
+    )
+    words = [w for w in read_words(configs) if 2 <= len(w) <= configs.max_text_length]
+    rng = np.random.default_rng([configs.seed, 1])
+    options = {
+        "height": 31,  # as MJSynth's images
+        "channels": CHANNELS[configs.model],
+        "font_weights": family_weights(atlas.names),
+    }
+    endless = SceneWords(atlas, words=words, max_word_length=configs.max_text_length, **options)
+    labels = [sample_word(rng, words) for _ in range(NUM_VALIDATION)]
+
+    def provider(dataset, scene, **more):
+        return DataProvider(
+            dataset,
+            [],
+            batch_size=configs.batch_size,
+            augmentors=[scene],
+            transformers=[
+                ImageResizer(configs.width, configs.height),
+                LabelIndexer(configs.vocab),
+                LabelPadding(configs.max_text_length, padding_value=len(configs.vocab)),
+            ],
+            skip_validation=True,
+            seed=configs.seed,
+            **more,
+        )
+
+    # SceneWords puts image and label in the place of these.
+    empty = [("", "")] * configs.images_per_epoch
+    train = provider(empty, endless, workers=configs.train_workers, drop_last=True)
+    return train, provider(
+        list(zip(labels, labels, strict=True)), SceneWords(atlas, **options), shuffle=False
+    )
+
+
+def make_schedule(configs):
+    """Return the rate of a step: up from nothing, level for long, and down to nothing.
+
+    Unlike on a cosine, a level stretch can be prolonged when there is more time to train.
+    """
+    total = configs.num_images // configs.batch_size
+    warmup, decay = min(WARMUP, total // 10), int(total * configs.decay_share)
+    corners = [0, warmup, total - decay, total]
+    rates = [0, configs.learning_rate, configs.learning_rate, 0]
+    return lambda step: float(np.interp(step, corners, rates))
+
+
+def finish_run(run, configs, history, validation):
+    """Draw the curves against images seen, and show what the exported file reads."""
+    seen = configs.images_per_epoch * np.arange(1, len(history["loss"]) + 1)
+    panels = {
+        name: {
+            part: (seen, history[key]) for part, key in (("train", name), ("val", f"val_{name}"))
+        }
+        for name in ("loss", "CER", "WER")
+    }
+    plot_curves(run / "curves.png", panels, x_label="images seen")
+    reader = load_reader(run / "model.onnx")
+    images, labels = validation[0]
+    tiles = []
+    for image, label in zip(images[:48], labels[:48], strict=True):
+        truth = "".join(configs.vocab[i] for i in label if i < len(configs.vocab))
+        text, probability = reader.predict(image)
+        wrong = "" if text == truth else f", truth: {truth}"
+        tiles.append((image, f"{text or '(nothing)'} {probability:.0%}{wrong}"))
+    write_contact_sheet(run / "readings.png", tiles)
+    print(f"Run folder: {run}")
+
+
+def main(arguments=None):
+    """Train, export and show what the exported file reads."""
+    args = parse_arguments(arguments)
+    configs = make_configs(args)
+    run = Path(configs.model_path)
+    keras.utils.set_random_seed(configs.seed)
+    keras.config.set_dtype_policy(configs.precision)
+    train, validation = make_providers(configs)
+    configs.save()
+
+    shape = (configs.height, configs.width, CHANNELS[configs.model])
+    model = MODELS[configs.model](shape, len(configs.vocab), dropout=0.0)
+    use_native_layers(model)
+    model.compile(
+        optimizer=keras.optimizers.AdamW(configs.learning_rate, weight_decay=1e-4, clipnorm=5.0),
+        loss=CTCLoss(),
+        metrics=[CWERMetric()],
+    )
+    metadata = {"vocab": configs.vocab, "color": "GRAY" if shape[2] == 1 else "BGR"}
+    callbacks = [
+        FollowSchedule(make_schedule(configs)),
+        ModelCheckpoint(str(run / "model.keras"), monitor="val_CER", save_best_only=True),
+        TrainLogger(run),
+        Model2onnx(run / "model.keras", metadata, validation=validation),
+        KeepState(run / "state", settings={"vocab": configs.vocab}),
+    ]
+    try:
+        history = fit_resumable(
+            model,
+            train,
+            validation_data=validation,
+            epochs=-(-configs.num_images // configs.images_per_epoch),
+            callbacks=callbacks,
+            resume=args.resume is not None,
+        )
+    except KeyboardInterrupt as error:
+        raise SystemExit(f"{error}\nContinue with: train.py --resume {run}") from None
+    finish_run(run, configs, history.history, validation)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Trained readers that come with the library, as ONNX files.
+
+`README.md` beside the files is their model card: data, licence, figures and limits.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent
+
+
+def pretrained_names() -> list[str]:
+    """List the names that `find_pretrained` knows, sorted."""
+    return sorted(path.stem for path in _FOLDER.glob("*.onnx"))
+
+
+def find_pretrained(name: str = "words") -> Path:
+    """Return the ONNX file of a trained reader; `load_reader` makes a reader from it.
+
+    Args:
+        name: `"words"`: single words of [0-9A-Za-z].
+
+    Raises:
+        ValueError: there is no reader of this name; those that are there are listed.
+    """
+    if name not in (names := pretrained_names()):
+        raise ValueError(f"`name` must be one of {names}. Received {name!r}.")
+    return _FOLDER / f"{name}.onnx"
