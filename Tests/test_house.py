@@ -257,7 +257,13 @@ PUBLIC = {
     "synthetic.scene": ["SceneWords"],
     "synthetic.sheets": ["font_sheet", "side_by_side", "word_sheet", "write_png"],
     "synthetic.textures": ["make_textures"],
-    "synthetic.words": ["in_all_cases", "load_words", "sample_word"],
+    "synthetic.words": [
+        "add_marks",
+        "in_all_cases",
+        "load_words",
+        "sample_scene_text",
+        "sample_word",
+    ],
     "synthetic.writer": [
         "Job",
         "is_validation_label",
@@ -540,8 +546,10 @@ def test_public_names_of_datasets():
 
 def test_public_names_of_synthetic():
     assert offered_by("synthetic") == [
+        "ALPHABET",
         "FontAtlas",
         "FontReport",
+        "MARKS",
         "SceneWords",
         "check_font",
         "check_fonts",

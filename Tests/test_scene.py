@@ -10,6 +10,8 @@ from fontTools.ttLib import TTFont
 
 from mltu.dataProvider import DataProvider
 from mltu.synthetic import (
+    ALPHABET,
+    MARKS,
     FontAtlas,
     SceneWords,
     check_font,
@@ -17,14 +19,14 @@ from mltu.synthetic import (
     family_weights,
     find_fonts,
     load_words,
-    sample_word,
     shipped_fonts,
     write_mjsynth,
     writer,
 )
+from mltu.synthetic.atlas import draw_sheet
 from mltu.synthetic.drawing import MIN_CONTRAST, Layers, colour
 from mltu.synthetic.fonts import draw_mask
-from mltu.synthetic.words import ALPHABET
+from mltu.synthetic.words import sample_scene_text
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 
 FONTS = shipped_fonts()
@@ -249,14 +251,61 @@ def test_heights_are_drawn_for_each_image(atlas):
 # New words
 
 
-def test_new_words_are_those_of_the_generator(atlas):
+def test_new_words_follow_from_the_generator_alone(atlas):
     scene = SceneWords(atlas, num_textures=2, words=load_words())
     labels = [scene(None, "old", np.random.default_rng(seed))[1] for seed in range(60)]
-    assert labels == [sample_word(np.random.default_rng(s), load_words()) for s in range(60)]
     assert len(set(labels)) > 55
     (image, label), (again, same) = (scene(None, "", np.random.default_rng(5)) for _ in "ab")
-    assert label == same
+    assert label == same == labels[5]
     np.testing.assert_array_equal(image, again)
+
+
+def test_texts_are_as_signs_have_them():
+    rng, words = np.random.default_rng(0), ["lighthouse", "harbour", "pier"]
+    texts = [sample_scene_text(rng, words, ["pier"]) for _ in range(4_000)]
+    share = {
+        "words": np.mean([text.lower() in words for text in texts]),
+        "digits": np.mean([text.isdigit() for text in texts]),
+        "short": np.mean([len(text) <= 4 for text in texts]),
+    }
+    assert share["words"] == pytest.approx(0.82, abs=0.03)
+    assert share["digits"] == pytest.approx(0.07, abs=0.02)
+    assert share["short"] == pytest.approx(0.74 / 3 + 0.08 + 0.06 + 0.05, abs=0.04)
+    assert {"Lighthouse", "LIGHTHOUSE", "lighthouse", "PierHarbour"} <= set(texts)
+    assert sample_scene_text(rng, ["lighthouse"], [])  # no short word to draw
+
+
+def test_marks_are_drawn_and_not_in_the_label(monkeypatch):
+    monkeypatch.setattr("mltu.synthetic.scene._MARKS_SHARE", 1.0)
+    atlas = FontAtlas.build(FONTS[:2], ALPHABET + MARKS)
+    drawn, draw = [], atlas.draw
+    atlas.draw = lambda font, text, **options: drawn.append(text) or draw(font, text, **options)
+    for options in ({}, {"words": load_words()}):
+        drawn.clear()
+        scene = SceneWords(atlas, num_textures=2, marks=MARKS, **options)
+        labels = [scene(None, "Word", np.random.default_rng(seed))[1] for seed in range(40)]
+        assert not set("".join(labels)) & set(MARKS)
+        assert all(set(text) & set(MARKS) for text in drawn)
+        bare = ["".join(char for char in text if char not in MARKS) for text in drawn]
+        assert bare == labels
+
+
+def test_capitals_have_labels_in_capitals(atlas, monkeypatch):
+    monkeypatch.setattr("mltu.synthetic.scene._CAPITALS_SHARE", 1.0)
+    sheet = draw_sheet(str(FONTS[0]), ALPHABET.upper())
+    equal = FontAtlas(["equal"], ALPHABET, [sheet])
+    scene = SceneWords(atlas, num_textures=2, words=["harbour"], capitals=equal)
+    labels = [scene(None, "", np.random.default_rng(seed))[1] for seed in range(60)]
+    assert not any(char.islower() for label in labels for char in label)
+    assert "HARBOUR" in labels
+    boxes = sheet.boxes.copy()
+    boxes[36:, 0] = boxes[36:, 0] * 3 // 4  # the rows of small letters: cut off is small enough
+    pixels = np.zeros(int((boxes[:, 0].astype(int) * boxes[:, 1]).sum()), np.uint8) + 255
+    small = FontAtlas(["small"], ALPHABET, [sheet._replace(boxes=boxes, pixels=pixels)])
+    scene = SceneWords(atlas, num_textures=2, words=["harbour"], capitals=small)
+    labels = {scene(None, "", np.random.default_rng(seed))[1] for seed in range(60)}
+    assert {"Harbour", "HARBOUR"} < labels
+    assert "harbour" not in labels
 
 
 def test_new_words_keep_to_the_length_and_to_the_characters():
@@ -353,6 +402,12 @@ def test_what_the_writer_refuses(atlas, tmp_path):
         ({"words": ["lighthouse"], "max_word_length": 4}, "at most `max_word_length`"),
         ({"words": ["one", "naïve"]}, r"1 of 2 are not, among them \['naïve'\]"),
         ({"max_word_length": 4}, "`max_word_length` needs `words`"),
+        ({"marks": "!"}, "`marks` must be characters of the atlas. Received '!'"),
+        ({"capitals": FontAtlas.build(FONTS[:1])}, "`capitals` needs `words`"),
+        (
+            {"capitals": FontAtlas.build(FONTS[:1], "abc"), "words": ["a"]},
+            "`capitals` must draw the characters of `atlas`",
+        ),
         ({"font_weights": [1, 2]}, r"each of the 19 fonts of the atlas. Received shape \(2,\)"),
         ({"font_weights": [0.0] * 19}, "not all zero"),
         ({"font_weights": [1.0] * 18 + [-1]}, "not negative"),

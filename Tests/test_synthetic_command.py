@@ -2,14 +2,16 @@
 
 import json
 import shutil
+import string
 import subprocess
 import sys
 
 import cv2
 import pytest
+from fontTools.ttLib import TTFont
 
 from mltu.datasets import check_lmdb, read_lmdb, read_mjsynth
-from mltu.synthetic import FontAtlas, shipped_fonts
+from mltu.synthetic import ALPHABET, MARKS, FontAtlas, shipped_fonts
 from mltu.synthetic.__main__ import main
 
 FONTS = shipped_fonts()[:3]
@@ -67,6 +69,22 @@ def test_fonts_are_checked_and_the_fit_ones_become_an_atlas(tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "atlas", "fonts", "report.json", "sheet.png",
     ]  # fmt: skip
+
+
+def test_fonts_of_capitals_become_an_atlas_of_their_own(tmp_path, capsys):
+    folder = tmp_path / "fonts"
+    folder.mkdir()
+    shutil.copy(FONTS[0], folder)
+    font = TTFont(FONTS[0])
+    for table in font["cmap"].tables:
+        table.cmap.update({ord(c): table.cmap[ord(c.upper())] for c in string.ascii_lowercase})
+    font.save(folder / "capitals.ttf")
+    both, capitals = tmp_path / "both", tmp_path / "capitals"
+    main(["fonts", str(folder), "--atlas", str(both), "--capitals", str(capitals), "--marks"])
+    assert FontAtlas.load(both).names == [FONTS[0].name]
+    assert FontAtlas.load(capitals).names == ["capitals.ttf"]
+    assert FontAtlas.load(capitals).characters == ALPHABET + MARKS
+    assert "small letters and capitals" in capsys.readouterr().out
 
 
 def test_fonts_refuse(tmp_path, capsys):

@@ -18,6 +18,7 @@ class ModelConfigs(BaseModelConfigs):
         self.model_path = str(RUNS / datetime.now().strftime("%Y%m%d%H%M"))
         self.vocab = string.digits + string.ascii_uppercase + string.ascii_lowercase
         self.atlas = ""  # folder of a font atlas; the shipped fonts if empty
+        self.capitals = ""  # folder of an atlas of fonts that have no small letters, or none
         self.word_file = ""  # a word a line; the shipped list if empty
         self.height = 32
         self.width = 128

@@ -20,6 +20,7 @@ from mltu.metrics import CWERMetric
 from mltu.native_layers import use_native_layers
 from mltu.pictures import plot_curves, write_contact_sheet
 from mltu.synthetic import (
+    MARKS,
     FontAtlas,
     SceneWords,
     family_weights,
@@ -41,6 +42,7 @@ def parse_arguments(arguments):
     parser.add_argument("--epoch", type=int, dest="images_per_epoch", help="images of an epoch")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--atlas", help="made by: python -m mltu.synthetic fonts --atlas FOLDER")
+    parser.add_argument("--capitals", help="likewise: fonts of capitals alone")
     parser.add_argument("--words", dest="word_file", help="a file with a lower-case word a line")
     parser.add_argument("--workers", type=int, dest="train_workers", help="threads that draw")
     parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"])
@@ -80,8 +82,9 @@ def make_providers(configs):
     atlas = (
         FontAtlas.load(configs.atlas)
         if configs.atlas
-        else FontAtlas.build(shipped_fonts(), configs.vocab)
+        else FontAtlas.build(shipped_fonts(), configs.vocab + MARKS)
     )
+    capitals = FontAtlas.load(configs.capitals) if configs.capitals else None
     words = [w for w in read_words(configs) if 2 <= len(w) <= configs.max_text_length]
     rng = np.random.default_rng([configs.seed, 1])
     options = {
@@ -89,7 +92,14 @@ def make_providers(configs):
         "channels": CHANNELS[configs.model],
         "font_weights": family_weights(atlas.names),
     }
-    endless = SceneWords(atlas, words=words, max_word_length=configs.max_text_length, **options)
+    endless = SceneWords(
+        atlas,
+        words=words,
+        max_word_length=configs.max_text_length,
+        marks="".join(mark for mark in MARKS if mark in atlas.characters),
+        capitals=capitals,
+        **options,
+    )
     labels = [sample_word(rng, words) for _ in range(NUM_VALIDATION)]
 
     def provider(dataset, scene, **more):

@@ -9,10 +9,12 @@ from .font_check import FontReport, check_font, check_fonts, find_fonts
 from .fonts import shipped_fonts
 from .render import render_word
 from .scene import SceneWords
-from .words import load_words, sample_word
+from .words import ALPHABET, MARKS, load_words, sample_word
 from .writer import write_mjsynth
 
 __all__ = [
+    "ALPHABET",
+    "MARKS",
     "FontAtlas",
     "FontReport",
     "SceneWords",

@@ -18,12 +18,12 @@ from mltu.utils.files import atomic_path
 
 from .atlas import FontAtlas, check_place
 from .families import family_weights
-from .font_check import FontReport, check_fonts, find_fonts
+from .font_check import ALIKE, FontReport, check_fonts, find_fonts
 from .fonts import shipped_fonts
 from .render import IMAGE_HEIGHT
 from .scene import SceneWords
 from .sheets import Picture, font_sheet, side_by_side, word_sheet, write_png
-from .words import load_words, sample_word
+from .words import ALPHABET, MARKS, load_words, sample_word
 from .writer import write_mjsynth
 
 MOST_FONTS = 200  # on a sheet
@@ -49,8 +49,8 @@ def run_fonts(args: argparse.Namespace) -> None:
     """
     if args.workers is not None:
         check_count("--workers", args.workers, 0)
-    if args.atlas:
-        check_place(args.atlas, replace=True)  # before minutes of work
+    for folder in filter(None, (args.atlas, args.capitals)):
+        check_place(folder, replace=True)  # before minutes of work
     paths = shipped_fonts() if args.shipped else find_fonts(args.folders or None)
     if not paths:
         raise ValueError(
@@ -60,7 +60,8 @@ def run_fonts(args: argparse.Namespace) -> None:
         )
     most = -(-len(paths) // _FONTS_PER_PROCESS) if len(paths) > _FONTS_PER_PROCESS else 0
     workers = min(os.cpu_count() or 1, most) if args.workers is None else args.workers
-    reports = check_fonts(paths, workers=workers, progress=True)
+    characters = ALPHABET + MARKS if args.marks else ALPHABET
+    reports = check_fonts(paths, characters, workers=workers, progress=True)
     fit = [report.path for report in reports if not report.reason]
     _print_reports(reports, verbose=args.verbose)
     if args.json:
@@ -70,17 +71,25 @@ def run_fonts(args: argparse.Namespace) -> None:
             f"At least one font must be fit to draw words. Received {len(reports)} that are not. "
             "Use --verbose to see why, or --shipped."
         )
+    if args.capitals:
+        alike = [report.path for report in reports if report.reason == ALIKE]
+        _write_atlas(args.capitals, alike, characters, workers)
     if args.atlas:
-        atlas = FontAtlas.build(fit, workers=workers, progress=True)
-        equal = len(fit) - len(atlas)
-        print(f"{atlas.save(args.atlas, replace=True)}: an atlas of {len(atlas)} fonts")
-        if equal:
-            print(f"{equal:7} fonts draw the same as another and were left out of it")
+        atlas = _write_atlas(args.atlas, fit, characters, workers)
     elif args.sheet:
         atlas = FontAtlas.build([fit[place] for place in _some(len(fit))], progress=True)
     if args.sheet:
         write_png(args.sheet, font_sheet(atlas, _some(len(atlas))))
         print(f"{args.sheet}: {min(len(atlas), MOST_FONTS)} fonts")
+
+
+def _write_atlas(folder: Path, fonts: Sequence[str], characters: str, workers: int) -> FontAtlas:
+    atlas = FontAtlas.build(fonts, characters, workers=workers, progress=True)
+    equal = len(fonts) - len(atlas)
+    print(f"{atlas.save(folder, replace=True)}: an atlas of {len(atlas)} fonts")
+    if equal:
+        print(f"{equal:7} fonts draw the same as another and were left out of it")
+    return atlas
 
 
 def run_words(args: argparse.Namespace) -> None:
@@ -208,6 +217,10 @@ def _parser() -> argparse.ArgumentParser:
     fonts.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="default: system")
     fonts.add_argument("--shipped", action="store_true", help="the fonts that come with mltu")
     fonts.add_argument("--atlas", type=Path, metavar="FOLDER", help="write the fit fonts here")
+    fonts.add_argument(
+        "--capitals", type=Path, metavar="FOLDER", help="write those of capitals alone here"
+    )
+    fonts.add_argument("--marks", action="store_true", help=f"fonts must draw {MARKS} too")
     fonts.add_argument("--sheet", type=Path, metavar="PNG", help=f"at most {MOST_FONTS} fonts")
     fonts.add_argument("--json", type=Path, metavar="FILE", help="write fit and unfit with reasons")
     fonts.add_argument("--workers", type=int, metavar="N", help="processes; 0 for this one")

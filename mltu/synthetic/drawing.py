@@ -198,8 +198,8 @@ def photograph(rng: np.random.Generator, image: Array) -> Gray:
     height, width = image.shape
     if rng.random() < 0.25:
         image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 0.9)))
-    if rng.random() < 0.15:
-        scale = rng.uniform(0.5, 0.9)
+    if rng.random() < 0.2:
+        scale = rng.uniform(0.42, 0.9)
         small = (max(int(width * scale), 8), max(int(height * scale), 8))
         image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)

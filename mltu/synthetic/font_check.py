@@ -21,6 +21,8 @@ from .words import ALPHABET
 
 SUFFIXES = {".ttf", ".otf", ".ttc", ".pfb"}
 
+ALIKE = "draws small letters and capitals alike"
+
 # Letters whose two cases have different shapes in nearly every font.
 _TWO_SHAPES = "abdeghnqr"
 _SIDE = 16  # pixels of the square in which shapes are compared
@@ -117,7 +119,7 @@ def check_font(path: str | os.PathLike[str], characters: str = ALPHABET) -> str:
         return "draws shapes that are not read as these characters"
     both = [char for char in _TWO_SHAPES if {char, char.upper()} <= shapes.keys()]
     if both and sum(_is_capital(char, shapes) for char in both) > len(both) / 3:
-        return "draws small letters and capitals alike"
+        return ALIKE
     return ""
 
 

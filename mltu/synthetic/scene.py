@@ -13,20 +13,25 @@ import numpy.typing as npt
 
 from mltu.augmentors import Augmentor
 
-from .atlas import FontAtlas
+from .atlas import FontAtlas, FontSheet
 from .drawing import Gray, colour, photograph, place, set_letters, store
 from .textures import make_textures
-from .words import in_all_cases, sample_word
+from .words import add_marks, in_all_cases, sample_scene_text
 
 _MIN_HEIGHT = 16
+_SHORT = 4  # letters
+_MARKS_SHARE = 0.05
+_CAPITALS_SHARE = 0.05  # of MJSynth's words so many are in another case than their label
+_SMALLER = 0.9  # of the height of its capitals are the small letters of a font of small capitals
+_MAX_DRAWS = 100
 
 
 class SceneWords(Augmentor):
     """A random step of a `DataProvider` that draws each sample's word anew in each epoch.
 
     It stands first among the augmentors; the data of a sample, whatever it is, is replaced by the
-    image of its label. With `words` the label is replaced too: by a word in one of three cases or
-    a code, drawn as `sample_word` does, so that no epoch shows the texts of another.
+    image of its label. With `words` the label is replaced too, by words, numbers and codes as signs
+    have them, so that no epoch shows the texts of another.
 
     Args:
         atlas: the fonts.
@@ -35,6 +40,10 @@ class SceneWords(Augmentor):
         num_textures: pictures for grounds and letters, 96 KiB each, made from a fixed seed.
         words: what new labels are drawn from, such as `load_words()`; None keeps the labels.
         max_word_length: with `words`, longer labels are left out.
+        marks: characters of the atlas of which one stands by every twentieth text and is not in the
+            label, as punctuation is for a reader of words.
+        capitals: with `words`, fonts for every twentieth text that draw capitals for small letters;
+            labels are in upper case, or capitalised where the font has capitals of two sizes.
         font_weights: of each font, not negative; fonts are drawn in proportion to them, evenly if
             None. See `family_weights`.
 
@@ -53,6 +62,8 @@ class SceneWords(Augmentor):
         *,
         words: Sequence[str] | None = None,
         max_word_length: int | None = None,
+        marks: str = "",
+        capitals: FontAtlas | None = None,
         font_weights: Sequence[float] | npt.NDArray[np.floating[Any]] | None = None,
     ) -> None:
         if channels not in (1, 3):
@@ -62,11 +73,28 @@ class SceneWords(Augmentor):
                 f"`max_word_length` needs `words`. Received {max_word_length} without them: given "
                 "labels are drawn whatever their length. Leave long samples out of the data set."
             )
+        if words is None and capitals is not None:
+            raise ValueError(
+                "`capitals` needs `words`. Received an atlas without them: given labels have small "
+                "letters that it does not draw. Leave it out."
+            )
+        if capitals is not None and not set(atlas.characters) <= set(capitals.characters):
+            raise ValueError(
+                "`capitals` must draw the characters of `atlas`. Received "
+                f"{capitals.characters!r} and {atlas.characters!r}. Build both with the same."
+            )
+        if missing := "".join(sorted(set(marks).difference(atlas.characters))):
+            raise ValueError(
+                f"`marks` must be characters of the atlas. Received {missing!r}, which it does not "
+                "draw. Build it with FontAtlas.build(fonts, ALPHABET + MARKS)."
+            )
         super().__init__(probability=1)
         self.atlas, self.height, self.channels = atlas, height, channels
+        self.marks, self.capitals = marks, capitals
         self._heights = _height_range(height)
         self._characters, self._longest = frozenset(atlas.characters), max_word_length
         self._words = None if words is None else self._fit_words(words)
+        self._short_words = [word for word in self._words or () if len(word) <= _SHORT]
         self._shares = None if font_weights is None else _running_shares(font_weights, len(atlas))
         self._textures = make_textures(atlas, num_textures)
         self.keeps_label = words is None
@@ -76,9 +104,15 @@ class SceneWords(Augmentor):
 
         The width follows the text.
         """
+        atlas, font = self.atlas, self._choose_font(rng)
         if self._words is not None:
-            label = sample_word(rng, self._words, accept=self._accepts)
-        image = self.draw(label, rng)[:, :, None]
+            label = self._draw_label(rng, self._words)
+            if self.capitals is not None and rng.random() < _CAPITALS_SHARE:
+                atlas, font = self.capitals, int(rng.integers(len(self.capitals)))
+                label = _in_capitals(rng, label, atlas.sheet(font), atlas.characters)
+        marked = self.marks and rng.random() < _MARKS_SHARE
+        text = add_marks(rng, label, self.marks) if marked else label
+        image = store(rng, self._draw_with(atlas, font, text, rng))[:, :, None]
         return np.repeat(image, self.channels, axis=2) if self.channels == 3 else image, label
 
     def draw(self, text: str, rng: np.random.Generator, font: int | None = None) -> Gray:
@@ -99,20 +133,26 @@ class SceneWords(Augmentor):
 
     def draw_raw(self, text: str, rng: np.random.Generator, font: int | None = None) -> Gray:
         """Draw a word as `draw` does, without the traces of a JPEG file."""
+        font = self._choose_font(rng) if font is None else font
+        return self._draw_with(self.atlas, font, text, rng)
+
+    def _draw_with(self, atlas: FontAtlas, font: int, text: str, rng: np.random.Generator) -> Gray:
         low, high = self._heights
         height = low if low == high else int(rng.integers(low, high + 1))
-        if font is None:
-            font = self._choose_font(rng)
-        layers = place(rng, set_letters(rng, self.atlas, font, text), height)
+        layers = place(rng, set_letters(rng, atlas, font, text), height)
         return photograph(rng, colour(rng, layers, self._textures))
+
+    def _draw_label(self, rng: np.random.Generator, words: Sequence[str]) -> str:
+        for _ in range(_MAX_DRAWS):
+            label = sample_scene_text(rng, words, self._short_words)
+            if self._is_short(label) and self._characters.issuperset(label):
+                return label
+        return words[int(rng.integers(len(words)))]
 
     def _choose_font(self, rng: np.random.Generator) -> int:
         if self._shares is None:
             return int(rng.integers(len(self.atlas)))
         return int(np.searchsorted(self._shares, rng.random(), side="right"))
-
-    def _accepts(self, label: str) -> bool:
-        return self._is_short(label) and self._characters.issuperset(label)
 
     def _is_short(self, label: str) -> bool:
         return self._longest is None or len(label) <= self._longest
@@ -172,3 +212,15 @@ def _running_shares(
     # Rounding must not leave a gap at the end, nor give it to a font of weight zero.
     shares[np.flatnonzero(values)[-1] :] = 1.0
     return np.asarray(shares, np.float64)
+
+
+def _in_capitals(rng: np.random.Generator, text: str, sheet: FontSheet, characters: str) -> str:
+    """Write a text as a font shows it that has capitals in the place of small letters."""
+    heights = dict(zip(characters, sheet.boxes[:, 0].tolist(), strict=True))
+    pairs = [
+        (heights[x], heights[x.upper()]) for x in heights if x.upper() in heights and x.islower()
+    ]
+    has_small = bool(pairs) and float(np.median([low / high for low, high in pairs])) < _SMALLER
+    if not has_small or (text.islower() and rng.random() < 0.4):
+        return text.upper()
+    return text.capitalize() if text.islower() else text

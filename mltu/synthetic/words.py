@@ -10,6 +10,8 @@ import numpy as np
 WORD_FILE = Path(__file__).parent / "data" / "words.txt"
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
+MARKS = "!?.,:;'\"-&/()"  # which stand beside words and are not read
+
 CODE_SHARE = 0.08
 _MAX_DRAWS = 100_000
 
@@ -47,7 +49,7 @@ def sample_word(
             "`words` must hold at least one word, received none. `load_words()` has a list."
         )
     if rng.random() >= CODE_SHARE:
-        return _in_some_case(rng, words[int(rng.integers(len(words)))])
+        return _in_some_case(rng, _choose(rng, words))
     for _ in range(_MAX_DRAWS):
         code = _draw_code(rng)
         if accept is None or accept(code):
@@ -56,6 +58,50 @@ def sample_word(
         f"`accept` must let some code of 1 to 8 characters pass, received a rule that refused "
         f"{_MAX_DRAWS} of them. Loosen the rule."
     )
+
+
+def sample_scene_text(
+    rng: np.random.Generator, words: Sequence[str], short_words: Sequence[str]
+) -> str:
+    """Draw a text as signs and covers have them: shorter and more mixed than `sample_word`'s.
+
+    74 % words in one of three cases, 8 % short words, half of them in capitals, 6 % one to four
+    letters, 7 % years and numbers, 3 % codes, 2 % two words written as one.
+
+    Args:
+        rng: source of all randomness.
+        words: lower-case words.
+        short_words: those of at most four letters; `words` themselves if there are none.
+    """
+    kind = rng.random()
+    if kind < 0.74:
+        return _in_some_case(rng, _choose(rng, words))
+    if kind < 0.82:
+        word = _choose(rng, short_words or words)
+        return word.upper() if rng.random() < 0.25 else _in_some_case(rng, word)
+    if kind < 0.88:
+        letters = (string.ascii_uppercase, string.ascii_lowercase, ALPHABET)
+        return _draw_characters(rng, letters[min(int(rng.integers(4)), 2)], 1, 4)
+    if kind < 0.95:
+        is_year = rng.random() < 0.3
+        return str(rng.integers(1800, 2100)) if is_year else _draw_number(rng, 7)
+    if kind < 0.98:
+        return _draw_characters(rng, ALPHABET, 2, 8)
+    pair = [_choose(rng, words) for _ in range(2)]
+    return "".join(map(str.capitalize, pair) if rng.random() < 0.5 else pair)
+
+
+def add_marks(rng: np.random.Generator, text: str, marks: str) -> str:
+    """Write one or two of the marks before, behind, around or within a text."""
+    place, mark = rng.random(), marks[int(rng.integers(len(marks)))]
+    if place < 0.5:
+        return text + mark
+    if place < 0.65:
+        return mark + text
+    if place < 0.75:
+        return mark + text + mark
+    cut = int(rng.integers(len(text) + 1))
+    return text[:cut] + mark + text[cut:]
 
 
 def in_all_cases(word: str) -> tuple[str, str, str]:
@@ -67,12 +113,21 @@ def _in_some_case(rng: np.random.Generator, word: str) -> str:
     return in_all_cases(word)[int(rng.integers(3))]
 
 
+def _choose(rng: np.random.Generator, words: Sequence[str]) -> str:
+    return words[int(rng.integers(len(words)))]
+
+
 def _draw_code(rng: np.random.Generator) -> str:
     kind = rng.random()
     if kind < 0.25:
         return str(rng.integers(1800, 2100))
-    if kind < 0.5:
-        num_digits = int(rng.integers(1, 7))
-        return "".join(string.digits[i] for i in rng.integers(10, size=num_digits))
-    num_characters = int(rng.integers(2, 9))
-    return "".join(ALPHABET[i] for i in rng.integers(len(ALPHABET), size=num_characters))
+    return _draw_number(rng, 6) if kind < 0.5 else _draw_characters(rng, ALPHABET, 2, 8)
+
+
+def _draw_number(rng: np.random.Generator, most: int) -> str:
+    return _draw_characters(rng, string.digits, 1, most)
+
+
+def _draw_characters(rng: np.random.Generator, characters: str, least: int, most: int) -> str:
+    size = int(rng.integers(least, most + 1))
+    return "".join(characters[i] for i in rng.integers(len(characters), size=size))
