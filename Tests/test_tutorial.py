@@ -260,7 +260,7 @@ def test_python_of_the_readme_runs(data, tmp_path):
 
 
 def test_commands_of_the_readmes_name_scripts_and_options_that_exist():
-    for readme in (ROOT / "README.md", TUTORIAL / "README.md"):
+    for readme in (ROOT / "README.md", *ROOT.glob("Tutorials/*/README.md")):
         commands = re.findall(r"python3? (Tutorials/\S+\.py)([^\n`]*)", readme.read_text("utf-8"))
         assert commands
         for script, options in commands:

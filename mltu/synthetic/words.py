@@ -10,7 +10,7 @@ import numpy as np
 WORD_FILE = Path(__file__).parent / "data" / "words.txt"
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
-MARKS = "!?.,:;'\"-&/()"  # which stand beside words and are not read
+MARKS = "!?.,:;'\"-&/()$"  # which stand beside words and are not read
 
 CODE_SHARE = 0.08
 _MAX_DRAWS = 100_000
