@@ -42,9 +42,16 @@ def test_the_same_seed_gives_the_same_interval():
 
 
 def test_an_empty_text_keeps_the_figures_finite():
-    found = evaluate_readings(["ab", ""], ["", ""])
+    readings, truths = ["ab", ""], ["", ""]
+    found = evaluate_readings(readings, truths)
+    assert found.cer.value == get_cer(readings, truths) == 2.0
+    assert found.wer.value == get_wer(readings, truths) == 1.0
     assert found.mean_cer.value == 1.0
-    assert found.wer.value == 0.5
+
+
+def test_lines_have_a_word_error_rate():
+    readings, truths = ["the cut sat", "on a mat"], ["the cat sat", "on the mat"]
+    assert evaluate_readings(readings, truths).wer.value == get_wer(readings, truths) == 2 / 6
 
 
 def test_what_cannot_be_evaluated_is_refused():
@@ -52,5 +59,7 @@ def test_what_cannot_be_evaluated_is_refused():
         evaluate_readings([], [])
     with pytest.raises(ValueError, match=r"same length\. Received 1 readings and 2"):
         evaluate_readings(["a"], ["a", "b"])
+    with pytest.raises(ValueError, match="`num_resamples` must be an integer of at least 1"):
+        evaluate_readings(["a"], ["a"], num_resamples=0)
     with pytest.raises(TypeError, match="an entry 7 of type int"):
         evaluate_readings([7], ["7"])

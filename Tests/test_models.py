@@ -95,6 +95,7 @@ def test_each_reader_learns_a_few_words(build):
         (row_reader, (30, 128, 3), "height divisible by 4. Received"),
         (row_reader, (32, 126, 3), "width divisible by 4. Received"),
         (column_reader, (36, 128, 3), "height divisible by 8. Received"),
+        (strong_reader, (None, 128, 1), "height divisible by 8. Received"),
         (strong_reader, (4, 128, 1), "height divisible by 8. Received"),
     ],
 )

@@ -110,6 +110,8 @@ def test_what_an_atlas_refuses(atlas, tmp_path):
         atlas.draw(0, "")
     with pytest.raises(ValueError, match="at least one font"):
         FontAtlas.build([])
+    with pytest.raises(ValueError, match="has no glyph for '語'"):
+        FontAtlas.build([ROBOTO], "a語")
     with pytest.raises(FileNotFoundError):
         FontAtlas.build([tmp_path / "none.ttf"])
     with pytest.raises(FileExistsError):
@@ -150,13 +152,14 @@ LOWER = "abcdefghijklmnopqrstuvwxyz"
     [
         ({}, ""),
         ({"q": None, "7": None}, "no glyph for '7q'"),
-        ({char: char.upper() for char in LOWER}, "small letters and capitals alike"),
+        ({char: char.upper() for char in LOWER}, "capitals for small letters"),
         ({char.upper(): char for char in LOWER}, "small letters and capitals alike"),
+        ({char: char.upper() for char in "abdeg"}, "small letters and capitals alike"),
         (dict.fromkeys(ALPHABET, "o"), "different characters alike"),
         (dict(zip(ALPHABET, ALPHABET[7:] + ALPHABET[:7], strict=True)), "not read as"),
         ({"a": " "}, "for 'a'"),
     ],
-    ids=["fit", "missing", "capitals", "unicase", "tofu", "symbols", "empty"],
+    ids=["fit", "missing", "capitals", "small", "mixed", "tofu", "symbols", "empty"],
 )
 def test_unfit_fonts_are_told_from_fit_ones(tmp_path, changes, reason):
     found = check_font(changed_font(tmp_path / "font.otf", changes))
@@ -211,10 +214,11 @@ def test_letters_stand_out_from_the_ground(scene):
     mask = np.zeros((32, 96), np.uint8)
     cv2.putText(mask, "abc", (4, 26), cv2.FONT_HERSHEY_SIMPLEX, 1, 255, 3)
     edge, weak = cv2.dilate(mask, np.ones((3, 3))), 0
+    shadow = cv2.warpAffine(mask, np.array([[1.0, 0, 3], [0, 1, 3]]), mask.shape[::-1])
     around = cv2.dilate(mask, np.ones((5, 5))) > 0
     for seed in range(400):
         rng = np.random.default_rng(seed)
-        layers = Layers(mask, edge if seed % 2 else None)
+        layers = Layers(mask, (None, edge, shadow)[seed % 3])
         image = colour(rng, layers, scene._textures)
         inside = image[mask == 255].mean()
         nearby = image[around & (mask == 0)].mean()
@@ -334,6 +338,12 @@ def test_a_provider_draws_other_words_in_each_epoch(atlas):
 
 def test_labels_that_stay_are_checked_before_training(scene):
     steps = [ImageResizer(64, 32), LabelIndexer("abc"), LabelPadding(8, 3)]
+    with pytest.raises(ValueError, match="Received others, 'é'"):
+        DataProvider(
+            [["-", "né"]], [], skip_validation=True, augmentors=[scene], transformers=steps
+        )
+    with pytest.raises(ValueError, match="at least one character to be drawn"):
+        DataProvider([["-", ""]], [], skip_validation=True, augmentors=[scene], transformers=steps)
     with pytest.raises(ValueError, match="made of characters of `vocab`"):
         DataProvider(
             [["-", "xyz"]], [], skip_validation=True, augmentors=[scene], transformers=steps

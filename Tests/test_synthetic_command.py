@@ -84,7 +84,14 @@ def test_fonts_of_capitals_become_an_atlas_of_their_own(tmp_path, capsys):
     assert FontAtlas.load(both).names == [FONTS[0].name]
     assert FontAtlas.load(capitals).names == ["capitals.ttf"]
     assert FontAtlas.load(capitals).characters == ALPHABET + MARKS
-    assert "small letters and capitals" in capsys.readouterr().out
+    assert "capitals for small letters" in capsys.readouterr().out
+    # Without such fonts the other atlas is written all the same.
+    more = ("--atlas", tmp_path / "other", "--capitals", tmp_path / "none", "--workers", 0)
+    (folder / "capitals.ttf").unlink()
+    assert "--capitals needs at least one font" in refusal(capsys, "fonts", folder, *more)
+    assert FontAtlas.load(tmp_path / "other").names == [FONTS[0].name]
+    equal = ("--atlas", both, "--capitals", both)
+    assert "must be two folders" in refusal(capsys, "fonts", folder, *equal)
 
 
 def test_fonts_refuse(tmp_path, capsys):

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from mltu.configs import BaseModelConfigs
-from mltu.synthetic import render_word, shipped_fonts
+from mltu.synthetic import ALPHABET, MARKS, FontAtlas, render_word, shipped_fonts
 
 ROOT = Path(__file__).resolve().parents[1]
 TUTORIAL = ROOT / "Tutorials" / "07_words_from_fonts"
-SMALL = ("--epoch", 64, "--batch-size", 32, "--model", "columns")
+SMALL = ("--epoch", 64, "--batch-size", 32)
 
 
 def run_script(name, *arguments, check=True):
@@ -37,8 +37,12 @@ def image(folder, word):
 
 @pytest.mark.slow
 def test_a_run_trains_and_goes_on(tmp_path):
-    run = tmp_path / "run"
-    run_script("train.py", "--images", 128, "--output", run, *SMALL)
+    run, atlas, words = (tmp_path / name for name in ("run", "atlas", "words.txt"))
+    FontAtlas.build(shipped_fonts()[:3], ALPHABET + MARKS).save(atlas)
+    words.write_text("\ufeffone\ntwo\nnaïve\n", encoding="utf-8")
+    more = ("--atlas", atlas, "--capitals", atlas, "--words", words)
+    printed = run_script("train.py", "--images", 128, "--output", run, *SMALL, *more).stdout
+    assert "2 of 3 words are made of the vocabulary" in printed
     files = {path.name for path in run.iterdir()}
     assert {"configs.yaml", "model.keras", "model.onnx", "logs.log", "state"} <= files
     for picture in ("curves.png", "readings.png"):

@@ -42,7 +42,8 @@ def read(reader, path):
 
 def write_sheet(path, samples, readings):
     """Show words by chance: half of them of those that were read wrong."""
-    rows = [(p, t, *r) for (p, t), r in zip(samples, readings, strict=True)]
+    pairs = zip(samples, readings, strict=True)
+    rows = [(*sample, *reading) for sample, reading in pairs if reading[1]]  # without broken files
     random.Random(0).shuffle(rows)
     wrong = [row for row in rows if row[1].lower() != row[2].lower()][: NUM_SHOWN // 2]
     right = [row for row in rows if row[1].lower() == row[2].lower()][: NUM_SHOWN - len(wrong)]
@@ -63,7 +64,7 @@ def main():
     reader = load_reader(find_pretrained(args.model) if shipped else args.model, force_cpu=True)
     figures = {}
     for path in args.sets:
-        name = path.name if path.is_dir() else path.resolve().parent.name
+        name = path.name if path.is_dir() else f"{path.resolve().parent.name}/{path.name}"
         samples = load_set(path)
         readings = [read(reader, p) for p, _ in tqdm(samples, name, unit="word")]
         found = evaluate_readings([text for text, _ in readings], [text for _, text in samples])
@@ -71,7 +72,8 @@ def main():
         for field, value in found._asdict().items():
             print(f"{name:16} {field:24} {value}")
         if args.sheet:
-            write_sheet(args.sheet.with_name(f"{name}_{args.sheet.name}"), samples, readings)
+            file = f"{name.replace('/', '_')}_{args.sheet.name}"
+            write_sheet(args.sheet.with_name(file), samples, readings)
     print(json.dumps(figures))
 
 

@@ -86,9 +86,11 @@ class BatchMaker:
         """
         steps: list[Any] = [*self.preprocessors, *self.augmentors, *self.transformers]
         for step in steps:
-            if check := pipeline.declared(step, "check_labels"):
+            check = pipeline.declared(step, "check_labels")
+            keeps = pipeline.declared(step, "keeps_label")
+            if check:
                 check(labels)
-            elif not pipeline.declared(step, "keeps_label"):
+            if keeps is False or not (check or keeps):
                 return
 
     def find_buckets(
@@ -172,7 +174,11 @@ class BatchMaker:
 
 
 def _check_padding(steps: Sequence[pipeline.Step]) -> None:
-    """Padding that is a character would be read as a part of every label."""
+    """Look whether labels are padded with something else than a character, which would be read.
+
+    Raises:
+        ValueError: they are not.
+    """
     num_characters = max((len(x.vocab) for x in steps if isinstance(x, LabelIndexer)), default=0)
     for step in steps:
         if isinstance(step, LabelPadding) and 0 <= step.padding_value < num_characters:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from mltu.utils.checks import check_count
 from mltu.utils.text_utils import edit_distance, paired_texts
 
 _SCENE_ALPHABET = frozenset(string.digits + string.ascii_lowercase)
-_BLOCK = 200  # resamples at a time: 200 * 10,000 samples are 16 MB
+_BLOCK = 2_000_000  # samples drawn at a time
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,13 +30,13 @@ class Figure(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What readings of single words or lines are worth.
+    """What readings of words or lines are worth.
 
     Attributes:
         num_samples: how many were read.
-        cer: pooled character error rate: edits / reference characters.
-        mean_cer: the mean over samples of edits / reference characters of the sample.
-        wer: the share of samples with any error; the word error rate of single words.
+        cer: pooled character error rate, that of `get_cer`.
+        mean_cer: the mean over samples of the `get_cer` of each.
+        wer: pooled word error rate, that of `get_wer`.
         cer_ignoring_case: `cer` after `str.lower`.
         mean_cer_ignoring_case: `mean_cer` after `str.lower`.
         accuracy_ignoring_case: the share of samples read right in lower case with all but
@@ -62,16 +63,18 @@ def evaluate_readings(
 
     Args:
         preds: the readings; an image that could not be read counts as "".
-        target: what stands there, as many texts. An empty text counts as one of length 1.
+        target: what stands there, as many texts.
         num_resamples: of the bootstrap.
         seed: of the bootstrap.
 
     Raises:
-        ValueError: there are no samples, or the lists differ in length.
+        ValueError: there are no samples, the lists differ in length, or `num_resamples` is no
+            positive integer.
         TypeError: something else than text is among them.
 
     Source: Efron, 1979, "Bootstrap Methods: Another Look at the Jackknife".
     """
+    check_count("num_resamples", num_resamples, 1)
     readings, truths = paired_texts(preds, target)
     if not truths:
         raise ValueError(
@@ -81,27 +84,34 @@ def evaluate_readings(
     lower_truths = [text.lower() for text in truths]
     edits = _edits(readings, truths)
     lower_edits = _edits(lower_readings, lower_truths)
-    lengths: Floats = np.array([max(len(text), 1) for text in truths], np.float64)
+    words = [text.split() for text in truths]
+    word_edits = _edits([text.split() for text in readings], words)
+    lengths = _lengths(truths)
+    own = np.maximum(lengths, 1)
     pairs = zip(lower_readings, lower_truths, strict=True)
     right: Floats = np.array([_scene_text(a) == _scene_text(b) for a, b in pairs], np.float64)
     ones = np.ones_like(lengths)
     ratios: list[tuple[Floats, Floats]] = [
         (edits, lengths),
-        (edits / lengths, ones),
-        (np.sign(edits), ones),
+        (edits / own, ones),
+        (word_edits, _lengths(words)),
         (lower_edits, lengths),
-        (lower_edits / lengths, ones),
+        (lower_edits / own, ones),
         (right, ones),
     ]
     above: Floats = np.stack([top for top, _ in ratios], axis=1)
     below: Floats = np.stack([bottom for _, bottom in ratios], axis=1)
-    values = above.sum(axis=0) / below.sum(axis=0)
+    values = above.sum(axis=0) / np.maximum(below.sum(axis=0), 1)
     low, high = _interval(above, below, num_resamples, seed)
     figures = (Figure(*map(float, row)) for row in np.stack([values, low, high], axis=1))
     return Evaluation(len(truths), *figures)
 
 
-def _edits(readings: Sequence[str], truths: Sequence[str]) -> Floats:
+def _lengths(items: Sequence[Sequence[Any]]) -> Floats:
+    return np.array([len(item) for item in items], np.float64)
+
+
+def _edits(readings: Sequence[Sequence[Any]], truths: Sequence[Sequence[Any]]) -> Floats:
     pairs = zip(readings, truths, strict=True)
     return np.array([edit_distance(*pair) for pair in pairs], np.float64)
 
@@ -114,9 +124,9 @@ def _interval(above: Floats, below: Floats, num_resamples: int, seed: int) -> An
     """Return the 2.5 and 97.5 percentiles of the ratios of sums, shape (2, figures)."""
     rng, num_samples = np.random.default_rng(seed), len(above)
     share = np.full(num_samples, 1 / num_samples)
-    resampled = []
-    for start in range(0, num_resamples, _BLOCK):
-        count = min(_BLOCK, num_resamples - start)
+    resampled, block = [], max(_BLOCK // num_samples, 1)
+    for start in range(0, num_resamples, block):
+        count = min(block, num_resamples - start)
         weights = rng.multinomial(num_samples, share, count).astype(np.float64)
-        resampled.append((weights @ above) / (weights @ below))
+        resampled.append((weights @ above) / np.maximum(weights @ below, 1))
     return np.percentile(np.concatenate(resampled), (2.5, 97.5), axis=0)

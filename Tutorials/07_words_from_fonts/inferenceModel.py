@@ -1,6 +1,6 @@
 """Read images of words with a run's model, or with the one that comes with the library.
 
-python inferenceModel.py IMAGE ... [--model words]
+python inferenceModel.py IMAGE ... [--model RUN_FOLDER]
 """
 
 import argparse

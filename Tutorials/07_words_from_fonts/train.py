@@ -38,7 +38,9 @@ def parse_arguments(arguments):
     """Read the command line; what is left out keeps the value of ModelConfigs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", choices=MODELS)
-    parser.add_argument("--images", type=int, dest="num_images", help="that the training will see")
+    parser.add_argument(
+        "--images", type=int, dest="num_images", help="to train on, rounded up to epochs"
+    )
     parser.add_argument("--epoch", type=int, dest="images_per_epoch", help="images of an epoch")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--atlas", help="made by: python -m mltu.synthetic fonts --atlas FOLDER")
@@ -63,6 +65,11 @@ def make_configs(args):
     given = {key: value for key, value in vars(args).items() if value is not None}
     vars(configs).update({key: value for key, value in given.items() if hasattr(configs, key)})
     configs.model_path = str(args.resume or configs.model_path)
+    configs.images_per_epoch = min(configs.images_per_epoch, configs.num_images)
+    for name in ("atlas", "capitals", "word_file"):  # --resume may come from another folder
+        setattr(
+            configs, name, getattr(configs, name) and str(Path(getattr(configs, name)).resolve())
+        )
     run = Path(configs.model_path)
     if not args.resume and (run / "state").exists():
         raise SystemExit(f"{run} already holds a run. Give another --output, or --resume {run}")
@@ -73,8 +80,10 @@ def read_words(configs):
     """Return the words to draw: of the file, or the shipped ones."""
     if not configs.word_file:
         return load_words()
-    words = Path(configs.word_file).read_text(encoding="utf-8").split()
-    return sorted({w for w in words if set(w) <= set(configs.vocab)})
+    words = set(Path(configs.word_file).read_text(encoding="utf-8-sig").split())
+    known = sorted(word for word in words if set(word) <= set(configs.vocab))
+    print(f"{configs.word_file}: {len(known)} of {len(words)} words are made of the vocabulary")
+    return known
 
 
 def make_providers(configs):
@@ -126,12 +135,17 @@ def make_providers(configs):
     )
 
 
+def count_epochs(configs):
+    """Return how many epochs show at least the images asked for."""
+    return -(-configs.num_images // configs.images_per_epoch)
+
+
 def make_schedule(configs):
     """Return the rate of a step: up from nothing, level for long, and down to nothing.
 
     Unlike on a cosine, a level stretch can be prolonged when there is more time to train.
     """
-    total = configs.num_images // configs.batch_size
+    total = count_epochs(configs) * (configs.images_per_epoch // configs.batch_size)
     warmup, decay = min(WARMUP, total // 10), int(total * configs.decay_share)
     corners = [0, warmup, total - decay, total]
     rates = [0, configs.learning_rate, configs.learning_rate, 0]
@@ -191,7 +205,7 @@ def main(arguments=None):
             model,
             train,
             validation_data=validation,
-            epochs=-(-configs.num_images // configs.images_per_epoch),
+            epochs=count_epochs(configs),
             callbacks=callbacks,
             resume=args.resume is not None,
         )

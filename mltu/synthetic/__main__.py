@@ -18,7 +18,7 @@ from mltu.utils.files import atomic_path
 
 from .atlas import FontAtlas, check_place
 from .families import family_weights
-from .font_check import ALIKE, FontReport, check_fonts, find_fonts
+from .font_check import CAPITALS, FontReport, check_fonts, find_fonts
 from .fonts import shipped_fonts
 from .render import IMAGE_HEIGHT
 from .scene import SceneWords
@@ -49,6 +49,8 @@ def run_fonts(args: argparse.Namespace) -> None:
     """
     if args.workers is not None:
         check_count("--workers", args.workers, 0)
+    if args.atlas and args.atlas == args.capitals:
+        raise ValueError(f"--atlas and --capitals must be two folders. Received '{args.atlas}'.")
     for folder in filter(None, (args.atlas, args.capitals)):
         check_place(folder, replace=True)  # before minutes of work
     paths = shipped_fonts() if args.shipped else find_fonts(args.folders or None)
@@ -71,9 +73,6 @@ def run_fonts(args: argparse.Namespace) -> None:
             f"At least one font must be fit to draw words. Received {len(reports)} that are not. "
             "Use --verbose to see why, or --shipped."
         )
-    if args.capitals:
-        alike = [report.path for report in reports if report.reason == ALIKE]
-        _write_atlas(args.capitals, alike, characters, workers)
     if args.atlas:
         atlas = _write_atlas(args.atlas, fit, characters, workers)
     elif args.sheet:
@@ -81,6 +80,14 @@ def run_fonts(args: argparse.Namespace) -> None:
     if args.sheet:
         write_png(args.sheet, font_sheet(atlas, _some(len(atlas))))
         print(f"{args.sheet}: {min(len(atlas), MOST_FONTS)} fonts")
+    if args.capitals:
+        capitals = [report.path for report in reports if report.reason == CAPITALS]
+        if not capitals:
+            raise ValueError(
+                "--capitals needs at least one font that draws capitals for small letters. "
+                f"Received {len(reports)} of which none does. Leave the option out."
+            )
+        _write_atlas(args.capitals, capitals, characters, workers)
 
 
 def _write_atlas(folder: Path, fonts: Sequence[str], characters: str, workers: int) -> FontAtlas:
@@ -111,8 +118,9 @@ def run_words(args: argparse.Namespace) -> None:
         atlas=atlas,
     )
     print(f"{root}: {args.num_train} images to train, {args.num_validation} to validate")
-    for part in [part for part in counts if args.lmdb and counts[part]]:
-        print(f"{pack_lmdb(read_mjsynth(root, part), root / f'{part}.lmdb')}: {counts[part]}")
+    for part in counts if args.lmdb else ():
+        if counts[part]:
+            print(f"{pack_lmdb(read_mjsynth(root, part), root / f'{part}.lmdb')}: {counts[part]}")
 
 
 def run_sheet(args: argparse.Namespace) -> None:
@@ -145,7 +153,7 @@ def _print_reports(reports: Sequence[FontReport], *, verbose: bool) -> None:
     if verbose:
         for report in reports:
             if report.reason:
-                print(f"{report.path}: {report.reason}")
+                print(f"{report.path}: {report.reason}".encode(errors="replace").decode())
     counts = Counter(report.kind for report in reports)
     fit = counts.pop("fit", 0)
     for kind, count in counts.most_common():
@@ -159,8 +167,7 @@ def _write_reports(path: Path, reports: Sequence[FontReport]) -> None:
         "unfit": {report.path: report.reason for report in reports if report.reason},
     }
     with atomic_path(path) as temporary:
-        text = json.dumps(content, indent=1, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _some(number: int) -> list[int]:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from .fonts import Glyph, Mask, glyph_of, load_font
+from .fonts import Glyph, Mask, glyph_of, load_font, missing_characters
 from .words import ALPHABET
 
 EM = 48  # pixels per em: capitals are about 34 pixels high, twice what a word of 32 pixels needs
@@ -78,7 +78,7 @@ class FontAtlas:
 
         Raises:
             FileNotFoundError: a font does not exist.
-            ValueError: there is no font, one cannot be read, or it draws nothing.
+            ValueError: there is no font, or one cannot be read or lacks a character.
         """
         paths = [os.fspath(path) for path in fonts]
         if not paths:
@@ -113,9 +113,17 @@ class FontAtlas:
                 part / _TABLE, boxes=self._boxes, kerning=self._kerning,
                 names=np.array(self.names), characters=np.array(self.characters),
             )  # fmt: skip
+            old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
             if folder.exists():
-                shutil.rmtree(folder)
-            part.replace(folder)
+                folder.replace(old)
+            try:
+                part.replace(folder)
+            except OSError:
+                if old.exists():
+                    old.replace(folder)
+                raise
+            # Windows keeps files that are mapped.
+            shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(part, ignore_errors=True)
         return folder
@@ -167,7 +175,7 @@ class FontAtlas:
 
     def digest(self) -> str:
         """Return a SHA-256 of all that is drawn and of the names, in hexadecimal digits."""
-        content = hashlib.sha256("\0".join([self.characters, *self.names]).encode())
+        content = hashlib.sha256(_as_bytes("\0".join([self.characters, *self.names])))
         for array in (self._boxes, self._kerning, self._pixels):
             content.update(np.ascontiguousarray(array).data)
         return content.hexdigest()
@@ -237,6 +245,10 @@ class FontAtlas:
         self._places = {char: place for place, char in enumerate(self.characters)}
 
 
+def _as_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")  # as names of files may be
+
+
 def check_place(folder: Path, *, replace: bool) -> None:
     """Look whether an atlas may be written to a folder.
 
@@ -262,8 +274,13 @@ def draw_glyphs(path: str, characters: str) -> list[Glyph]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no font, or draws nothing or beyond four ems for a character.
+        ValueError: it is no font, or has no glyph for a character, or an empty or a huge one.
     """
+    if missing := missing_characters(characters, path):
+        raise ValueError(
+            f"`fonts` must draw all of {characters!r}. Received {path!r}, which has no glyph for "
+            f"{missing!r}. Leave this font out."
+        )
     glyphs = [glyph_of(char, path, EM) for char in characters]
     unfit = [
         char

@@ -161,10 +161,9 @@ def colour(rng: np.random.Generator, layers: Layers, textures: Texture) -> Array
     image = ground + _pattern(rng, textures, shape, depth, 0.65)
     if layers.edge is not None:
         edge = rng.uniform(0, 255) if rng.random() < 0.7 else ink + rng.normal(0, 10)
+        if abs(edge - ink) < contrast / 2:  # it would swallow the letters
+            edge = (ground + ink) / 2
         image += (edge - image) * (layers.edge * np.float32(rng.uniform(0.4, 1.0) / 255))
-        # An edge of the letters' own level would swallow them.
-        if abs(edge - ink) < contrast / 2:
-            ink = edge + contrast / 2 * (1 if edge < 128 else -1)
     letters = ink + _pattern(rng, textures, shape, 0.35 * contrast, 0.25)
     image += (letters - image) * (layers.letters * np.float32(1 / 255))
     return np.asarray(image, np.float32)

@@ -16,12 +16,13 @@ from tqdm import tqdm
 from mltu._extras import explain_missing
 
 from .atlas import EM, draw_glyphs, in_processes
-from .fonts import Mask, glyph_of, missing_characters, shipped_fonts
+from .fonts import Mask, glyph_of, shipped_fonts
 from .words import ALPHABET
 
 SUFFIXES = {".ttf", ".otf", ".ttc", ".pfb"}
 
 ALIKE = "draws small letters and capitals alike"
+CAPITALS = "draws capitals for small letters"
 
 # Letters whose two cases have different shapes in nearly every font.
 _TWO_SHAPES = "abdeghnqr"
@@ -31,6 +32,7 @@ _KINDS = (
     ("has no glyph", "lacks characters"),
     ("must draw all characters within", "draws a character empty or huge"),
 )
+_NEARLY_ALL = 0.75  # of the letters, from which on a font is one of capitals
 _MIN_LEGIBLE = 0.43  # share of characters whose nearest shape in the shipped fonts is their own
 
 
@@ -101,13 +103,11 @@ def check_font(path: str | os.PathLike[str], characters: str = ALPHABET) -> str:
 
     Returns:
         One of: cannot be read; a character is missing, empty or huge; different characters look
-        the same; capitals stand for small letters or the other way round; or its shapes are far
-        from those that people read as these letters, as in fonts of symbols.
+        the same; capitals stand for small letters; both cases look alike in another way; or its
+        shapes are far from those that people read as these letters, as in fonts of symbols.
     """
     name = os.fspath(path)
     try:
-        if missing := missing_characters(characters, name):
-            return f"has no glyph for {missing!r}"
         glyphs = draw_glyphs(name, characters)
     except (OSError, ValueError) as error:
         return str(error)
@@ -118,16 +118,23 @@ def check_font(path: str | os.PathLike[str], characters: str = ALPHABET) -> str:
     if known and legibility({char: shapes[char] for char in known}) < _MIN_LEGIBLE:
         return "draws shapes that are not read as these characters"
     both = [char for char in _TWO_SHAPES if {char, char.upper()} <= shapes.keys()]
-    if both and sum(_is_capital(char, shapes) for char in both) > len(both) / 3:
-        return ALIKE
-    return ""
+    alike = [char for char in both if _is_alike(char, shapes)]
+    if len(alike) <= len(both) / 3:
+        return ""
+    capitals = [c for c in alike if _nearness(c.upper(), shapes[c]) > _nearness(c, shapes[c])]
+    return CAPITALS if len(capitals) > _NEARLY_ALL * len(both) else ALIKE
 
 
-def _is_capital(char: str, shapes: dict[str, npt.NDArray[np.float32]]) -> bool:
+def _is_alike(char: str, shapes: dict[str, npt.NDArray[np.float32]]) -> bool:
     """Tell whether a letter looks more like the capital of its font than like any small letter."""
+    likeness = shapes[char] @ shapes[char.upper()]
+    return bool(likeness > max(_LIKENESS, _nearness(char, shapes[char]) - 1e-3))
+
+
+def _nearness(char: str, shape: npt.NDArray[np.float32]) -> float:
+    """Return the largest correlation with a character of the shipped fonts."""
     templates, texts = _templates()
-    small = templates[[text == char for text in texts]] @ shapes[char]
-    return bool(shapes[char] @ shapes[char.upper()] > max(_LIKENESS, small.max() - 1e-3))
+    return float((templates[[text == char for text in texts]] @ shape).max())
 
 
 def shape_of(mask: Mask) -> npt.NDArray[np.float32]:

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu.augmentors import Augmentor
+from mltu.utils.checks import check_count
+from mltu.utils.text_columns import distinct_characters, text_lengths
 
 from .atlas import FontAtlas, FontSheet
 from .drawing import Gray, colour, photograph, place, set_letters, store
@@ -42,8 +44,9 @@ class SceneWords(Augmentor):
         max_word_length: with `words`, longer labels are left out.
         marks: characters of the atlas of which one stands by every twentieth text and is not in the
             label, as punctuation is for a reader of words.
-        capitals: with `words`, fonts for every twentieth text that draw capitals for small letters;
-            labels are in upper case, or capitalised where the font has capitals of two sizes.
+        capitals: with `words`, fonts for every twentieth text that draw capitals for small letters,
+            of all characters of `atlas`; labels are in upper case, or capitalised where the font
+            has capitals of two sizes.
         font_weights: of each font, not negative; fonts are drawn in proportion to them, evenly if
             None. See `family_weights`.
 
@@ -51,7 +54,8 @@ class SceneWords(Augmentor):
         ValueError: an argument is unfit; or a word has characters that the atlas does not.
     """
 
-    keeps_label = True  # An own one, since `__call__` is; see `Transformer`.
+    # Own ones, since `__call__` is; see `Transformer`.
+    keeps_label: bool = True
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class SceneWords(Augmentor):
                 f"`marks` must be characters of the atlas. Received {missing!r}, which it does not "
                 "draw. Build it with FontAtlas.build(fonts, ALPHABET + MARKS)."
             )
+        check_count("num_textures", num_textures, 1)
         super().__init__(probability=1)
         self.atlas, self.height, self.channels = atlas, height, channels
         self.marks, self.capitals = marks, capitals
@@ -103,6 +108,9 @@ class SceneWords(Augmentor):
         """Draw the label, or a new one: uint8 of shape (height, width, channels), and the text.
 
         The width follows the text.
+
+        Raises:
+            ValueError: the label is empty or has characters that the atlas does not.
         """
         atlas, font = self.atlas, self._choose_font(rng)
         if self._words is not None:
@@ -114,6 +122,25 @@ class SceneWords(Augmentor):
         text = add_marks(rng, label, self.marks) if marked else label
         image = store(rng, self._draw_with(atlas, font, text, rng))[:, :, None]
         return np.repeat(image, self.channels, axis=2) if self.channels == 3 else image, label
+
+    def check_labels(self, labels: Sequence[Any]) -> None:
+        """Look whether the atlas has the characters of all labels of a data set, if they stay.
+
+        Raises:
+            ValueError: it has not, or a label is empty.
+        """
+        if not self.keeps_label:
+            return
+        if unknown := distinct_characters(labels) - self._characters:
+            raise ValueError(
+                f"`dataset` must have labels made of the characters of the atlas. Received others, "
+                f"{''.join(sorted(unknown))!r}. Build the atlas with them or drop the samples."
+            )
+        if not text_lengths(labels).all():
+            raise ValueError(
+                "`dataset` must have labels of at least one character to be drawn. Received an "
+                "empty one. Drop the sample."
+            )
 
     def draw(self, text: str, rng: np.random.Generator, font: int | None = None) -> Gray:
         """Draw a word.
@@ -221,6 +248,6 @@ def _in_capitals(rng: np.random.Generator, text: str, sheet: FontSheet, characte
         (heights[x], heights[x.upper()]) for x in heights if x.upper() in heights and x.islower()
     ]
     has_small = bool(pairs) and float(np.median([low / high for low, high in pairs])) < _SMALLER
-    if not has_small or (text.islower() and rng.random() < 0.4):
-        return text.upper()
-    return text.capitalize() if text.islower() else text
+    if has_small and (text.istitle() or (text.islower() and rng.random() < 0.6)):
+        return text.capitalize()
+    return text.upper()

@@ -31,6 +31,9 @@ def font_sheet(atlas: FontAtlas, fonts: Sequence[int], *, num_columns: int = 5) 
         atlas: the fonts.
         fonts: their numbers, at least one.
         num_columns: cells in a row.
+
+    Returns:
+        (height, width, 3) uint8.
     """
     text = "".join(char for char in SAMPLE if char in atlas.characters) or atlas.characters[:10]
     images = [np.bitwise_not(atlas.draw(font, text)) for font in fonts]
@@ -44,6 +47,9 @@ def word_sheet(words: Sequence[Picture], *, num_columns: int = 4, heading: str =
         words: at least one image, uint8, (height, width) or (height, width, 3).
         num_columns: cells in a row.
         heading: of the sheet; none if empty.
+
+    Returns:
+        (height, width, 3) uint8.
     """
     sheet = _grid(words, _WORD_CELL, num_columns)
     if not heading:
@@ -92,7 +98,9 @@ def _grid(
         y, x = (_GAP + place * step for place, step in zip(divmod(number, num_columns), pitch,
                                                            strict=True))  # fmt: skip
         if captions:
-            _write(sheet[:, : x + cell[1]], captions[number], (x, y + _CAPTION - 4), 0.35)
+            _write(
+                sheet[y : y + _CAPTION, x : x + cell[1]], captions[number], (0, _CAPTION - 4), 0.35
+            )
         small = _fitted(image, cell)
         sheet[y + top : y + top + small.shape[0], x : x + small.shape[1]] = small
     return sheet
