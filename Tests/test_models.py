@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import onnxruntime as ort
 import pytest
 from keras import layers
 
@@ -9,6 +10,7 @@ from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
 from mltu.models import column_reader, row_reader, strong_reader
 from mltu.native_layers import use_native_layers
+from mltu.onnx_export import export_onnx
 
 READERS = [row_reader, column_reader, strong_reader]
 
@@ -87,6 +89,18 @@ def test_each_reader_learns_a_few_words(build):
     model.compile(keras.optimizers.Adam(3e-3), CTCLoss(), metrics=[CWERMetric()])
     losses = [model.train_on_batch(images, labels)[0] for _ in range(12)]
     assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", READERS)
+def test_each_reader_becomes_an_onnx_file(build, tmp_path):
+    """`export_onnx` refuses a file whose outputs differ; here other images are compared."""
+    model = build((16, 32, 1), 3)
+    export_onnx(model, tmp_path / "model.onnx", metadata={"vocab": "abc"})
+    images = np.random.default_rng(1).uniform(0, 255, (3, 16, 32, 1)).astype("float32")
+    session = ort.InferenceSession(tmp_path / "model.onnx")
+    outputs = session.run(None, {session.get_inputs()[0].name: images})[0]
+    np.testing.assert_allclose(outputs, model.predict(images, verbose=0), atol=1e-4)
 
 
 @pytest.mark.parametrize(
