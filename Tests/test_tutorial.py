@@ -269,9 +269,13 @@ def test_commands_of_the_readmes_name_scripts_and_options_that_exist():
                 assert f'"{option}"' in source, (script, option)
 
 
-def test_readme_picture_and_fonts_are_there():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
-    assert pictures
-    assert all((ROOT / picture).stat().st_size > 1000 for picture in pictures)
+def test_pictures_and_links_of_all_pages_are_there():
+    pages = [path for part in (".", "docs", "benchmarks", "mltu", "Tutorials")
+             for path in (ROOT / part).glob("*.md" if part == "." else "**/*.md")]  # fmt: skip
+    for page in pages:
+        links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+        for link in links:
+            assert (page.parent / link).exists(), (page, link)
+            assert not link.endswith(".png") or (page.parent / link).stat().st_size > 1000
+    assert "docs/readings.png" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(shipped_fonts()) >= 12
