@@ -17,6 +17,7 @@ FLOORS = {
         "utils.files",
         "utils.text_columns",
         "utils.text_utils",
+        "decoders",
         "pretrained",
     ],
     1: [
@@ -71,6 +72,9 @@ SAME_FLOOR = {
     ("convergence", "convergence"),
     ("data_check", "data_check"),
     ("datasets", "datasets"),
+    ("decoders", "decoders"),
+    ("decoders", "utils.checks"),
+    ("inferenceModel", "inferenceModel"),
     ("losses", "ctc_kernels"),
     ("metrics", "ctc_kernels"),
     ("metrics", "losses"),
@@ -85,8 +89,8 @@ SAME_FLOOR = {
     ("synthetic.__main__", "datasets"),  # The command alone, which packs what it wrote.
     ("utils", "utils"),
 }
-PACKAGES = {"callbacks", "convergence", "data_check", "datasets", "onnx_export"}
-PACKAGES |= {"synthetic", "transformers"}
+PACKAGES = {"callbacks", "convergence", "data_check", "datasets", "decoders", "onnx_export"}
+PACKAGES |= {"inferenceModel", "synthetic", "transformers"}
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 FLOOR.update(dict.fromkeys(BELOW_ALL, -1))
 
@@ -173,7 +177,17 @@ PUBLIC = {
     "datasets.samples": ["JoinedColumn", "LazyColumn", "Samples"],
     "datasets.tables": ["read_csv", "read_tsv", "write_csv"],
     "evaluation": ["Evaluation", "Figure", "evaluate_readings"],
-    "inferenceModel": ["CardReader", "OnnxInferenceModel", "load_reader", "prepare_image"],
+    "decoders.automaton": ["Automaton"],
+    "decoders.beam": ["BeamDecoder", "search"],
+    "decoders.forward": ["text_log_probabilities"],
+    "decoders.hypothesis": ["Constraint", "Decoder", "Hypothesis", "check_outputs"],
+    "decoders.lexicon": ["Lexicon"],
+    "decoders.paths": ["Spans", "align_texts", "best_path", "merge_repeats"],
+    "decoders.pattern": ["Pattern"],
+    "inferenceModel.preparation": ["Preparation", "Prepared", "prepare_image"],
+    "inferenceModel.reading": ["Character", "Reading"],
+    "inferenceModel.recognizer": ["TextRecognizer"],
+    "inferenceModel.session": ["OnnxInferenceModel"],
     "ctc_kernels": ["kernel_name", "scan_kernel", "tensorflow_kernel", "torch_kernel"],
     "distribution": ["LocalCheckpoint", "Place", "distribute"],
     "native_layers": ["use_native_layers"],

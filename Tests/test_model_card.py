@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from mltu.inferenceModel import load_reader
+from mltu.inferenceModel import TextRecognizer
 from mltu.model_card import check_fields, read_card
 
 onnx = pytest.importorskip("onnx")
@@ -149,11 +149,12 @@ def test_a_reader_from_the_file_alone(tmp_path):
     """Blue, black, green, red are a, blank, b, €."""
     path = write_model(tmp_path / "model.onnx", texts(outputs="logits"))
     row = [[255, 0, 0], [0, 0, 0], [0, 255, 0], [0, 0, 255]]
-    text, probability = load_reader(tmp_path).predict(np.array([row, row], np.uint8))
-    assert text == "ab€"
+    reading = TextRecognizer(tmp_path).predict(np.array([row, row], np.uint8))
+    assert reading.text == "ab€"
     e = np.e**0.5
-    assert probability == pytest.approx(e / (e + 3))  # Only the blank's step is in doubt.
-    assert load_reader(path)(np.zeros((5, 9), np.uint8))[0] == ""
+    # Only the blank's step is in doubt, and an "a" or a "b" there would make the same text.
+    assert reading.confidence == pytest.approx((e + 2) / (e + 3))
+    assert TextRecognizer(path)(np.zeros((5, 9), np.uint8)).text == ""
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_a_reader_from_the_file_alone(tmp_path):
 def test_a_card_that_does_not_suit_the_model_is_refused(tmp_path, changes, text):
     path = write_model(tmp_path / "model.onnx", texts(**changes))
     with pytest.raises(ValueError, match=text):
-        load_reader(path)
+        TextRecognizer(path)
 
 
 def test_a_file_of_the_tutorials_door_says_what_it_lacks(tmp_path):
@@ -176,12 +177,12 @@ def test_a_file_of_the_tutorials_door_says_what_it_lacks(tmp_path):
     with pytest.raises(
         ValueError, match=r"key `format` for a reader.*Received the keys \['vocab'\]"
     ):
-        load_reader(path)
+        TextRecognizer(path)
 
 
 def test_metadata_that_is_no_text_is_refused(tmp_path):
     path = write_model(tmp_path / "model.onnx", {"note": "QQQQ"})
     path.write_bytes(path.read_bytes().replace(b"QQQQ", b"\xff\xfe\xff\xfe"))
     with pytest.raises(ValueError, match="`model_path` must be"):
-        load_reader(path)
+        TextRecognizer(path)
     assert os.listdir(tmp_path) == ["model.onnx"]

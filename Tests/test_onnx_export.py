@@ -20,7 +20,8 @@ from keras import layers
 
 from mltu.configs import BaseModelConfigs
 from mltu.dataProvider import DataProvider
-from mltu.inferenceModel import OnnxInferenceModel, load_reader
+from mltu.decoders import text_log_probabilities
+from mltu.inferenceModel import OnnxInferenceModel, TextRecognizer
 from mltu.losses import CTCLoss
 from mltu.onnx_export import (
     child,
@@ -157,9 +158,10 @@ ALONE = """
 import json, sys
 for name in ("keras", "tensorflow", "torch", "jax", "onnx", "tf2onnx", "pandas"):
     sys.modules[name] = None
-from mltu.inferenceModel import load_reader
-reader = load_reader(sys.argv[1])
-print(json.dumps([reader.predict(path) for path in json.loads(sys.argv[2])]))
+from mltu.inferenceModel import TextRecognizer
+reader = TextRecognizer(sys.argv[1])
+readings = [reader.predict(path) for path in json.loads(sys.argv[2])]
+print(json.dumps([(reading.text, reading.confidence) for reading in readings]))
 """
 
 
@@ -180,7 +182,9 @@ def test_the_file_alone_gives_the_same_readings(exported, words, tmp_path):
     outputs = model.predict(np.concatenate([batch for batch, _ in provider(words)]), verbose=0)
     texts, probabilities = zip(*read_alone(copied, [path for path, _ in words]), strict=True)
     assert list(texts) == ctc_decoder(outputs, VOCAB)
-    np.testing.assert_allclose(probabilities, outputs.max(axis=2).prod(axis=1), rtol=1e-3)
+    classes = [[VOCAB.index(char) for char in text] for text in texts]
+    logs = text_log_probabilities(outputs, classes)
+    np.testing.assert_allclose(probabilities, np.exp(logs), rtol=1e-3)
 
 
 @pytest.mark.usefixtures("in_process")
@@ -200,13 +204,13 @@ def test_fitting_gray_scaled_logits_survive_the_file(words, tmp_path):
 
     given = Batches([(batches[0], [label for _, label in words])])
     figures = export_onnx(model, tmp_path / "model.onnx", validation=given)
-    card = load_reader(tmp_path / "model.onnx").card
+    card = TextRecognizer(tmp_path / "model.onnx").card
     assert (card.color, card.resize, card.padding_color) == ("GRAY", "fit", (77,))
     assert (card.scaling, card.outputs, card.channels) == ("1/255", "logits", 1)
-    found = [load_reader(tmp_path).predict(path) for path, _ in words]
+    found = [TextRecognizer(tmp_path).predict(path) for path, _ in words]
     outputs = model.predict(batches[0], verbose=0)
-    assert [text for text, _ in found] == ctc_decoder(outputs, VOCAB)
-    assert all(0 < probability < 1 for _, probability in found)
+    assert [reading.text for reading in found] == ctc_decoder(outputs, VOCAB)
+    assert all(0 < reading.confidence < 1 for reading in found)
     assert figures.cer_keras is not None
 
 
@@ -577,10 +581,10 @@ def test_a_run_folder_is_exported_with_int8(run, words, capsys):
     assert re.search(r"model.onnx: CER (\d\.\d{4}) in Keras, \1 in ONNX; .* 24 images", printed)
     assert re.search(r"(?m)^fp32 +\d+ +\d\.\d{4} +\d+$", printed)
     assert re.search(r"(?m)^int8 +\d+ +\d\.\d{4} +\d+$", printed)
-    reader = load_reader(run)
-    texts = [reader.predict(path)[0] for path, _ in words]
+    reader = TextRecognizer(run)
+    texts = [reader.predict(path).text for path, _ in words]
     assert get_cer(texts, [label for _, label in words]) == reader.card.figures["cer_onnx"]
-    assert load_reader(run / "model.int8.onnx").card.figures["cer_int8"] is not None
+    assert TextRecognizer(run / "model.int8.onnx").card.figures["cer_int8"] is not None
 
 
 @pytest.mark.usefixtures("in_process")
@@ -634,7 +638,7 @@ def test_int8_computes_in_int8_and_leaves_the_lstm_in_float(exported, words, tmp
     assert (report.int8.path, report.num_images) == (tmp_path / "small.onnx", 24)
     difference = run_onnx(tmp_path / "small.onnx", np.full((1, 16, 32, 3), 99.0))
     assert np.abs(difference - run_onnx(path, np.full((1, 16, 32, 3), 99.0))).max() < 0.3
-    card = load_reader(tmp_path / "small.onnx").card
+    card = TextRecognizer(tmp_path / "small.onnx").card
     assert card.figures["cer_int8"] == report.int8.cer
     assert [item.name for item in tmp_path.iterdir()] == ["small.onnx"]
 

@@ -54,7 +54,40 @@ def test_grayscale_gives_two_axes_for_every_source():
     png = cv2.imencode(".png", grey)[1].tobytes()
     for source in (grey, grey[..., None], cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), png):
         np.testing.assert_array_equal(reader.read(source), grey)
-    assert reader.read(np.full((2, 2, 4), 9, np.uint8)).tolist() == [[9, 9], [9, 9]]
+    assert reader.read(np.full((2, 2, 4), 255, np.uint8)).tolist() == [[255, 255], [255, 255]]
+
+
+def png_bytes(image):
+    return cv2.imencode(".png", image)[1].tobytes()
+
+
+@pytest.mark.parametrize("method", [cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE])
+def test_transparent_pixels_become_white(method):
+    """Black letters on nothing: without this they were black on black."""
+    drawn = np.zeros((2, 3, 4), np.uint8)
+    drawn[:, 0, 3] = 255  # a black column that is there
+    drawn[:, 1, 3] = 51  # one that is a fifth there: 0.8 of white
+    expected = np.array([[0, 204, 255]] * 2)
+    reader = ImageReader(method)
+    deep = drawn.astype(np.uint16) * 257
+    webp = cv2.imencode(".webp", drawn, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
+    sources = [drawn, png_bytes(drawn), png_bytes(deep), webp]
+    together, _ = reader.batch(sources[1:], ["", "", ""])
+    for image in [reader.read(source) for source in sources] + together:
+        found = image if image.ndim == 2 else image[:, :, 1]
+        np.testing.assert_allclose(found, expected, atol=1)
+    one, _ = reader.batch([png_bytes(drawn), png_bytes(drawn[:, :, :3])], ["", ""])
+    assert one[0].max() == 255
+    assert one[1].max() == 0
+
+
+def test_a_palette_with_a_transparent_color_is_laid_over_white(tmp_path):
+    image = pytest.importorskip("PIL.Image").new("P", (3, 2), 0)
+    image.putpalette([0, 0, 0, 10, 10, 10])
+    image.putpixel((1, 0), 1)
+    image.save(tmp_path / "a.png", transparency=0)
+    found = ImageReader(cv2.IMREAD_GRAYSCALE).read(tmp_path / "a.png")
+    assert found.tolist() == [[255, 10, 255], [255, 255, 255]]
 
 
 def test_missing_file_is_named_with_the_working_directory():

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mltu.inferenceModel import load_reader
+from mltu.inferenceModel import TextRecognizer
 from mltu.pretrained import find_pretrained, pretrained_names
 from mltu.synthetic import FontAtlas, SceneWords, render_word, shipped_fonts
 from mltu.utils.text_utils import get_cer
@@ -26,11 +26,11 @@ def scene():
 
 @pytest.mark.parametrize("name", pretrained_names())
 def test_a_shipped_reader_reads_plain_words(name):
-    reader = load_reader(find_pretrained(name), force_cpu=True)
+    reader = TextRecognizer(name, force_cpu=True)
     fonts = [path for path in shipped_fonts() if "Sans" in path.stem or "Serif" in path.stem]
     rng = np.random.default_rng(0)
     images = [render_word(word, fonts[i % len(fonts)], rng) for i, word in enumerate(WORDS)]
-    readings = [reader.predict(image)[0] for image in images]
+    readings = [reading.text for reading in reader.predict_batch(images)]
     assert get_cer([r.lower() for r in readings], [w.lower() for w in WORDS]) < 0.15, readings
 
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from mltu.datasets import read_csv, read_mjsynth, read_tsv
 from mltu.evaluation import evaluate_readings
-from mltu.inferenceModel import load_reader
+from mltu.inferenceModel import TextRecognizer
 from mltu.pictures import write_contact_sheet
 from mltu.preprocessors import ImageReader
 from mltu.pretrained import find_pretrained, pretrained_names

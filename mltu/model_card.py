@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+TEMPERATURES = (0.05, 20.0)  # The least and the highest that a card may have.
 FORMAT = 1  # Goes up when a reader of an older version would misread a newer file.
 
 _MAX_VOCAB = 1_000_000  # characters
@@ -44,6 +45,8 @@ class ModelCard:
         scaling: `"inside"`: values 0..255 go in; `"1/255"`: values are divided by 255 before.
         outputs: `"probabilities"` or `"logits"`, of shape (batch, time, classes).
         decoder: `"ctc greedy"`: best path.
+        temperature: by which logits are divided before probabilities become a confidence; fitted
+            by `mltu.calibration`.
         figures: what was measured at the export, such as `"cer_onnx"`.
         versions: of the libraries that wrote the file.
     """
@@ -61,6 +64,7 @@ class ModelCard:
     scaling: str
     outputs: str = "probabilities"
     decoder: str
+    temperature: float = 1.0
     figures: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -82,7 +86,7 @@ def read_card(entries: Mapping[str, str], source: str = "the file") -> ModelCard
         ValueError: an entry is missing, is no JSON, or has another type, size or value than a card
             has; the key is named.
     """
-    optional = {"padding_color", "outputs", "figures", "versions"}
+    optional = {"padding_color", "outputs", "temperature", "figures", "versions"}
     values: dict[str, Any] = {}
     for key in _CHECKS:
         if key in entries:
@@ -195,6 +199,13 @@ def _check_padding(value: Any, source: str) -> tuple[int, ...]:
     return tuple(colors)
 
 
+def _check_temperature(value: Any, source: str) -> float:
+    low, high = TEMPERATURES
+    if type(value) not in (int, float) or not low <= value <= high:
+        raise _refusal("temperature", f"a number in {low}..{high}", value, source)
+    return float(value)
+
+
 def _check_figures(value: Any, source: str) -> dict[str, Any]:
     if (
         not isinstance(value, dict)
@@ -258,6 +269,7 @@ _CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "scaling": _check_choice("scaling", "inside", "1/255"),
     "outputs": _check_choice("outputs", "probabilities", "logits"),
     "decoder": _check_choice("decoder", "ctc greedy"),
+    "temperature": _check_temperature,
     "figures": _check_figures,
     "versions": _check_versions,
 }

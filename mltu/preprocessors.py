@@ -26,7 +26,7 @@ class ImageReader:
 
     Called with (data, label), where data is a path, the bytes of an image file, or an array, it
     returns the image and the label as it was. Arrays of shape (height, width), (height, width, 1),
-    BGR and BGRA are brought to what `method` asks for.
+    BGR and BGRA are brought to what `method` asks for. Transparent pixels become white.
 
     Args:
         method: `cv2.IMREAD_COLOR` for BGR of shape (height, width, 3), `cv2.IMREAD_GRAYSCALE` for
@@ -62,6 +62,11 @@ class ImageReader:
         for image, content in zip(images, contents, strict=True):
             if image is None or (not all_whole and _is_cut_jpeg(content)):
                 self._decode(content, "bytes")
+        if not all_whole:
+            images = [
+                self._decode(content, "bytes") if _has_alpha(content) else image
+                for content, image in zip(contents, images, strict=True)
+            ]
         return images, labels  # type: ignore[return-value]
 
     def __repr__(self) -> str:
@@ -92,6 +97,12 @@ class ImageReader:
             raise _undecodable(source, f"{len(content)} bytes") from error
         if image is None:
             raise _undecodable(source, f"{len(content)} bytes that it does not know")
+        if _has_alpha(content) and self.method in (cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE):
+            # OpenCV drops transparency, and black letters on nothing become black on black.
+            whole = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+            if whole is not None and whole.ndim == 3 and whole.shape[2] == 4:
+                depth = 257 if whole.dtype == np.uint16 else 1
+                return self._convert((whole // depth).astype(np.uint8))
         return image  # type: ignore[return-value]
 
     def _convert(self, array: npt.NDArray[Any]) -> Image:
@@ -109,6 +120,8 @@ class ImageReader:
                 f"4). Received {array.dtype} of shape {array.shape}."
             )
         conversion = _CONVERSIONS.get((self.method, channels))
+        if conversion is not None and channels == 4:
+            array = _over_white(array)
         return array if conversion is None else cv2.cvtColor(array, conversion)  # type: ignore[return-value]
 
 
@@ -166,6 +179,21 @@ def _is_cut_jpeg(content: bytes) -> bool:
             return False
         position = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
     return True
+
+
+def _has_alpha(content: bytes) -> bool:
+    """Tell whether a PNG or WebP file may have transparent pixels."""
+    if content.startswith(b"\x89PNG"):
+        return content[25:26] in (b"\x04", b"\x06") or b"tRNS" in content[: content.find(b"IDAT")]
+    return content[:4] == b"RIFF" and content[8:12] == b"WEBP"
+
+
+def _over_white(bgra: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Lay an image over white; its last channel keeps its values and counts no more."""
+    alpha = bgra[:, :, 3:].astype(np.uint16)
+    if alpha.min() == 255:
+        return bgra
+    return ((bgra * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def _undecodable(source: str, received: str) -> ValueError:

@@ -6,8 +6,7 @@ python inferenceModel.py IMAGE ... [--model RUN_FOLDER]
 import argparse
 from pathlib import Path
 
-from mltu.inferenceModel import load_reader
-from mltu.pretrained import find_pretrained
+from mltu.inferenceModel import TextRecognizer
 
 
 def main(arguments=None):
@@ -16,14 +15,14 @@ def main(arguments=None):
     parser.add_argument("images", nargs="+", type=Path)
     parser.add_argument("--model", help="an ONNX file or a run folder; the shipped reader if none")
     args = parser.parse_args(arguments)
-    reader = load_reader(args.model or find_pretrained())
+    reader = TextRecognizer(args.model)
     for path in args.images:
         try:
-            text, probability = reader.predict(path)
+            reading = reader.predict(path)
         except (OSError, ValueError) as error:
             print(f"{path}: {error}")
         else:
-            print(f"{path}: {text} ({probability:.0%})")
+            print(f"{path}: {reading.text} ({reading.confidence:.0%})")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from model import CHANNELS, MODELS
 
 from mltu.callbacks import FollowSchedule, KeepState, Model2onnx, TrainLogger, fit_resumable
 from mltu.dataProvider import DataProvider
-from mltu.inferenceModel import load_reader
+from mltu.inferenceModel import TextRecognizer
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
 from mltu.native_layers import use_native_layers
@@ -162,14 +162,14 @@ def finish_run(run, configs, history, validation):
         for name in ("loss", "CER", "WER")
     }
     plot_curves(run / "curves.png", panels, x_label="images seen")
-    reader = load_reader(run / "model.onnx")
+    reader = TextRecognizer(run / "model.onnx")
     images, labels = validation[0]
     tiles = []
     for image, label in zip(images[:48], labels[:48], strict=True):
         truth = "".join(configs.vocab[i] for i in label if i < len(configs.vocab))
-        text, probability = reader.predict(image)
-        wrong = "" if text == truth else f", truth: {truth}"
-        tiles.append((image, f"{text or '(nothing)'} {probability:.0%}{wrong}"))
+        reading = reader.predict(image)
+        wrong = "" if reading.text == truth else f", truth: {truth}"
+        tiles.append((image, f"{reading.text or '(nothing)'} {reading.confidence:.0%}{wrong}"))
     write_contact_sheet(run / "readings.png", tiles)
     print(f"Run folder: {run}")
 

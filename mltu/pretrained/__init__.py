@@ -16,7 +16,7 @@ def pretrained_names() -> list[str]:
 
 
 def find_pretrained(name: str = "words") -> Path:
-    """Return the ONNX file of a trained reader; `load_reader` makes a reader from it.
+    """Return the ONNX file of a trained reader; `TextRecognizer` takes its name, too.
 
     Args:
         name: `"words"`: single words of [0-9A-Za-z].

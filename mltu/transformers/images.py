@@ -143,11 +143,18 @@ class ImageResizer(Transformer):
         # Where an image has other channels than its row, OpenCV makes an array of its own.
         return resized if all(map(is_, map(cv2.resize, images, size, rows), rows)) else None
 
-    def _fit(self, image: Array, full_width: int) -> Array:
-        height, width = image.shape[:2]
+    def placement(self, data: Array) -> tuple[int, int, int, int]:
+        """Return where an image stands in its result: (left, top, width, height) in pixels."""
+        full_width = self.widths[self.choose_width(data)]
+        if not self.keep_aspect_ratio:
+            return 0, 0, full_width, self.height
+        height, width = data.shape[:2]
         scale = min(full_width / width, self.height / height)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        left, top = (full_width - size[0]) // 2, (self.height - size[1]) // 2
+        return (full_width - size[0]) // 2, (self.height - size[1]) // 2, *size
+
+    def _fit(self, image: Array, full_width: int) -> Array:
+        left, top, width, height = self.placement(image)
         shape = (self.height, full_width, *image.shape[2:])
         padded = np.empty(shape, image.dtype)
         color, channels = np.ravel(self.padding_color), padded[0, 0].size
@@ -157,9 +164,9 @@ class ImageResizer(Transformer):
                 f"Received {self.padding_color!r}."
             )
         padded[...] = color if channels > 1 else color[0]
-        padded[top : top + size[1], left : left + size[0]] = cv2.resize(image, size).reshape(
-            size[1], size[0], *image.shape[2:]
-        )
+        padded[top : top + height, left : left + width] = cv2.resize(
+            image, (width, height)
+        ).reshape(height, width, *image.shape[2:])
         return padded
 
 

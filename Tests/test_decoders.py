@@ -1,0 +1,334 @@
+"""Decoders against enumeration: every path of small outputs is looked at."""
+
+import itertools
+import math
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mltu.decoders import (
+    BeamDecoder,
+    Lexicon,
+    Pattern,
+    align_texts,
+    best_path,
+    text_log_probabilities,
+)
+from mltu.utils.text_utils import ctc_decoder
+
+VOCAB = "abA"
+
+
+def outputs(rng, num_rows=1, num_steps=5, num_classes=4, sharpness=1.5):
+    logits = rng.normal(0, sharpness, (num_rows, num_steps, num_classes))
+    powers = np.exp(logits)
+    return powers / powers.sum(axis=2, keepdims=True)
+
+
+def collapse(path, blank):
+    return "".join(VOCAB[c] for c, _ in itertools.groupby(path) if c != blank)
+
+
+def enumerate_texts(row):
+    """Return the probability of each text, and its likeliest path, by looking at all paths."""
+    num_steps, num_classes = row.shape
+    sums, best = {}, {}
+    for path in itertools.product(range(num_classes), repeat=num_steps):
+        text = collapse(path, num_classes - 1)
+        probability = math.prod(row[step, c] for step, c in enumerate(path))
+        sums[text] = sums.get(text, 0.0) + probability
+        if probability > best.get(text, (0.0, ()))[0]:
+            best[text] = (probability, path)
+    return sums, best
+
+
+def classes_of(text):
+    return [VOCAB.index(char) for char in text]
+
+
+def test_the_probability_of_a_text_is_the_sum_over_its_paths():
+    rng = np.random.default_rng(0)
+    for row in outputs(rng, 6):
+        sums, _ = enumerate_texts(row)
+        texts = [*sums, "aaaa"]  # Four equal characters need seven steps.
+        found = text_log_probabilities(
+            np.repeat(row[None], len(texts), 0), [classes_of(text) for text in texts]
+        )
+        assert np.exp(found[:-1]) == pytest.approx(list(sums.values()), rel=1e-12)
+        assert found[-1] == -np.inf
+        assert np.exp(found).sum() == pytest.approx(1)
+
+
+def test_long_outputs_do_not_vanish():
+    """2,000 steps of an even chance between two classes: one text of no character."""
+    row = np.full((1, 2000, 2), 0.5, np.float32)
+    assert text_log_probabilities(row, [[]])[0] == pytest.approx(2000 * np.log(0.5))
+    tiny = np.full((1, 300, 2), [1e-38, 1.0], np.float32)
+    assert text_log_probabilities(tiny, [[0] * 9])[0] < 9 * np.log(1e-37)
+
+
+def test_a_wide_beam_finds_what_enumeration_finds():
+    rng = np.random.default_rng(1)
+    batch = outputs(rng, 20)
+    found = BeamDecoder(beam_width=400, num_best=10).decode(batch, VOCAB)
+    for row, hypotheses in zip(batch, found, strict=True):
+        sums, _ = enumerate_texts(row)
+        ranked = sorted(sums.items(), key=lambda item: -item[1])[:10]
+        assert [text for text, _ in hypotheses] == [text for text, _ in ranked]
+        assert [math.exp(log) for _, log in hypotheses] == pytest.approx([p for _, p in ranked])
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 5])
+def test_a_narrow_beam_gives_whole_probabilities_of_different_texts(width):
+    rng = np.random.default_rng(width)
+    batch = outputs(rng, 30, sharpness=3)
+    for row, hypotheses in zip(
+        batch, BeamDecoder(width, num_best=width).decode(batch, VOCAB), strict=True
+    ):
+        sums, _ = enumerate_texts(row)
+        assert hypotheses
+        assert len({text for text, _ in hypotheses}) == len(hypotheses)
+        for text, log in hypotheses:
+            assert math.exp(log) == pytest.approx(sums[text])
+        logs = [log for _, log in hypotheses]
+        assert logs == sorted(logs, reverse=True)
+
+
+def test_a_beam_reads_what_the_best_path_misses():
+    """Graves' example: the path of blanks is the likeliest (0.36), the text "a" has 0.64."""
+    row = np.array([[[0.4, 0.0, 0.0, 0.6]] * 2])
+    assert ctc_decoder(row, VOCAB) == [""]
+    ((text, log),) = BeamDecoder(3).decode(row, VOCAB)[0]
+    assert text == "a"
+    assert math.exp(log) == pytest.approx(0.64)
+
+
+def test_rows_do_not_depend_on_their_neighbours():
+    batch = outputs(np.random.default_rng(2), 130)
+    decoder = BeamDecoder(4, num_best=2)
+    together = decoder.decode(batch, VOCAB)
+    assert together == [decoder.decode(row[None], VOCAB)[0] for row in batch]
+
+
+CONSTRAINTS = [
+    Lexicon(["a", "ab", "ba", "aab", "xyz"]),
+    Lexicon(["AB", "ba", "aa"], ignore_case=True),
+    Pattern("a{2}|b+A?"),
+    Pattern("[ab]A[^A]"),
+]
+
+
+def accepts(constraint, text):
+    if isinstance(constraint, Lexicon):
+        return text in constraint
+    return re.fullmatch(constraint.pattern, text) is not None
+
+
+@pytest.mark.parametrize("constraint", CONSTRAINTS, ids=repr)
+@pytest.mark.parametrize("guided", [True, False])
+def test_a_constraint_gives_the_likeliest_of_its_texts(constraint, guided, monkeypatch):
+    if not guided:
+        monkeypatch.setattr("mltu.decoders.automaton._GUIDED", 0)
+    batch = outputs(np.random.default_rng(3), 25)
+    found = BeamDecoder(300, num_best=3, constraint=constraint).decode(batch, VOCAB)
+    for row, hypotheses in zip(batch, found, strict=True):
+        sums, _ = enumerate_texts(row)
+        allowed = {text: p for text, p in sums.items() if accepts(constraint, text)}
+        ranked = sorted(allowed.items(), key=lambda item: -item[1])[:3]
+        assert [text for text, _ in hypotheses] == [text for text, _ in ranked]
+        assert [math.exp(log) for _, log in hypotheses] == pytest.approx([p for _, p in ranked])
+
+
+@pytest.mark.parametrize("constraint", CONSTRAINTS, ids=repr)
+@pytest.mark.parametrize("guided", [True, False])
+def test_even_a_beam_of_one_ends_in_a_text_of_the_constraint(constraint, guided, monkeypatch):
+    if not guided:
+        monkeypatch.setattr("mltu.decoders.automaton._GUIDED", 0)
+    batch = outputs(np.random.default_rng(4), 200, num_steps=6, sharpness=4)
+    for row in BeamDecoder(1, constraint=constraint).decode(batch, VOCAB):
+        assert accepts(constraint, row[0].text)
+
+
+def test_a_sure_model_is_held_to_the_number_of_characters():
+    """A captcha of five: the model sees four and is sure of its blanks."""
+    steps = [0, 3, 1, 3, 0, 3, 1, 3, 3, 3]
+    row = np.full((1, 10, 4), 1e-6)
+    row[0, np.arange(10), steps] = 1 - 3e-6
+    row[0, 5] = [1e-6, 1e-6, 0.1, 0.9 - 2e-6]  # The only doubt: an A between.
+    assert ctc_decoder(row, VOCAB) == ["abab"]
+    for width in (2, 10):
+        found = BeamDecoder(width, constraint=Pattern(".{5}")).decode(row, VOCAB)
+        assert found[0][0].text == "abaAb"
+
+
+def test_no_text_fits_into_too_few_steps():
+    row = outputs(np.random.default_rng(5), num_steps=3)
+    assert BeamDecoder(5, constraint=Pattern("a{4}")).decode(row, VOCAB) == [[]]
+    assert BeamDecoder(5, constraint=Pattern("aa")).decode(row[:, :2], VOCAB) == [[]]
+
+
+def test_a_constraint_that_the_vocabulary_cannot_write_is_refused():
+    row = outputs(np.random.default_rng(6))
+    with pytest.raises(ValueError, match=r"`words` must have one .* Received \['xyz'\]"):
+        BeamDecoder(constraint=Lexicon(["xyz"])).decode(row, VOCAB)
+    with pytest.raises(ValueError, match="`pattern` must match some text"):
+        BeamDecoder(constraint=Pattern(r"a\d")).decode(row, VOCAB)
+
+
+def test_best_path_is_that_of_the_tutorials_decoder():
+    batch = outputs(np.random.default_rng(7), 50, num_steps=12)
+    spans = best_path(batch)
+    texts = ["".join(VOCAB[c] for c in row.classes) for row in spans]
+    assert texts == ctc_decoder(batch, VOCAB)
+    for row, found in zip(batch.argmax(axis=2), spans, strict=True):
+        for c, start, end in zip(*found, strict=True):
+            assert (row[start:end] == c).all()
+            assert start == 0 or row[start - 1] != c
+            assert end == len(row) or row[end] != c
+
+
+def test_an_alignment_is_the_likeliest_path_of_its_text():
+    for row in outputs(np.random.default_rng(8), 5):
+        _, best = enumerate_texts(row)
+        texts = list(best)
+        found = align_texts(
+            np.repeat(row[None], len(texts), 0), [classes_of(text) for text in texts]
+        )
+        for text, spans in zip(texts, found, strict=True):
+            path = np.full(len(row), 3)
+            for c, start, end in zip(*spans, strict=True):
+                path[start:end] = c
+            assert tuple(path) == best[text][1]
+
+
+def test_an_alignment_needs_steps():
+    row = outputs(np.random.default_rng(9), num_steps=2)
+    with pytest.raises(ValueError, match="2 characters, which needs 3"):
+        align_texts(row, [[0, 0]])
+    spans = align_texts(np.array([[[1.0, 0.0], [0.0, 1.0]]]), [[0]])  # impossible steps too
+    assert spans[0].starts.tolist() == [0]
+    assert align_texts(row, [[]])[0].classes.size == 0
+
+
+WORDS = st.lists(st.text("abcAB", min_size=1, max_size=6), min_size=1, max_size=30)
+
+
+@given(WORDS, st.booleans())
+def test_the_automaton_of_a_lexicon_accepts_its_words_alone(words, ignore_case):
+    lexicon = Lexicon(words, ignore_case=ignore_case)
+    vocab = tuple("abcAB")
+    automaton = lexicon.automaton(vocab)
+    fold = str.lower if ignore_case else str
+    known = {fold(word) for word in words}
+
+    def is_accepted(text):
+        state = 0
+        for char in text:
+            state = automaton.transitions[state, vocab.index(char)]
+            if state < 0:
+                return False
+        return bool(automaton.accepting[state])
+
+    tried = {"", *words, *(word[:-1] for word in words), *(word + "a" for word in words)}
+    for text in tried | {word.swapcase().replace("C", "c") for word in words}:
+        assert is_accepted(text) == (fold(text) in known) == (text in lexicon)
+
+
+def test_equal_endings_are_stored_once():
+    automaton = Lexicon(["tops", "taps", "stops"]).automaton(tuple("aopst"))
+    assert len(automaton.accepting) == 7  # start, s, t after s, t, its vowel, p, and the end
+    assert automaton.num_missing.tolist()[0] == 4
+
+
+PATTERNS = st.recursive(
+    st.sampled_from(["a", "b", "A", ".", "[ab]", "[^a]", "[a-b]", r"\w", r"\D", r"\.", "", "[]a]"]),
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map("".join),
+        st.tuples(inner, inner).map(lambda pair: f"(?:{pair[0]}|{pair[1]})"),
+        st.tuples(inner, st.sampled_from(["?", "*", "+", "{2}", "{1,}", "{0,2}"])).map(
+            lambda pair: f"({pair[0]}){pair[1]}"
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200)
+@given(PATTERNS)
+def test_a_pattern_means_what_it_means_in_re(pattern):
+    vocab = ("a", "b", "A", ".")
+    texts = ["".join(t) for n in range(5) for t in itertools.product(vocab, repeat=n)]
+    expected = {text for text in texts if re.fullmatch(pattern, text)}
+    if not expected:
+        with pytest.raises(ValueError, match="must match some text"):
+            Pattern(pattern).automaton(("a", "b"))
+        return
+    automaton = Pattern(pattern).automaton(vocab)
+    found = set()
+    for text in texts:
+        state = 0
+        for char in text:
+            state = automaton.transitions[state, vocab.index(char)] if state >= 0 else -1
+        if state >= 0 and automaton.accepting[state]:
+            found.add(text)
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("a(b", "brackets match"),
+        ("a)b", "brackets match"),
+        ("[ab", "brackets match"),
+        ("*a", "free of '\\*'"),
+        ("a**", "counted once"),
+        ("a{,3}", "counted as"),
+        ("a{3,2}", "growing numbers"),
+        ("a{2000}", "growing numbers"),
+        ("^a$", "free of '\\^'"),
+        ("(?=a)", "question mark"),
+        (r"(a)\1", r"free of \\1"),
+        ("a\\", "backslash"),
+        ("[b-a]", "ranges that fall"),
+        ("(" * 80 + ")" * 80, "nested"),
+    ],
+)
+def test_a_wrong_pattern_is_refused(pattern, expected):
+    with pytest.raises(ValueError, match=f"`pattern` must be .*{expected}.* stopped at position"):
+        Pattern(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["((a{900}){900}){900}", "(a|b)*a(a|b){20}"])
+def test_a_pattern_of_too_many_states_is_refused(pattern):
+    with pytest.raises(ValueError, match="at most 10000 states"):
+        Pattern(pattern).automaton(tuple("ab"))
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "expected"),
+    [
+        ([], ValueError, "at least one word"),
+        ([""], ValueError, "at least one character"),
+        ("word", TypeError, "list of words"),
+        ([7], TypeError, "must be texts"),
+    ],
+)
+def test_a_wrong_lexicon_is_refused(words, error, expected):
+    with pytest.raises(error, match=expected):
+        Lexicon(words)
+
+
+def test_what_is_no_output_is_refused():
+    decoder = BeamDecoder()
+    with pytest.raises(ValueError, match="with 4 classes"):
+        decoder.decode(np.ones((1, 2, 3)), VOCAB)
+    with pytest.raises(ValueError, match=r"values in 0\.\.1"):
+        decoder.decode(np.full((1, 2, 4), -3.0), VOCAB)
+    with pytest.raises(ValueError, match="`num_best` must be at most"):
+        BeamDecoder(2, num_best=3)
+    with pytest.raises(ValueError, match="`beam_width`"):
+        BeamDecoder(0)
+    assert decoder.decode(np.empty((0, 4, 4)), VOCAB) == []

@@ -1,0 +1,21 @@
+"""From CTC outputs to texts: best path, prefix beam search, lexicons and patterns."""
+
+from mltu.decoders.beam import BeamDecoder
+from mltu.decoders.forward import text_log_probabilities
+from mltu.decoders.hypothesis import Constraint, Decoder, Hypothesis
+from mltu.decoders.lexicon import Lexicon
+from mltu.decoders.paths import Spans, align_texts, best_path
+from mltu.decoders.pattern import Pattern
+
+__all__ = [
+    "BeamDecoder",
+    "Constraint",
+    "Decoder",
+    "Hypothesis",
+    "Lexicon",
+    "Pattern",
+    "Spans",
+    "align_texts",
+    "best_path",
+    "text_log_probabilities",
+]

@@ -1,0 +1,68 @@
+"""A finite automaton over the classes of a model: which texts a decoder may return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_GUIDED = 512  # states up to which completions are scored; scoring costs states * time steps
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Automaton:
+    """A deterministic automaton; it starts in state 0.
+
+    Attributes:
+        transitions: the state after each class, -1 where that class is refused; int32, shape
+            (states, classes without the blank).
+        accepting: whether a text may end in a state; bool, shape (states,).
+    """
+
+    transitions: npt.NDArray[np.int32]
+    accepting: npt.NDArray[np.bool_]
+
+    @cached_property
+    def num_missing(self) -> npt.NDArray[np.int32]:
+        """The least number of characters from each state to an accepting one, shape (states,)."""
+        far = np.iinfo(np.int32).max
+        missing = np.where(self.accepting, 0, far).astype(np.int64)
+        while True:
+            # State -1 is looked up as one more, behind the last.
+            after = np.append(missing, far)[self.transitions].min(axis=1, initial=far)
+            closer = np.minimum(missing, np.minimum(after + 1, far))
+            if np.array_equal(closer, missing):
+                return missing.astype(np.int32)
+            missing = closer
+
+    def completions(self, logs: Array) -> Array:
+        """Bound what the rest of the outputs can still give to each state.
+
+        Args:
+            logs: logarithms of probabilities, shape (batch, time, classes), the blank last.
+
+        Returns:
+            Shape (batch, time + 1, states), or (1, time + 1, states) where there are many states:
+            then 0 where the end can still be reached, and -inf where it cannot.
+        """
+        num_rows, num_steps, _ = logs.shape
+        if len(self.accepting) > _GUIDED:
+            left = np.arange(num_steps, -1, -1)
+            return np.where(self.num_missing <= left[:, None], 0.0, -np.inf)[None]
+        sources, classes = np.nonzero(self.transitions >= 0)
+        targets = self.transitions[sources, classes]
+        best = np.full((num_steps + 1, len(self.accepting), num_rows), -np.inf)
+        best[num_steps, self.accepting] = 0
+        for step in range(num_steps - 1, -1, -1):
+            now, later, spoken = best[step], best[step + 1], logs[:, step, classes].T
+            # To stay in a state is to emit the blank, or once more the class that led there.
+            now[...] = logs[:, step, -1]
+            np.maximum.at(now, targets, spoken)
+            now += later
+            np.maximum.at(now, sources, spoken + later[targets])
+        return best.transpose(2, 0, 1)

@@ -1,0 +1,203 @@
+"""Prefix beam search: the likeliest texts, each by the sum over its alignments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mltu.decoders.automaton import Automaton
+from mltu.decoders.forward import text_log_probabilities
+from mltu.decoders.hypothesis import Constraint, Hypothesis, check_outputs
+from mltu.utils.checks import check_count
+
+_ROWS = 64  # of a batch that are searched together
+_WIDEST = 256  # up to which a search that found nothing is repeated
+_LEAST = 1e-38  # a probability that float32 rounds to nothing
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so no prefix is lost in the product
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class BeamDecoder:
+    """Prefix beam search over the whole batch at once, free or within a constraint.
+
+    Args:
+        beam_width: prefixes that are kept after each time step, at least 1.
+        num_best: texts to return at most, 1 to `beam_width`.
+        constraint: a `Lexicon` or a `Pattern` that every text returned satisfies; None for none.
+
+    Raises:
+        ValueError: a number is out of range.
+
+    Source: Hannun et al., 2014, "First-Pass Large Vocabulary Continuous Speech Recognition using
+    Bi-Directional Recurrent DNNs", algorithm 1, without a language model.
+    """
+
+    beam_width: int = 10
+    num_best: int = 1
+    constraint: Constraint | None = None
+
+    def __post_init__(self) -> None:
+        check_count("beam_width", self.beam_width, 1)
+        check_count("num_best", self.num_best, 1)
+        if self.num_best > self.beam_width:
+            raise ValueError(
+                f"`num_best` must be at most `beam_width`, here {self.beam_width}. "
+                f"Received {self.num_best}. Widen the beam."
+            )
+
+    def decode(
+        self, probabilities: npt.ArrayLike, vocab: str | Sequence[str]
+    ) -> list[list[Hypothesis]]:
+        """Return up to `num_best` texts for each row of the batch, the likeliest first.
+
+        Args:
+            probabilities: shape (batch, time, classes), the blank last.
+            vocab: the characters in the order of their classes.
+
+        Returns:
+            A list for each row; it is empty if the constraint has no text that fits into that
+            many time steps.
+
+        Raises:
+            ValueError: the shape does not fit the vocabulary, values are no probabilities, or no
+                text of the constraint can be written in the vocabulary.
+        """
+        outputs, chars = check_outputs(probabilities, vocab)
+        automaton = None if self.constraint is None else self.constraint.automaton(chars)
+        return [
+            [Hypothesis("".join(chars[c] for c in text), log) for text, log in row]
+            for start in range(0, len(outputs), _ROWS)
+            for row in self._decode(outputs[start : start + _ROWS], automaton)
+        ]
+
+    def _decode(
+        self, outputs: Array, automaton: Automaton | None
+    ) -> list[list[tuple[list[int], float]]]:
+        logs = np.log(np.maximum(outputs, _LEAST))
+        found, width = search(logs, self.beam_width, automaton), self.beam_width
+        # A narrow beam can run into an end, since two equal characters need a blank between.
+        while (lost := [i for i, row in enumerate(found) if not row]) and width < _WIDEST:
+            width *= 4
+            for i, row in zip(lost, search(logs[lost], width, automaton), strict=True):
+                found[i] = row
+        texts = [text for row in found for text in row]
+        owners = np.repeat(np.arange(len(found)), [len(row) for row in found])
+        sums = text_log_probabilities(outputs[owners], texts) if texts else np.empty(0)
+        ranked: list[list[tuple[list[int], float]]] = [[] for _ in found]
+        # Ties keep the order of the search.
+        for i in np.argsort(-sums, kind="stable").tolist():
+            if len(best := ranked[owners[i]]) < self.num_best:
+                best.append((texts[i], float(sums[i])))
+        return ranked
+
+
+def search(logs: Array, beam_width: int, automaton: Automaton | None) -> list[list[list[int]]]:
+    """Return the texts in the last beam of each row, as lists of classes, in no order.
+
+    Args:
+        logs: logarithms of probabilities, finite, shape (batch, time, classes), the blank last.
+        beam_width: prefixes kept after each step.
+        automaton: of the constraint.
+    """
+    num_rows, num_steps, num_classes = logs.shape
+    completions = None if automaton is None else automaton.completions(logs)
+    beam = _Beam(num_rows, beam_width, num_classes - 1)
+    history = []
+    for step in range(num_steps):
+        bound = None if completions is None else completions[:, step + 1]
+        history.append(beam.advance(logs[:, step], automaton, bound))
+    return [_texts(history, row, np.flatnonzero(beam.alive[row])) for row in range(num_rows)]
+
+
+class _Beam:
+    """The prefixes of all rows, each array of shape (batch, beam).
+
+    A prefix is known by a hash of its characters, so that it is the same prefix by whichever way
+    the search came to it.
+    """
+
+    def __init__(self, num_rows: int, width: int, blank: int) -> None:
+        shape = (num_rows, width)
+        self.blank = blank
+        self.in_blank = np.full(shape, -np.inf)  # log probability of the alignments ending in blank
+        self.in_char = np.full(shape, -np.inf)  # of those that end in the last character
+        self.in_blank[:, 0] = 0
+        self.last = np.full(shape, blank)
+        self.hash = np.zeros(shape, np.uint64)
+        self.hash[:, 0] = 1
+        self.parent = np.zeros(shape, np.uint64)  # the hash without the last character
+        self.state = np.zeros(shape, np.int32)
+
+    @property
+    def alive(self) -> npt.NDArray[np.bool_]:
+        return np.asarray(np.maximum(self.in_blank, self.in_char) > -np.inf)
+
+    def advance(
+        self, logs: Array, automaton: Automaton | None, bound: Array | None
+    ) -> tuple[Array, Array]:
+        """Go one time step further; return where each prefix came from and what it added."""
+        num_rows, width = self.last.shape
+        rows = np.arange(num_rows)[:, None]
+        total = np.logaddexp(self.in_blank, self.in_char)
+        # The blank column stands for the last character of the empty prefix, and never counts.
+        repeated = np.where(self.last == self.blank, -np.inf, logs[rows, self.last])
+        stay_blank, stay_char = total + logs[:, -1:], self.in_char + repeated
+        longer = total[:, :, None] + logs[:, None, :]  # (batch, beam, classes)
+        # A character twice in a row needs a blank between.
+        longer[rows, np.arange(width), self.last] = self.in_blank + repeated
+        longer = longer[:, :, : self.blank]
+        if automaton is not None:
+            states = automaton.transitions[self.state]
+            longer = np.where(states < 0, -np.inf, longer)
+        self._merge(longer, stay_char)
+        stay = np.logaddexp(stay_blank, stay_char)
+        scores = np.concatenate([stay, longer.reshape(num_rows, -1)], axis=1)
+        ranks = scores
+        if automaton is not None and bound is not None:
+            after = np.concatenate([self.state, states.reshape(num_rows, -1)], axis=1)
+            ranks = scores + bound[rows if len(bound) > 1 else 0, np.maximum(after, 0)]
+        chosen = np.argpartition(-ranks, width - 1, axis=1)[:, :width]
+        stays = chosen < width
+        source = np.where(stays, chosen, (chosen - width) // self.blank)
+        added = np.where(stays, -1, (chosen - width) % self.blank)
+        dead = ranks[rows, chosen] == -np.inf
+        self.in_blank = np.where(stays & ~dead, stay_blank[rows, source], -np.inf)
+        spoken = np.where(stays, stay_char[rows, source], scores[rows, chosen])
+        self.in_char = np.where(dead, -np.inf, spoken)
+        grown = self.hash[rows, source]
+        self.parent = np.where(stays, self.parent[rows, source], grown)
+        self.hash = np.where(stays, grown, grown * _FACTOR + (added + 2).astype(np.uint64))
+        # Without a last character a dead prefix is never taken for a living one of its hash.
+        self.last = np.where(dead, self.blank, np.where(stays, self.last[rows, source], added))
+        if automaton is not None:
+            self.state = np.where(
+                stays, self.state[rows, source], states[rows, source, np.maximum(added, 0)]
+            )
+        return source, added
+
+    def _merge(self, longer: Array, stay_char: Array) -> None:
+        """Give a longer prefix that is in the beam already to that one."""
+        row, shorter, same = np.nonzero(self.hash[:, :, None] == self.parent[:, None, :])
+        spoken = self.last[row, same]
+        is_char = spoken != self.blank
+        row, shorter, same, spoken = (x[is_char] for x in (row, shorter, same, spoken))
+        gained = np.full_like(stay_char, -np.inf)
+        np.maximum.at(gained, (row, same), longer[row, shorter, spoken])
+        np.logaddexp(stay_char, gained, out=stay_char)
+        longer[row, shorter, spoken] = -np.inf
+
+
+def _texts(history: Sequence[tuple[Array, Array]], row: int, beams: Array) -> list[list[int]]:
+    """Follow the beams of one row back to the first step."""
+    columns = []
+    for source, added in reversed(history):
+        columns.append(added[row, beams])
+        beams = source[row, beams]
+    paths = np.stack(columns[::-1], axis=1) if columns else np.empty((0, 0), np.intp)
+    return [path[path >= 0].tolist() for path in paths]

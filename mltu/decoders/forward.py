@@ -1,0 +1,74 @@
+"""The CTC probability of a text: the sum over all its alignments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_RESCALE = 8  # time steps; eight factors of 1e-38, the least of float32, stay above 1e-308
+
+
+def text_log_probabilities(
+    probabilities: npt.NDArray[Any], classes: Sequence[npt.ArrayLike]
+) -> npt.NDArray[np.float64]:
+    """Compute the natural logarithm of the probability of one text for each row of the batch.
+
+    Args:
+        probabilities: shape (batch, time, classes), the blank last.
+        classes: of the characters of each text, whole numbers, without blanks.
+
+    Returns:
+        Shape (batch,); -inf for a text that cannot stand in that many time steps.
+
+    Source: Graves et al., 2006, section 4.1 (the forward variables).
+    """
+    labels, ends = _with_blanks(classes, probabilities.shape[2] - 1)
+    num_rows, num_labels = labels.shape
+    # May a label be reached from the one before the blank before it? Not if both are equal.
+    skips = np.zeros(labels.shape)
+    skips[:, 1:2] = 1  # The first character may stand at once.
+    skips[:, 2:] = labels[:, 2:] != labels[:, :-2]
+    # (time, batch, labels): what each step gives to each label.
+    rows = np.arange(num_rows)[:, None]
+    gains = probabilities[rows, :, labels].transpose(2, 0, 1).astype(np.float64)
+    # Two columns of zeros stand before the first label.
+    alphas = np.zeros((num_rows, num_labels + 2))
+    alphas[:, 1] = 1  # Before the first step, one step before the first blank.
+    now, before, leap = alphas[:, 2:], alphas[:, 1:-1], alphas[:, :-2]
+    logs = np.zeros(num_rows)
+    for step, gain in enumerate(gains):
+        moved = leap * skips
+        moved += before
+        moved += now
+        moved *= gain
+        alphas[:, 1] = 0
+        now[...] = moved
+        if step % _RESCALE == _RESCALE - 1:
+            logs += _rescale(now)
+    rows = rows[:, 0]
+    total = now[rows, ends] + np.where(ends > 0, now[rows, ends - 1], 0)
+    with np.errstate(divide="ignore"):
+        logs += np.log(total)
+    return logs
+
+
+def _with_blanks(
+    classes: Sequence[npt.ArrayLike], blank: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return blank, c1, blank, c2 ... blank, filled up with blanks, and where each text ends."""
+    lengths = np.array([len(np.atleast_1d(text)) for text in classes], np.intp)
+    labels = np.full((len(classes), 2 * int(lengths.max(initial=0)) + 1), blank, np.intp)
+    for row, text in zip(labels, classes, strict=True):
+        row[1 : 2 * len(np.atleast_1d(text)) : 2] = text
+    return labels, 2 * lengths
+
+
+def _rescale(alphas: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    sums: npt.NDArray[np.float64] = alphas.sum(axis=1)
+    sums[sums == 0] = 1
+    alphas /= sums[:, None]
+    np.log(sums, out=sums)
+    return sums

@@ -1,0 +1,113 @@
+"""A lexicon as a constraint: only its words may be read."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from functools import lru_cache
+
+import numpy as np
+
+from mltu.decoders.automaton import Automaton
+
+
+class Lexicon:
+    """The words that a decoder may return.
+
+    Args:
+        words: at least one; those with a character that the vocabulary lacks can never be read.
+        ignore_case: True to accept each word however its letters are cased in the image; the text
+            returned has the case that was read.
+
+    Raises:
+        ValueError: there is no word, or an empty one.
+        TypeError: something else than text is among them, or `words` is a text itself.
+
+    Source of the automaton: Daciuk et al., 2000, "Incremental Construction of Minimal Acyclic
+    Finite-State Automata", for sorted words.
+    """
+
+    def __init__(self, words: Iterable[str], *, ignore_case: bool = False) -> None:
+        if isinstance(words, str):
+            raise TypeError(f"`words` must be a list of words. Received the text {words[:60]!r}.")
+        found = list(words)
+        for word in found:
+            if not isinstance(word, str):
+                raise TypeError(f"`words` must be texts. Received {word!r:.60}.")
+            if not word:
+                raise ValueError("`words` must be texts of at least one character. Received ''.")
+        if not found:
+            raise ValueError("`words` must hold at least one word. Received none.")
+        self.ignore_case = ignore_case
+        self.words = tuple(sorted({self._fold(word) for word in found}))
+        self.automaton = lru_cache(maxsize=4)(self._build)
+
+    def __contains__(self, text: str) -> bool:
+        """Tell whether a text is one of the words."""
+        folded = self._fold(text)
+        return folded in self.words[(at := bisect_left(self.words, folded)) : at + 1]
+
+    def __len__(self) -> int:
+        """The number of different words."""
+        return len(self.words)
+
+    def __repr__(self) -> str:
+        return f"Lexicon({len(self)} words, ignore_case={self.ignore_case})"
+
+    def _fold(self, text: str) -> str:
+        return text.lower() if self.ignore_case else text
+
+    def _build(self, vocab: tuple[str, ...]) -> Automaton:
+        symbols = {self._fold(char) for char in vocab}
+        words = [word for word in self.words if symbols.issuperset(word)]
+        if not words:
+            raise ValueError(
+                "`words` must have one that the vocabulary of the model can write. Received "
+                f"{list(self.words[:5])} for the characters {''.join(vocab)[:80]!r}."
+            )
+        states, accepting = _minimal_automaton(words)
+        columns: dict[str, list[int]] = {}
+        for column, char in enumerate(vocab):
+            columns.setdefault(self._fold(char), []).append(column)
+        transitions = np.full((len(states), len(vocab)), -1, np.int32)
+        for row, edges in zip(transitions, states, strict=True):
+            for char, target in edges:
+                row[columns[char]] = target
+        return Automaton(transitions, np.array(accepting))
+
+
+Edges = tuple[tuple[str, int], ...]
+
+
+def _minimal_automaton(words: list[str]) -> tuple[list[Edges], list[bool]]:
+    """Build the smallest automaton of sorted words; the state 0 is the first.
+
+    Returns:
+        The edges of each state, pairs of a character and a state, and whether it accepts.
+    """
+    known: dict[tuple[Edges, bool], int] = {}
+    states: list[tuple[Edges, bool]] = [((), False)]  # The first is filled in last.
+    # The states along the last word that may still get edges: edges so far, and accepting or not.
+    pending: list[tuple[list[tuple[str, int]], bool]] = [([], False)]
+    last = ""
+
+    def close(depth: int) -> None:
+        while len(pending) > depth + 1:
+            edges, accepts = pending.pop()
+            state = (tuple(edges), accepts)
+            if state not in known:
+                known[state] = len(states)
+                states.append(state)
+            pending[-1][0].append((last[len(pending) - 1], known[state]))
+
+    for word in words:
+        common = 0
+        while common < min(len(word), len(last)) and word[common] == last[common]:
+            common += 1
+        close(common)
+        pending.extend(([], False) for _ in word[common:])
+        pending[-1] = (pending[-1][0], True)
+        last = word
+    close(0)
+    states[0] = (tuple(pending[0][0]), pending[0][1])
+    return [edges for edges, _ in states], [accepts for _, accepts in states]

@@ -1,0 +1,114 @@
+"""Which time steps stand for which character: the best path, and the alignment of a given text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.intp]
+
+
+class Spans(NamedTuple):
+    """Where the characters of one text stand.
+
+    Attributes:
+        classes: of the characters, shape (characters,).
+        starts: the first time step of each, shape (characters,).
+        ends: the step behind the last of each, shape (characters,).
+    """
+
+    classes: Ints
+    starts: Ints
+    ends: Ints
+
+
+def best_path(outputs: npt.NDArray[Any]) -> list[Spans]:
+    """Read outputs by best path: the likeliest class of each step, repeats merged, no blanks.
+
+    Args:
+        outputs: probabilities or logits, shape (batch, time, classes), the blank last.
+
+    Returns:
+        One for each row of the batch.
+
+    Source: Graves et al., 2006, section 3.2 (best path decoding).
+    """
+    return merge_repeats(outputs.argmax(axis=2), outputs.shape[2] - 1)
+
+
+def merge_repeats(path: npt.NDArray[Any], blank: int) -> list[Spans]:
+    """Return the characters of paths, shape (batch, time): runs of one class that is no blank."""
+    num_rows, num_steps = path.shape
+    is_new = np.ones(path.shape, bool)
+    is_new[:, 1:] = path[:, 1:] != path[:, :-1]
+    starts = np.flatnonzero(is_new)
+    ends = np.append(starts[1:], path.size)
+    classes = path.ravel()[starts]
+    spoken = classes != blank
+    starts, ends, classes = starts[spoken], ends[spoken], classes[spoken]
+    edges = np.searchsorted(starts, np.arange(num_rows + 1) * num_steps).tolist()
+    return [
+        Spans(classes[a:b], starts[a:b] - row * num_steps, ends[a:b] - row * num_steps)
+        for row, (a, b) in enumerate(pairwise(edges))
+    ]
+
+
+def align_texts(probabilities: npt.NDArray[Any], classes: Sequence[npt.ArrayLike]) -> list[Spans]:
+    """Find the likeliest alignment of one given text to each row of the batch.
+
+    Args:
+        probabilities: shape (batch, time, classes), the blank last.
+        classes: of the characters of each text.
+
+    Returns:
+        One for each row.
+
+    Raises:
+        ValueError: a text needs more time steps than there are.
+
+    Source: the Viterbi form of Graves et al., 2006, section 4.1.
+    """
+    with np.errstate(divide="ignore"):
+        logs = np.log(probabilities.astype(np.float64))
+    return [_align(row, np.asarray(text, np.intp)) for row, text in zip(logs, classes, strict=True)]
+
+
+def _align(logs: npt.NDArray[np.float64], text: Ints) -> Spans:
+    """Align one text to logarithms of shape (time, classes)."""
+    num_steps, blank = len(logs), logs.shape[1] - 1
+    needed = len(text) + int((text[1:] == text[:-1]).sum())
+    if needed > num_steps:
+        raise ValueError(
+            f"`classes` must hold texts that fit into {num_steps} time steps. Received one of "
+            f"{len(text)} characters, which needs {needed}: a blank stands between two equal ones."
+        )
+    labels = np.full(2 * len(text) + 1, blank)
+    labels[1::2] = text
+    may_leap = np.zeros(len(labels), bool)
+    may_leap[2:] = labels[2:] != labels[:-2]
+    # Impossible is a number, not -inf, so that the way back exists for every text that fits.
+    logs = np.maximum(logs, -1e4)
+    scores = np.full(len(labels), -1e9)
+    scores[:2] = logs[0, labels[:2]]
+    moves = np.zeros((num_steps, len(labels)), np.int8)
+    for step in range(1, num_steps):
+        ways = np.full((3, len(labels)), -np.inf)
+        ways[0], ways[1, 1:] = scores, scores[:-1]
+        ways[2, 2:] = np.where(may_leap[2:], scores[:-2], -np.inf)
+        moves[step] = ways.argmax(axis=0)
+        scores = ways.max(axis=0) + logs[step, labels]
+    at = len(labels) - 1
+    if at and scores[at - 1] > scores[at]:
+        at -= 1
+    places = np.empty(num_steps, np.intp)
+    for step in range(num_steps - 1, -1, -1):
+        places[step] = at
+        at -= moves[step, at]
+    spoken = 2 * np.arange(len(text)) + 1
+    return Spans(
+        text, np.searchsorted(places, spoken), np.searchsorted(places, spoken, side="right")
+    )

@@ -1,0 +1,253 @@
+"""TextRecognizer: a reader made from one ONNX file, with a confidence for all that it reads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mltu.decoders import Decoder, Spans, align_texts, best_path, text_log_probabilities
+from mltu.inferenceModel.preparation import Preparation, Prepared
+from mltu.inferenceModel.reading import Character, Reading
+from mltu.inferenceModel.session import OnnxInferenceModel
+from mltu.model_card import read_card
+from mltu.pretrained import find_pretrained
+from mltu.utils.checks import check_count
+
+Array = npt.NDArray[Any]
+Image = str | os.PathLike[str] | bytes | Array
+
+
+class TextRecognizer(OnnxInferenceModel):
+    """A reader that prepares images and reads outputs as the card in its file says.
+
+    Reading changes nothing in it, so threads may share one.
+
+    Args:
+        model_path: the `.onnx` file, a folder that holds `model.onnx`, or the name of a reader in
+            `mltu.pretrained`; None for the first of these, which reads single words.
+        decoder: how outputs become text, such as `BeamDecoder(constraint=Lexicon(words))`; best
+            path if None.
+        color_order: of arrays with three or four channels, `"BGR"` as OpenCV has it, or `"RGB"`.
+        force_cpu: as in `OnnxInferenceModel`.
+        providers: as in `OnnxInferenceModel`.
+        num_threads: as in `OnnxInferenceModel`.
+
+    Attributes:
+        card: the `mltu.model_card.ModelCard` of the file; the others as in `OnnxInferenceModel`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no model, its card lacks something or does not suit the model, or
+            an argument is none of its choices.
+
+    >>> TextRecognizer().predict("word.png").text  # doctest: +SKIP
+    'Coffee'
+    """
+
+    def __init__(
+        self,
+        model_path: str | os.PathLike[str] | None = None,
+        *,
+        decoder: Decoder | None = None,
+        color_order: str = "BGR",
+        force_cpu: bool = False,
+        providers: Sequence[str] | None = None,
+        num_threads: int | None = None,
+    ) -> None:
+        super().__init__(
+            find_pretrained() if model_path is None else _by_name(model_path),
+            force_cpu,
+            providers=providers,
+            num_threads=num_threads,
+        )
+        self.card = read_card(self._texts, repr(self.model_path))
+        _check_shapes(self)
+        self.decoder = decoder
+        self._preparation = Preparation(self.card, color_order)
+
+    def predict(self, image: Image) -> Reading:
+        """Read one image.
+
+        Args:
+            image: of any size, in colour, grey or with transparency: a path, the bytes of an image
+                file, or a uint8 array of shape (height, width) or (height, width, channels).
+
+        Raises:
+            FileNotFoundError: there is no file at the path.
+            ValueError: the image cannot be decoded.
+            TypeError: `image` is none of the above.
+        """
+        return self._read([self._preparation.prepare(image)])[0]
+
+    def predict_batch(self, images: Iterable[Image], *, on_error: str = "raise") -> list[Reading]:
+        """Read images together, which is faster than one after the other.
+
+        Args:
+            images: as in `predict`, of any sizes.
+            on_error: `"raise"`, or `"keep"` to get a `Reading` with `error` for an image that
+                cannot be read.
+
+        Returns:
+            A reading for each image, in their order.
+
+        Raises:
+            FileNotFoundError, ValueError, TypeError: as in `predict`; a note says which image.
+        """
+        return list(self.predict_stream(images, on_error=on_error))
+
+    def predict_stream(
+        self,
+        images: Iterable[Image],
+        *,
+        batch_size: int = 64,
+        on_error: str = "raise",
+        progress: bool = False,
+    ) -> Iterator[Reading]:
+        """Read images as they come, in batches, and hold no more than one batch of them.
+
+        Args:
+            images: as in `predict`, as many as there are, from a list or a generator.
+            batch_size: of what the model reads at once.
+            on_error: as in `predict_batch`.
+            progress: True to show a bar on the terminal.
+
+        Yields:
+            A reading for each image, in their order.
+
+        Raises:
+            FileNotFoundError, ValueError, TypeError: as in `predict_batch`.
+        """
+        check_count("batch_size", batch_size, 1)
+        if on_error not in ("raise", "keep"):
+            raise ValueError(f"`on_error` must be 'raise' or 'keep'. Received {on_error!r}.")
+        if isinstance(images, str | bytes | os.PathLike):
+            raise TypeError(
+                f"`images` must be several images. Received one {type(images).__name__}. "
+                "Read it with `predict`, or put it into a list."
+            )
+        return self._stream(images, batch_size, on_error, progress)
+
+    def _stream(
+        self, images: Iterable[Image], batch_size: int, on_error: str, progress: bool
+    ) -> Iterator[Reading]:
+        if progress:
+            from tqdm import tqdm
+
+            images = tqdm(images, "Reading", unit="image")
+        numbered = enumerate(images)
+        while batch := list(islice(numbered, batch_size)):
+            found: dict[int, Prepared | Reading] = {}
+            for index, image in batch:
+                try:
+                    found[index] = self._preparation.prepare(image)
+                except (OSError, ValueError, TypeError) as error:
+                    if on_error == "raise":
+                        error.add_note(f"It is number {index} of `images`, counted from 0.")
+                        raise
+                    found[index] = Reading("", 0.0, error=str(error))
+            yield from self._read_known(list(found.values()))
+
+    def _read_known(self, items: Sequence[Prepared | Reading]) -> list[Reading]:
+        """Read what was prepared, images of one width together; what has a reading keeps it."""
+        readings = [item if isinstance(item, Reading) else None for item in items]
+        widths: dict[int, list[int]] = {}
+        for index, item in enumerate(items):
+            if isinstance(item, Prepared):
+                widths.setdefault(item.values.shape[1], []).append(index)
+        for indices in widths.values():
+            group = [items[i] for i in indices]
+            for index, reading in zip(indices, self._read(group), strict=True):  # type: ignore[arg-type]
+                readings[index] = reading
+        return readings  # type: ignore[return-value]  # None of them is None now.
+
+    def _read(self, prepared: Sequence[Prepared]) -> list[Reading]:
+        batch = self._preparation.stack(prepared)
+        outputs = self.model.run(None, {self.input_name: batch})[0]  # (batch, time, classes)
+        calibrated = _probabilities(outputs, self.card.outputs, self.card.temperature)
+        if self.decoder is None:
+            spans = best_path(outputs)
+        else:
+            spans = self._decode(_probabilities(outputs, self.card.outputs, 1.0))
+        logs = text_log_probabilities(calibrated, [row.classes for row in spans])
+        confidences = np.minimum(np.exp(logs), 1).tolist()
+        own = _own_confidences(calibrated, spans)
+        readings, vocab, start = [], self.card.vocab, 0
+        for image, row, confidence in zip(prepared, spans, confidences, strict=True):
+            text = "".join([vocab[c] for c in row.classes.tolist()])
+            lefts = image.columns(row.starts, outputs.shape[1])
+            rights = image.columns(row.ends, outputs.shape[1])
+            ours = own[start : start + len(text)]
+            start += len(text)
+            characters = tuple(map(Character, text, ours, lefts, rights))
+            readings.append(Reading(text, confidence, characters))
+        return readings
+
+    def _decode(self, probabilities: Array) -> list[Spans]:
+        assert self.decoder is not None
+        found = self.decoder.decode(probabilities, self.card.vocab)
+        index = {char: i for i, char in enumerate(self.card.vocab)}
+        texts = [row[0].text if row else "" for row in found]
+        return align_texts(probabilities, [[index[char] for char in text] for text in texts])
+
+
+def _probabilities(outputs: Array, kind: str, temperature: float) -> Array:
+    """Return the probabilities of outputs, shape (batch, time, classes), at a temperature."""
+    if kind == "probabilities":
+        if temperature == 1:
+            return outputs
+        powers = outputs ** (1 / temperature)
+    else:
+        powers = np.exp((outputs - outputs.max(axis=2, keepdims=True)) / temperature)
+    return powers / powers.sum(axis=2, keepdims=True)  # type: ignore[no-any-return]
+
+
+def _own_confidences(probabilities: Array, spans: Sequence[Spans]) -> list[float]:
+    """Return the highest probability of each character while it is spoken, of all rows in turn."""
+    num_steps = probabilities.shape[1]
+    classes = np.concatenate([row.classes for row in spans])
+    if not len(classes):
+        return []
+    starts = np.concatenate([row.starts + i * num_steps for i, row in enumerate(spans)])
+    ends = np.concatenate([row.ends + i * num_steps for i, row in enumerate(spans)])
+    lengths = ends - starts
+    offsets = np.cumsum(lengths) - lengths
+    steps = np.repeat(starts - offsets, lengths) + np.arange(lengths.sum())
+    flat = probabilities.reshape(-1, probabilities.shape[2])
+    spoken = flat[steps, np.repeat(classes, lengths)]
+    return np.maximum.reduceat(spoken, offsets).tolist()  # type: ignore[no-any-return]
+
+
+def _by_name(model_path: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """Return the file of a shipped reader for its name, unless there is a file of that name."""
+    from mltu.pretrained import pretrained_names
+
+    is_name = str(model_path) in pretrained_names() and not Path(model_path).exists()
+    return find_pretrained(str(model_path)) if is_name else model_path
+
+
+def _check_shapes(reader: TextRecognizer) -> None:
+    """Refuse a card that speaks of other images or classes than the model has."""
+    card = reader.card
+    width = card.width if isinstance(card.width, int) else None
+    pairs = list(zip(reader.input_shape, (card.height, width, card.channels), strict=False))
+    output_shape = reader.model.get_outputs()[0].shape
+    if len(pairs) != 3 or len(output_shape) != 3:
+        raise ValueError(
+            "`model_path` must be a model from images (batch, height, width, channels) to classes "
+            f"(batch, time, classes). Received {reader.model_path!r}, from "
+            f"{reader.input_shapes[0]} to {output_shape}. Subclass OnnxInferenceModel to run it."
+        )
+    pairs.append((output_shape[2], len(card.vocab) + 1))
+    for ours, theirs in pairs:
+        if isinstance(ours, int) and theirs is not None and ours != theirs:
+            raise ValueError(
+                "`model_path` must be a file whose metadata suits its model. Received "
+                f"{reader.model_path!r}: {theirs} in the metadata where the model has {ours}. "
+                "Export it again."
+            )
