@@ -71,6 +71,7 @@ SAME_FLOOR = {
     ("worker_processes", "batch_maker"),
     ("convergence", "convergence"),
     ("data_check", "data_check"),
+    ("evaluation", "evaluation"),
     ("datasets", "datasets"),
     ("decoders", "decoders"),
     ("decoders", "utils.checks"),
@@ -89,8 +90,8 @@ SAME_FLOOR = {
     ("synthetic.__main__", "datasets"),  # The command alone, which packs what it wrote.
     ("utils", "utils"),
 }
-PACKAGES = {"callbacks", "convergence", "data_check", "datasets", "decoders", "onnx_export"}
-PACKAGES |= {"inferenceModel", "synthetic", "transformers"}
+PACKAGES = {"callbacks", "convergence", "data_check", "datasets", "decoders", "evaluation"}
+PACKAGES |= {"inferenceModel", "onnx_export", "synthetic", "transformers"}
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 FLOOR.update(dict.fromkeys(BELOW_ALL, -1))
 
@@ -176,7 +177,6 @@ PUBLIC = {
     "datasets.mjsynth": ["read_mjsynth"],
     "datasets.samples": ["JoinedColumn", "LazyColumn", "Samples"],
     "datasets.tables": ["read_csv", "read_tsv", "write_csv"],
-    "evaluation": ["Evaluation", "Figure", "evaluate_readings"],
     "decoders.automaton": ["Automaton"],
     "decoders.beam": ["BeamDecoder", "search"],
     "decoders.forward": ["text_log_probabilities"],
@@ -188,6 +188,34 @@ PUBLIC = {
     "inferenceModel.reading": ["Character", "Reading"],
     "inferenceModel.recognizer": ["TextRecognizer"],
     "inferenceModel.session": ["OnnxInferenceModel"],
+    "evaluation.cards": ["card_sections"],
+    "evaluation.characters": ["Confusion", "confusions"],
+    "evaluation.charts": ["coverage_chart", "reliability_chart"],
+    "evaluation.confidence": [
+        "Coverage",
+        "ReliabilityBin",
+        "calibration_error",
+        "coverage_curve",
+        "reliability_bins",
+        "widest_coverage",
+    ],
+    "evaluation.figures": ["Evaluation", "Figure", "evaluate_readings"],
+    "evaluation.markup": ["Markup", "differences", "element", "joined", "visible"],
+    "evaluation.report": ["write_report"],
+    "evaluation.samples": ["Sample", "source_names"],
+    "evaluation.sections": [
+        "confusion_section",
+        "error_section",
+        "figure_section",
+        "figure_tiles",
+        "outcome",
+        "outcome_section",
+        "section",
+        "text_or_nothing",
+    ],
+    "evaluation.thumbnails": ["thumbnail"],
+    "evaluation.trust": ["confidence_section"],
+    "evaluation.worst": ["worst_samples"],
     "ctc_kernels": ["kernel_name", "scan_kernel", "tensorflow_kernel", "torch_kernel"],
     "distribution": ["LocalCheckpoint", "Place", "distribute"],
     "native_layers": ["use_native_layers"],
@@ -524,6 +552,27 @@ def test_public_names_of_data_check():
         "check_data",
         "write_sheet",
     ]
+
+
+def test_public_names_of_evaluation():
+    assert offered_by("evaluation") == [
+        "Confusion",
+        "Coverage",
+        "Evaluation",
+        "Figure",
+        "ReliabilityBin",
+        "Sample",
+        "confusions",
+        "coverage_curve",
+        "evaluate_readings",
+        "reliability_bins",
+        "worst_samples",
+        "write_report",
+    ]
+
+
+def test_figures_of_texts_need_no_opencv():
+    assert "cv2" not in loaded_by("mltu.evaluation")
 
 
 def test_public_names_of_onnx_export():

@@ -1,6 +1,7 @@
 """How well an ONNX file reads real words: error rates with intervals, and its worst readings.
 
 python benchmarks/real_words.py SET ... [--model words] [--sheet readings.png]
+                                    [--report report.html]
 
 A SET is the root of MJSynth, whose validation list is read, or a CSV or TSV file of labels and of
 paths relative to its folder. `--model` names a shipped reader or a file.
@@ -15,11 +16,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mltu.datasets import read_csv, read_mjsynth, read_tsv
-from mltu.evaluation import evaluate_readings
+from mltu.evaluation import Sample, evaluate_readings, write_report
 from mltu.inferenceModel import TextRecognizer
 from mltu.pictures import write_contact_sheet
 from mltu.preprocessors import ImageReader
-from mltu.pretrained import find_pretrained, pretrained_names
 
 NUM_SHOWN = 48
 
@@ -28,29 +28,23 @@ def load_set(path):
     """Return the (path, label) pairs of a set."""
     if path.is_dir():
         return list(read_mjsynth(path, "val"))
-    return list((read_tsv if path.suffix == ".tsv" else read_csv)(path, root=path.parent))
-
-
-def read(reader, path):
-    """Read one file; one that cannot be read counts as empty."""
-    try:
-        return reader.predict(path)
-    except (OSError, ValueError) as error:
-        tqdm.write(str(error))
-        return "", 0.0
+    if path.suffix == ".tsv":
+        return list(read_tsv(path, root=path.parent))
+    return [(str(path.parent / file), label) for file, label in read_csv(path)]
 
 
 def write_sheet(path, samples, readings):
     """Show words by chance: half of them of those that were read wrong."""
-    pairs = zip(samples, readings, strict=True)
-    rows = [(*sample, *reading) for sample, reading in pairs if reading[1]]  # without broken files
+    rows = [row for row in zip(samples, readings, strict=True) if not row[1].error]
     random.Random(0).shuffle(rows)
-    wrong = [row for row in rows if row[1].lower() != row[2].lower()][: NUM_SHOWN // 2]
-    right = [row for row in rows if row[1].lower() == row[2].lower()][: NUM_SHOWN - len(wrong)]
+    wrong = [row for row in rows if row[0][1].lower() != row[1].text.lower()][: NUM_SHOWN // 2]
+    right = [row for row in rows if row[0][1].lower() == row[1].text.lower()]
     reader = ImageReader()
-    write_contact_sheet(
-        path, [(reader.read(p), f"{t}: {text} {sure:.0%}") for p, t, text, sure in right + wrong]
-    )
+    tiles = [
+        (reader.read(file), f"{truth}: {reading.text} {reading.confidence:.0%}")
+        for (file, truth), reading in right[: NUM_SHOWN - len(wrong)] + wrong
+    ]
+    write_contact_sheet(path, tiles)
 
 
 def main():
@@ -59,21 +53,29 @@ def main():
     parser.add_argument("sets", nargs="+", type=Path, metavar="SET")
     parser.add_argument("--model", default="words", help="a shipped reader or an ONNX file")
     parser.add_argument("--sheet", type=Path, help="PNG for each set; its name is put before this")
+    parser.add_argument("--report", type=Path, help="HTML for each set, named likewise")
     args = parser.parse_args()
-    shipped = args.model in pretrained_names()
-    reader = load_reader(find_pretrained(args.model) if shipped else args.model, force_cpu=True)
+    reader = TextRecognizer(args.model, force_cpu=True)
     figures = {}
     for path in args.sets:
         name = path.name if path.is_dir() else f"{path.resolve().parent.name}/{path.name}"
         samples = load_set(path)
-        readings = [read(reader, p) for p, _ in tqdm(samples, name, unit="word")]
-        found = evaluate_readings([text for text, _ in readings], [text for _, text in samples])
+        files = tqdm([file for file, _ in samples], name, unit="word")
+        readings = list(reader.predict_stream(files, on_error="keep"))
+        found = evaluate_readings([r.text for r in readings], [text for _, text in samples])
         figures[name] = found._asdict()
         for field, value in found._asdict().items():
             print(f"{name:16} {field:24} {value}")
         if args.sheet:
             file = f"{name.replace('/', '_')}_{args.sheet.name}"
             write_sheet(args.sheet.with_name(file), samples, readings)
+        if args.report:
+            file = f"{name.replace('/', '_')}_{args.report.name}"
+            shown = [
+                Sample(*sample, reading.text, reading.confidence, reading.error)
+                for sample, reading in zip(samples, readings, strict=True)
+            ]
+            write_report(args.report.with_name(file), shown, title=f"{args.model} on {name}")
     print(json.dumps(figures))
 
 

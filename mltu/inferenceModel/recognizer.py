@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from mltu.inferenceModel.preparation import Preparation, Prepared
 from mltu.inferenceModel.reading import Character, Reading
 from mltu.inferenceModel.session import OnnxInferenceModel
 from mltu.model_card import read_card
-from mltu.pretrained import find_pretrained
+from mltu.pretrained import find_pretrained, pretrained_names
 from mltu.utils.checks import check_count
 
 Array = npt.NDArray[Any]
@@ -30,7 +29,8 @@ class TextRecognizer(OnnxInferenceModel):
 
     Args:
         model_path: the `.onnx` file, a folder that holds `model.onnx`, or the name of a reader in
-            `mltu.pretrained`; None for the first of these, which reads single words.
+            `mltu.pretrained` ("./words" is a folder, "words" the reader); None for the reader of
+            single words.
         decoder: how outputs become text, such as `BeamDecoder(constraint=Lexicon(words))`; best
             path if None.
         color_order: of arrays with three or four channels, `"BGR"` as OpenCV has it, or `"RGB"`.
@@ -224,11 +224,10 @@ def _own_confidences(probabilities: Array, spans: Sequence[Spans]) -> list[float
 
 
 def _by_name(model_path: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """Return the file of a shipped reader for its name, unless there is a file of that name."""
-    from mltu.pretrained import pretrained_names
-
-    is_name = str(model_path) in pretrained_names() and not Path(model_path).exists()
-    return find_pretrained(str(model_path)) if is_name else model_path
+    """Return the file of a shipped reader for its name; any other path as it is."""
+    if isinstance(model_path, str) and model_path in pretrained_names():
+        return find_pretrained(model_path)
+    return model_path
 
 
 def _check_shapes(reader: TextRecognizer) -> None:

@@ -1,4 +1,4 @@
-"""Evaluation: what readings are worth, each figure with its interval."""
+"""What readings are worth, each figure with its interval."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ class Evaluation(NamedTuple):
         mean_cer_ignoring_case: `mean_cer` after `str.lower`.
         accuracy_ignoring_case: the share of samples read right in lower case with all but
             [0-9a-z] left out, as published for scene text.
+        exact: the share of samples read exactly right, case and white space included; for single
+            words it is 1 - `wer`.
     """
 
     num_samples: int
@@ -50,6 +52,7 @@ class Evaluation(NamedTuple):
     cer_ignoring_case: Figure
     mean_cer_ignoring_case: Figure
     accuracy_ignoring_case: Figure
+    exact: Figure
 
 
 def evaluate_readings(
@@ -90,6 +93,7 @@ def evaluate_readings(
     own = np.maximum(lengths, 1)
     pairs = zip(lower_readings, lower_truths, strict=True)
     right: Floats = np.array([_scene_text(a) == _scene_text(b) for a, b in pairs], np.float64)
+    exact: Floats = (edits == 0).astype(np.float64)
     ones = np.ones_like(lengths)
     ratios: list[tuple[Floats, Floats]] = [
         (edits, lengths),
@@ -98,6 +102,7 @@ def evaluate_readings(
         (lower_edits, lengths),
         (lower_edits / own, ones),
         (right, ones),
+        (exact, ones),
     ]
     above: Floats = np.stack([top for top, _ in ratios], axis=1)
     below: Floats = np.stack([bottom for _, bottom in ratios], axis=1)
