@@ -13,8 +13,9 @@ class Character:
     Attributes:
         text: the character.
         confidence: the highest probability that the model gave it while it spoke it, in 0..1.
-        left: of the columns where the model spoke it, in pixels of the image that was given. It is
-            narrower than the character, and may stand beside its middle.
+        left: of the columns where the model spoke it, in pixels of the image that was given. They
+            are narrower than the character. A recurrent model has seen the whole word before it
+            speaks: its characters come in order, the first and last often at the edges.
         right: the column where these end.
     """
 

@@ -1,0 +1,239 @@
+"""TextRecognizer: any image in, text with confidence and positions out."""
+
+import json
+import logging
+import threading
+
+import cv2
+import numpy as np
+import pytest
+
+from mltu.decoders import BeamDecoder, Lexicon, Pattern, text_log_probabilities
+from mltu.inferenceModel import Reading, TextRecognizer, prepare_image
+from mltu.inferenceModel import session as session_module
+from mltu.inferenceModel.preparation import Prepared
+from mltu.synthetic import render_word, shipped_fonts
+from mltu.utils.text_utils import ctc_decoder
+
+WORDS = ["Reading", "HARBOUR", "window", "2026", "Quartz", "flight", "BRIDGE", "mango"]
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return TextRecognizer(force_cpu=True)
+
+
+@pytest.fixture(scope="module")
+def images():
+    font = next(path for path in shipped_fonts() if "Sans" in path.stem)
+    rng = np.random.default_rng(0)
+    return [render_word(word, font, rng) for word in WORDS]
+
+
+def outputs_of(reader, images):
+    batch = np.stack([prepare_image(image, reader.card) for image in images]).astype(np.float32)
+    return reader.model.run(None, {reader.input_name: batch})[0]
+
+
+def test_texts_are_those_of_the_best_path_and_confidences_those_of_ctc(reader, images):
+    readings = reader.predict_batch(images)
+    outputs = outputs_of(reader, images)
+    texts = ctc_decoder(outputs, reader.card.vocab)
+    assert [reading.text for reading in readings] == texts
+    classes = [[reader.card.vocab.index(char) for char in text] for text in texts]
+    powers = outputs ** (1 / reader.card.temperature)
+    calibrated = powers / powers.sum(axis=2, keepdims=True)
+    expected = np.exp(text_log_probabilities(calibrated, classes))
+    assert [reading.confidence for reading in readings] == pytest.approx(expected, rel=1e-5)
+    for reading in readings:
+        assert "".join(char.text for char in reading.characters) == reading.text
+        assert all(0 < char.confidence <= 1 + 1e-6 for char in reading.characters)
+
+
+def test_one_image_many_images_and_a_stream_agree(reader, images):
+    together = reader.predict_batch(images)
+    streamed = list(reader.predict_stream((image for image in images), batch_size=3))
+    for one, batched, from_stream in zip(map(reader, images), together, streamed, strict=True):
+        assert one.text == batched.text == from_stream.text
+        assert one.confidence == pytest.approx(batched.confidence, rel=1e-4)
+        assert one.confidence == pytest.approx(from_stream.confidence, rel=1e-4)
+    assert reader.predict_batch([]) == []
+
+
+def test_every_form_of_an_image_reads_alike(reader, images, tmp_path):
+    image = images[0]
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    bgr = cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)
+    content = cv2.imencode(".png", bgr)[1].tobytes()
+    path = tmp_path / "žodis.png"
+    path.write_bytes(content)
+    alpha = np.dstack([bgr, np.full(gray.shape, 255, np.uint8)])
+    forms = [path, str(path), content, bytearray(content), gray, gray[:, :, None], bgr, alpha]
+    first, *others = [reader.predict(form) for form in forms]
+    assert first.text
+    assert all(other == first for other in others)
+
+
+def test_rgb_arrays_are_read_as_such(images):
+    """Blue letters on yellow: swapped channels have other greys."""
+    image = np.full((32, 128, 3), (0, 255, 255), np.uint8)
+    cv2.putText(image, "blue", (10, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.9, (255, 0, 0), 2)
+    bgr = TextRecognizer(force_cpu=True)
+    rgb = TextRecognizer(force_cpu=True, color_order="RGB")
+    content = cv2.imencode(".png", image)[1].tobytes()
+    expected = bgr.predict(image)
+    assert rgb.predict(image[:, :, ::-1]) == expected
+    assert rgb.predict(content) == bgr.predict(content)  # A file knows its colors.
+    alpha = np.dstack([image[:, :, ::-1], np.full((32, 128, 1), 255, np.uint8)])
+    assert rgb.predict(alpha) == expected
+    assert rgb.predict(image).confidence != expected.confidence
+    with pytest.raises(ValueError, match=r"`color_order` must be 'BGR' or 'RGB'\. Received 'GBR'"):
+        TextRecognizer(color_order="GBR")
+
+
+def test_positions_are_columns_of_the_given_image(reader):
+    """A word that fills its sheet, and the sheet at twice its size."""
+    image = np.full((40, 100, 3), 255, np.uint8)
+    cv2.putText(image, "DOG", (15, 32), cv2.FONT_HERSHEY_SIMPLEX, 1, (0, 0, 0), 3)
+    reading = reader.predict(image)
+    assert reading.text == "DOG"
+    lefts = [char.left for char in reading.characters]
+    assert lefts == sorted(lefts)
+    assert all(0 <= char.left < char.right <= 100 for char in reading.characters)
+    assert 25 < lefts[1] < 65
+    larger = reader.predict(cv2.resize(image, (200, 80), interpolation=cv2.INTER_NEAREST))
+    assert [c.left for c in larger.characters] == pytest.approx([2 * x for x in lefts], abs=7)
+
+
+def test_positions_leave_the_padding_out():
+    """Steps at both edges and in the middle of 100 columns: 20 padded, 60 of a 30 px image."""
+    values = np.zeros((8, 100, 1), np.uint8)
+    prepared = Prepared(values, left=20, scale=2.0, width=30)
+    assert prepared.columns(np.array([0, 2, 5, 9]), 10) == [0.0, 0.0, 15.0, 30.0]
+
+
+def test_a_bad_image_among_good_ones(reader, images, tmp_path):
+    gone = str(tmp_path / "gone.png")
+    batch = [images[0], gone, images[1], b"no image", np.zeros((2, 2)), 7]
+    with pytest.raises(FileNotFoundError, match=r"gone\.png") as caught:
+        reader.predict_batch(batch)
+    assert caught.value.__notes__ == ["It is number 1 of `images`, counted from 0."]
+    readings = reader.predict_batch(batch, on_error="keep")
+    assert [reading.text for reading in readings[::2][:2]] == [
+        reading.text for reading in reader.predict_batch(images[:2])
+    ]
+    bad = [readings[i] for i in (1, 3, 4, 5)]
+    assert all(reading.text == "" and reading.confidence == 0 for reading in bad)
+    for reading, text in zip(bad, ["gone.png", "8 bytes", "float64", "int"], strict=True):
+        assert text in reading.error
+    assert reader.predict_batch([gone], on_error="keep")[0].error
+
+
+def test_what_is_no_list_of_images_is_refused(reader):
+    with pytest.raises(TypeError, match="Received one str"):
+        reader.predict_batch("word.png")
+    with pytest.raises(ValueError, match="`on_error` must be 'raise' or 'keep'"):
+        reader.predict_batch([], on_error="skip")
+    with pytest.raises(ValueError, match="`batch_size`"):
+        reader.predict_stream([], batch_size=0)
+
+
+def test_a_stream_holds_no_more_than_a_batch(reader, images):
+    drawn = []
+
+    def draw():
+        for i in range(100):
+            drawn.append(i)
+            yield images[i % len(images)]
+
+    stream = reader.predict_stream(draw(), batch_size=4)
+    next(stream)
+    assert len(drawn) <= 5
+
+
+def test_a_stream_shows_its_progress(reader, images, capsys):
+    list(reader.predict_stream(images, progress=True))
+    assert f"{len(images)}/{len(images)}" in capsys.readouterr().err
+
+
+def test_threads_share_one_reader(reader, images):
+    expected = reader.predict_batch(images)
+    found, errors = {}, []
+
+    def read(number):
+        try:
+            for _ in range(5):
+                found[number] = reader.predict(images[number])
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=read, args=(i,)) for i in range(len(images))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not errors
+    assert [found[i].text for i in range(len(images))] == [reading.text for reading in expected]
+
+
+def test_a_decoder_decides_the_text(images):
+    lexicon = Lexicon(["harbour", "window", "bridge"], ignore_case=True)
+    free = TextRecognizer(force_cpu=True, decoder=BeamDecoder(10))
+    held = TextRecognizer(force_cpu=True, decoder=BeamDecoder(10, constraint=lexicon))
+    plates = TextRecognizer(force_cpu=True, decoder=BeamDecoder(constraint=Pattern("[0-9]{4}")))
+    greedy = TextRecognizer(force_cpu=True).predict(images[1])
+    assert free.predict(images[1]).text == greedy.text
+    assert free.predict(images[1]).confidence == pytest.approx(greedy.confidence)
+    assert [r.text.lower() for r in held.predict_batch(images[1:3])] == ["harbour", "window"]
+    assert held.predict(images[0]).text.lower() in lexicon.words  # "Reading" is not among them.
+    assert held.predict(images[0]).confidence < 0.01
+    number = plates.predict(images[3])
+    assert number.text == "2026"
+    assert [char.text for char in number.characters] == list("2026")
+    impossible = TextRecognizer(decoder=BeamDecoder(constraint=Pattern(".{1000}")))
+    assert impossible.predict(images[0]).text == ""
+
+
+def test_a_reading_is_ready_for_json(reader, images):
+    found = json.loads(json.dumps(reader.predict(images[0]).to_dict()))
+    assert set(found) == {"text", "confidence", "characters", "error"}
+    assert set(found["characters"][0]) == {"text", "confidence", "left", "right"}
+    assert Reading("a", 0.5).to_dict() == {
+        "text": "a", "confidence": 0.5, "characters": (), "error": None,
+    }  # fmt: skip
+
+
+def test_a_shipped_reader_is_taken_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "words").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert TextRecognizer("words").model_path == TextRecognizer().model_path
+    with pytest.raises(FileNotFoundError, match="`model_path`"):
+        TextRecognizer("./words")
+
+
+def test_providers_and_threads_can_be_chosen():
+    reader = TextRecognizer(providers=["CPUExecutionProvider"], num_threads=1)
+    assert reader.model.get_session_options().intra_op_num_threads == 1
+    assert reader.model.get_providers() == ["CPUExecutionProvider"]
+    with pytest.raises(ValueError, match=r"`providers` must be names .*onnxruntime-gpu"):
+        TextRecognizer(providers=["TPUExecutionProvider"])
+    with pytest.raises(ValueError, match="`num_threads`"):
+        TextRecognizer(num_threads=0)
+
+
+def test_a_graphics_card_that_does_not_serve_is_told(monkeypatch, caplog):
+    monkeypatch.setattr(session_module.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr(
+        session_module.ort, "get_available_providers", lambda: ["CPUExecutionProvider"]
+    )
+    with caplog.at_level(logging.WARNING):
+        TextRecognizer(force_cpu=True)
+        assert not caplog.records
+        TextRecognizer()
+    assert "Install onnxruntime-gpu" in caplog.text
+
+
+def test_a_provider_that_does_not_start_is_told(caplog):
+    with caplog.at_level(logging.WARNING):
+        session_module._tell_device("CUDAExecutionProvider", "CPUExecutionProvider", False)
+    assert "could not start CUDAExecutionProvider" in caplog.text
