@@ -216,6 +216,7 @@ def test_an_alignment_needs_steps():
 WORDS = st.lists(st.text("abcAB", min_size=1, max_size=6), min_size=1, max_size=30)
 
 
+@settings(deadline=None)
 @given(WORDS, st.booleans())
 def test_the_automaton_of_a_lexicon_accepts_its_words_alone(words, ignore_case):
     lexicon = Lexicon(words, ignore_case=ignore_case)
@@ -256,7 +257,7 @@ PATTERNS = st.recursive(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(PATTERNS)
 def test_a_pattern_means_what_it_means_in_re(pattern):
     vocab = ("a", "b", "A", ".")

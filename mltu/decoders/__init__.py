@@ -6,6 +6,7 @@ from mltu.decoders.hypothesis import Constraint, Decoder, Hypothesis
 from mltu.decoders.lexicon import Lexicon
 from mltu.decoders.paths import Spans, align_texts, best_path
 from mltu.decoders.pattern import Pattern
+from mltu.decoders.temperature import to_probabilities
 
 __all__ = [
     "BeamDecoder",
@@ -18,4 +19,5 @@ __all__ = [
     "align_texts",
     "best_path",
     "text_log_probabilities",
+    "to_probabilities",
 ]

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+Ints = npt.NDArray[np.intp]
+
 _RESCALE = 8  # time steps; eight factors of 1e-38, the least of float32, stay above 1e-308
 
 
 def text_log_probabilities(
-    probabilities: npt.NDArray[Any], classes: Sequence[npt.ArrayLike]
+    probabilities: npt.NDArray[Any], classes: Sequence[Sequence[int] | Ints]
 ) -> npt.NDArray[np.float64]:
     """Compute the natural logarithm of the probability of one text for each row of the batch.
 
@@ -55,14 +57,14 @@ def text_log_probabilities(
     return logs
 
 
-def _with_blanks(
-    classes: Sequence[npt.ArrayLike], blank: int
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def _with_blanks(classes: Sequence[Sequence[int] | Ints], blank: int) -> tuple[Ints, Ints]:
     """Return blank, c1, blank, c2 ... blank, filled up with blanks, and where each text ends."""
-    lengths = np.array([len(np.atleast_1d(text)) for text in classes], np.intp)
+    lengths = np.array([len(text) for text in classes], np.intp)
     labels = np.full((len(classes), 2 * int(lengths.max(initial=0)) + 1), blank, np.intp)
-    for row, text in zip(labels, classes, strict=True):
-        row[1 : 2 * len(np.atleast_1d(text)) : 2] = text
+    rows = np.repeat(np.arange(len(classes)), lengths)
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    if len(rows):
+        labels[rows, 2 * places + 1] = np.concatenate(classes)
     return labels, 2 * lengths
 
 

@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mltu.decoders import Decoder, Spans, align_texts, best_path, text_log_probabilities
+from mltu.decoders import (
+    Decoder,
+    Spans,
+    align_texts,
+    best_path,
+    text_log_probabilities,
+    to_probabilities,
+)
 from mltu.inferenceModel.preparation import Preparation, Prepared
 from mltu.inferenceModel.reading import Character, Reading
 from mltu.inferenceModel.session import OnnxInferenceModel
@@ -169,11 +176,11 @@ class TextRecognizer(OnnxInferenceModel):
     def _read(self, prepared: Sequence[Prepared]) -> list[Reading]:
         batch = self._preparation.stack(prepared)
         outputs = self.model.run(None, {self.input_name: batch})[0]  # (batch, time, classes)
-        calibrated = _probabilities(outputs, self.card.outputs, self.card.temperature)
+        calibrated = to_probabilities(outputs, self.card.outputs, self.card.temperature)
         if self.decoder is None:
             spans = best_path(outputs)
         else:
-            spans = self._decode(_probabilities(outputs, self.card.outputs, 1.0))
+            spans = self._decode(to_probabilities(outputs, self.card.outputs))
         logs = text_log_probabilities(calibrated, [row.classes for row in spans])
         confidences = np.minimum(np.exp(logs), 1).tolist()
         own = _own_confidences(calibrated, spans)
@@ -194,17 +201,6 @@ class TextRecognizer(OnnxInferenceModel):
         index = {char: i for i, char in enumerate(self.card.vocab)}
         texts = [row[0].text if row else "" for row in found]
         return align_texts(probabilities, [[index[char] for char in text] for text in texts])
-
-
-def _probabilities(outputs: Array, kind: str, temperature: float) -> Array:
-    """Return the probabilities of outputs, shape (batch, time, classes), at a temperature."""
-    if kind == "probabilities":
-        if temperature == 1:
-            return outputs
-        powers = outputs ** (1 / temperature)
-    else:
-        powers = np.exp((outputs - outputs.max(axis=2, keepdims=True)) / temperature)
-    return powers / powers.sum(axis=2, keepdims=True)  # type: ignore[no-any-return]
 
 
 def _own_confidences(probabilities: Array, spans: Sequence[Spans]) -> list[float]:

@@ -1,5 +1,6 @@
 """From a Keras model to a checked ONNX file; the only room that knows exporters."""
 
+from mltu.onnx_export.calibration import calibrate_onnx
 from mltu.onnx_export.comparison import TOLERANCE, ExportFigures
 from mltu.onnx_export.export import check_packages, export_onnx
 from mltu.onnx_export.int8 import Int8Report, Variant, quantize_onnx
@@ -10,6 +11,7 @@ __all__ = [
     "ExportFigures",
     "Int8Report",
     "Variant",
+    "calibrate_onnx",
     "check_packages",
     "export_onnx",
     "export_run",

@@ -12,12 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
+from mltu.decoders import to_probabilities
+from mltu.evaluation import fit_temperature
 from mltu.inferenceModel import OnnxInferenceModel
+from mltu.model_card import kind_of_outputs
 from mltu.onnx_export.tracing import in_float32, on_the_cpu
 from mltu.utils.text_utils import ctc_decoder, get_cer
 
 Array = npt.NDArray[Any]
 
+_NUM_CALIBRATED = 1024  # images; the outputs of more would fill the memory
 TOLERANCE = 1e-4  # The largest difference between the outputs of Keras and of the ONNX file.
 
 
@@ -30,12 +34,17 @@ class ExportFigures:
         num_images: how many images were read; 0 where there were none and random values served.
         cer_keras: the pooled CER of the model, in 0..1 or above; None without labels.
         cer_onnx: that of the file.
+        temperature: that makes the confidences of the file true, as `fit_temperature` finds it;
+            None without labels.
+        calibration_error: of confidences at that temperature, in 0..1, on the same images.
     """
 
     difference: float
     num_images: int
     cer_keras: float | None = None
     cer_onnx: float | None = None
+    temperature: float | None = None
+    calibration_error: float | None = None
 
     def to_text(self) -> str:
         """Return one line for people."""
@@ -44,11 +53,21 @@ class ExportFigures:
             return f"{text} on random values (give `validation=` for a check on images)"
         if self.cer_keras is not None and self.cer_onnx is not None:
             text = f"CER {self.cer_keras:.4f} in Keras, {self.cer_onnx:.4f} in ONNX; {text}"
+        if self.temperature is not None and self.calibration_error is not None:
+            text += f", temperature {self.temperature:.2f} (calibration error "
+            text += f"{self.calibration_error:.3f})"
         return f"{text}, {self.num_images} images"
 
     def to_dict(self) -> dict[str, float | int | None]:
         """Return the figures by name."""
         return asdict(self)
+
+    def to_fields(self) -> dict[str, Any]:
+        """Return what a model card says of the comparison."""
+        found: dict[str, Any] = {"figures": self.to_dict()}
+        if self.temperature is not None:
+            found["temperature"] = self.temperature
+        return found
 
 
 def compare(
@@ -77,6 +96,7 @@ def compare(
     exported = OnnxInferenceModel(path, force_cpu=True)
     difference, largest = 0.0, 1.0
     readings: tuple[list[str], list[str]] = ([], [])
+    kept: list[Array] = []
     for images, ours in zip(batches, keras_outputs(model, batches), strict=True):
         inputs = np.asarray(images, np.float32)
         theirs = exported.model.run(None, {exported.input_name: inputs})[0]
@@ -86,6 +106,8 @@ def compare(
         if texts is not None:
             readings[0].extend(ctc_decoder(ours, vocab))
             readings[1].extend(ctc_decoder(theirs, vocab))
+            if sum(map(len, kept)) < _NUM_CALIBRATED:
+                kept.append(to_probabilities(theirs, kind_of_outputs(theirs)))
     # Float32 has a relative precision: logits of 1000 cannot agree to the fourth decimal.
     _check("difference of the outputs", difference, tolerance * largest)
     num_images = sum(map(len, batches))
@@ -93,7 +115,15 @@ def compare(
         return ExportFigures(difference, num_images)
     cers = [get_cer(read, list(texts)) for read in readings]
     _check("difference of the CER", abs(cers[0] - cers[1]), tolerance)
-    return ExportFigures(difference, num_images, *cers)
+    calibrated = fit_temperature(kept, list(texts)[: sum(map(len, kept))], vocab)
+    return ExportFigures(
+        difference,
+        num_images,
+        cer_keras=cers[0],
+        cer_onnx=cers[1],
+        temperature=calibrated.temperature,
+        calibration_error=calibrated.error_after,
+    )
 
 
 def keras_outputs(model: Any, batches: Sequence[Array]) -> Iterator[Array]:

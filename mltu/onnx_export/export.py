@@ -93,7 +93,7 @@ def export_onnx(
             job = write_source(traced, temporary.parent)
             run_child({**job, "target": str(temporary), "opset": opset}, timeout)
             figures = _compare_all(traced, temporary, images, fields.get("vocab"), tolerance)
-            write_metadata(temporary, {**fields, "figures": figures.to_dict()})
+            write_metadata(temporary, {**fields, **figures.to_fields()})
         except Exception as error:
             raise _explained(model, error, temporary.parent) from error
     _LOGGER.info("%s: %s", os.fspath(path), figures.to_text())
