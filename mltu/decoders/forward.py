@@ -36,21 +36,23 @@ def text_log_probabilities(
     # (time, batch, labels): what each step gives to each label.
     rows = np.arange(num_rows)[:, None]
     gains = probabilities[rows, :, labels].transpose(2, 0, 1).astype(np.float64)
-    # Two columns of zeros stand before the first label.
-    alphas = np.zeros((num_rows, num_labels + 2))
-    alphas[:, 1] = 1  # Before the first step, one step before the first blank.
-    now, before, leap = alphas[:, 2:], alphas[:, 1:-1], alphas[:, :-2]
-    logs = np.zeros(num_rows)
-    for step, gain in enumerate(gains):
-        moved = leap * skips
-        moved += before
-        moved += now
-        moved *= gain
-        alphas[:, 1] = 0
-        now[...] = moved
-        if step % _RESCALE == _RESCALE - 1:
-            logs += _rescale(now)
-    rows = rows[:, 0]
+    # Two columns of zeros stand before the first label, in the sums of this step and of the next.
+    sums = np.zeros((2, num_rows, num_labels + 2))
+    sums[0, :, 1] = 1  # Before the first step, one step before the first blank.
+    this, other = ((s[:, 2:], s[:, 1:-1], s[:, :-2]) for s in sums)
+    moved, logs = np.empty(labels.shape), np.zeros(num_rows)
+    for step, gain in enumerate(gains, 1):
+        now, before, leap = this
+        np.multiply(leap, skips, out=moved)
+        np.add(moved, before, out=moved)
+        np.add(moved, now, out=moved)
+        np.multiply(moved, gain, out=other[0])
+        this, other = other, this
+        if step == 1:
+            sums[0, :, 1] = 0
+        if step % _RESCALE == 0:
+            logs += _rescale(this[0])
+    rows, now = rows[:, 0], this[0]
     total = now[rows, ends] + np.where(ends > 0, now[rows, ends - 1], 0)
     with np.errstate(divide="ignore"):
         logs += np.log(total)
