@@ -224,7 +224,7 @@ def test_a_failure_at_the_end_keeps_the_model_and_says_how_to_go_on(tmp_path, mo
     save = keras.callbacks.ModelCheckpoint(path)
     with pytest.raises(RuntimeError, match="The training is done and its model is safe") as caught:
         fit(model, save, Model2onnx(path), epochs=1)
-    assert f"python -m mltu.onnx_export {str(tmp_path)!r}" in str(caught.value)
+    assert f"mltu export {str(tmp_path)!r}" in str(caught.value)
     assert "The cause: `model` 'sequential" in str(caught.value)
     loaded = keras.models.load_model(path, compile=False)
     np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])

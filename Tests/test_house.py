@@ -56,7 +56,9 @@ FLOORS = {
         "onnx_export",
         "run_state",
         "callbacks",
+        "training",
     ],
+    4: ["cli", "__main__"],
 }
 BELOW_ALL = ["", "_extras"]  # "" is mltu itself.
 SAME_FLOOR = {
@@ -87,11 +89,20 @@ SAME_FLOOR = {
     ("onnx_export", "onnx_export"),
     ("synthetic", "augmentors"),
     ("synthetic", "synthetic"),
-    ("synthetic.__main__", "datasets"),  # The command alone, which packs what it wrote.
+    ("training", "callbacks"),
+    ("training", "dataProvider"),
+    ("training", "losses"),
+    ("training", "metrics"),
+    ("training", "models"),
+    ("training", "native_layers"),
+    ("training", "onnx_export"),
+    ("training", "training"),
+    ("cli", "cli"),
+    ("__main__", "cli"),
     ("utils", "utils"),
 }
-PACKAGES = {"callbacks", "convergence", "data_check", "datasets", "decoders", "evaluation"}
-PACKAGES |= {"inferenceModel", "onnx_export", "synthetic", "transformers"}
+PACKAGES = {"callbacks", "cli", "convergence", "data_check", "datasets", "decoders", "evaluation"}
+PACKAGES |= {"inferenceModel", "onnx_export", "synthetic", "training", "transformers"}
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 FLOOR.update(dict.fromkeys(BELOW_ALL, -1))
 
@@ -131,6 +142,28 @@ PUBLIC = {
     "callbacks.schedule": ["FollowSchedule"],
     "callbacks.train_logger": ["TrainLogger"],
     "callbacks.watch": ["ConvergenceWatch"],
+    "cli.bench": ["command"],
+    "cli.check": ["command"],
+    "cli.common": [
+        "device_options",
+        "find_model",
+        "is_watched",
+        "part_option",
+        "print_json",
+        "text_or_json",
+        "to_json",
+    ],
+    "cli.evaluate": ["command"],
+    "cli.export": ["command"],
+    "cli.info": ["command"],
+    "cli.main": ["Commands", "commands", "main"],
+    "cli.onnx_size": ["count_parameters"],
+    "cli.pack": ["command"],
+    "cli.read": ["command"],
+    "cli.synth": ["command", "fonts", "sheet", "words"],
+    "cli.synth_fonts": ["run_fonts"],
+    "cli.synth_words": ["run_sheet", "run_words"],
+    "cli.train": ["command"],
     "configs": ["BaseModelConfigs"],
     "convergence.at_once": [
         "constant_images",
@@ -167,7 +200,7 @@ PUBLIC = {
     "data_check.label_checks": ["LabelFacts", "check_labels", "required_steps"],
     "data_check.report": ["DataReport"],
     "data_check.sheet": ["write_sheet"],
-    "datasets.folder": ["read_folder"],
+    "datasets.folder": ["find_images", "read_folder"],
     "datasets.iam": ["read_iam_words"],
     "datasets.lmdb_check": ["check_lmdb"],
     "datasets.lmdb_file": ["LmdbFile", "decode_label", "image_key", "label_key", "open_lmdb"],
@@ -175,6 +208,7 @@ PUBLIC = {
     "datasets.lmdb_writer": ["pack_lmdb"],
     "datasets.loading": ["check_samples", "load_samples"],
     "datasets.mjsynth": ["read_mjsynth"],
+    "datasets.opening": ["open_samples", "open_validation"],
     "datasets.samples": ["JoinedColumn", "LazyColumn", "Samples"],
     "datasets.tables": ["read_csv", "read_tsv", "write_csv"],
     "decoders.automaton": ["Automaton"],
@@ -226,7 +260,6 @@ PUBLIC = {
     "model_card": ["ModelCard", "check_fields", "kind_of_outputs", "read_card"],
     "model_utils": ["activation_layer", "residual_block"],
     "models": ["column_reader", "row_reader", "strong_reader"],
-    "onnx_export.__main__": ["main"],
     "onnx_export.calibration": ["calibrate_onnx"],
     "onnx_export.child": ["convert", "main"],
     "onnx_export.child_process": ["run_child"],
@@ -269,7 +302,6 @@ PUBLIC = {
         "to_plain",
         "write_state",
     ],
-    "synthetic.__main__": ["main", "run_fonts", "run_sheet", "run_words"],
     "synthetic.atlas": [
         "FontAtlas",
         "FontSheet",
@@ -317,6 +349,18 @@ PUBLIC = {
         "write_chunk_in_worker",
         "write_mjsynth",
     ],
+    "training.callbacks": ["make_callbacks"],
+    "training.data": [
+        "UnfitDataError",
+        "check_samples",
+        "gather_samples",
+        "keep_samples",
+        "kept_samples",
+        "make_provider",
+    ],
+    "training.outcome": ["draw_curves", "evaluate_export"],
+    "training.reader": ["TrainedReader", "resume_reader", "train_reader"],
+    "training.settings": ["Network", "ReaderConfigs", "enough_epochs"],
     "transformers.base": ["Transformer"],
     "transformers.images": ["ExpandDims", "ImageNormalizer", "ImageResizer"],
     "transformers.labels": ["LabelIndexer", "LabelPadding"],
@@ -603,7 +647,10 @@ def test_public_names_of_datasets():
         "Samples",
         "check_lmdb",
         "check_samples",
+        "find_images",
         "load_samples",
+        "open_samples",
+        "open_validation",
         "pack_lmdb",
         "read_csv",
         "read_folder",

@@ -15,9 +15,11 @@ import keras
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 from conftest import ON_TENSORFLOW, slow_elsewhere
 from keras import layers
 
+from mltu.cli.main import commands
 from mltu.configs import BaseModelConfigs
 from mltu.dataProvider import DataProvider
 from mltu.decoders import text_log_probabilities
@@ -33,7 +35,6 @@ from mltu.onnx_export import (
     tracing,
     validation,
 )
-from mltu.onnx_export.__main__ import main as command_line
 from mltu.onnx_export.child_process import run_child
 from mltu.onnx_export.classes import stored_classes
 from mltu.preprocessors import ImageReader
@@ -442,7 +443,7 @@ def test_a_missing_package_is_named_with_both_ways_on(tmp_path, monkeypatch, pac
     text = fails(tmp_path, ImportError, f"needs the package `{package}`")
     assert 'pip install "mltu[tensorflow]"' in text
     assert "--no-export" in text
-    assert "python -m mltu.onnx_export <run folder>" in text
+    assert "mltu export <run folder>" in text
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -575,9 +576,10 @@ def run(words, tmp_path):
 
 
 @pytest.mark.usefixtures("in_process")
-def test_a_run_folder_is_exported_with_int8(run, words, capsys):
-    command_line([str(run), "--int8"])
-    printed = capsys.readouterr().out
+def test_a_run_folder_is_exported_with_int8(run, words):
+    result = CliRunner().invoke(commands, ["export", str(run), "--int8"])
+    assert result.exit_code == 0, result.output
+    printed = result.stdout
     assert re.search(r"model.onnx: CER (\d\.\d{4}) in Keras, \1 in ONNX; .* 24 images", printed)
     assert re.search(r"(?m)^fp32 +\d+ +\d\.\d{4} +\d+$", printed)
     assert re.search(r"(?m)^int8 +\d+ +\d\.\d{4} +\d+$", printed)
@@ -596,15 +598,15 @@ def test_a_run_folder_without_its_images_is_compared_on_noise(run):
         export_run(run, int8=True)
 
 
-def test_what_a_run_folder_lacks_is_named(run, capsys):
+def test_what_a_run_folder_lacks_is_named(run):
     (run / "configs.yaml").write_text("vocab: ab\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"must have a configs.yaml with `height`"):
         export_run(run)
     (run / "model.keras").write_bytes(b"PK")
     (run / "configs.yaml").unlink()
-    with pytest.raises(SystemExit):
-        command_line([str(run)])
-    assert "has no configs.yaml" in capsys.readouterr().err
+    result = CliRunner().invoke(commands, ["export", str(run)])
+    assert result.exit_code == 1
+    assert "has no configs.yaml" in result.stderr
 
 
 def test_a_lambda_of_a_stranger_does_not_run(run, tmp_path):

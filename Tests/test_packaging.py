@@ -89,3 +89,9 @@ def test_base_install_reads_an_image_without_keras(wheel, tmp_path):
     python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     run(python, "-m", "pip", "install", "--quiet", wheel)
     assert run(python, "-c", READ, tmp_path, tmp_path / "word.png").strip() == "read aa"
+    command = python.with_name("mltu.exe" if os.name == "nt" else "mltu")
+    assert run(command, "read", tmp_path / "word.png").startswith(f"{tmp_path / 'word.png'}\t")
+    training = subprocess.run([command, "train", tmp_path], capture_output=True, text=True)
+    assert training.returncode == 1
+    assert 'pip install "mltu[tensorflow]"' in training.stderr
+    assert "Traceback" not in training.stderr

@@ -1,4 +1,4 @@
-"""The command `python -m mltu.synthetic`: fonts, words and sheets, and what it refuses."""
+"""The command `mltu synth`: fonts, words and sheets, and what it refuses."""
 
 import json
 import shutil
@@ -8,11 +8,12 @@ import sys
 
 import cv2
 import pytest
+from click.testing import CliRunner
 from fontTools.ttLib import TTFont
 
+from mltu.cli.main import commands
 from mltu.datasets import check_lmdb, read_lmdb, read_mjsynth
 from mltu.synthetic import ALPHABET, MARKS, FontAtlas, shipped_fonts
-from mltu.synthetic.__main__ import main
 
 FONTS = shipped_fonts()[:3]
 
@@ -34,20 +35,25 @@ def write(root, *more):
     main(["words", str(root), *map(str, (*counts, *more))])
 
 
-def refusal(capsys, *arguments):
+def main(arguments):
+    """Run a command that must not fail, and return what it printed."""
+    result = CliRunner().invoke(commands, ["synth", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refusal(*arguments):
     """Run a command that must fail with one line, and return the line."""
-    with pytest.raises(SystemExit) as caught:
-        main([str(argument) for argument in arguments])
-    assert caught.value.code == 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if line and "%|" not in line]
-    assert len(lines) == 1
-    return lines[0]
+    result = CliRunner().invoke(commands, ["synth", *map(str, arguments)])
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    return line
 
 
 # Fonts
 
 
-def test_fonts_are_checked_and_the_fit_ones_become_an_atlas(tmp_path, capsys):
+def test_fonts_are_checked_and_the_fit_ones_become_an_atlas(tmp_path):
     folder = tmp_path / "fonts"
     folder.mkdir()
     for font in FONTS:
@@ -56,8 +62,7 @@ def test_fonts_are_checked_and_the_fit_ones_become_an_atlas(tmp_path, capsys):
     atlas, sheet, report = (tmp_path / name for name in ("atlas", "sheet.png", "report.json"))
     options = ("--atlas", atlas, "--sheet", sheet, "--json", report, "--verbose")
     for _ in range(2):  # an atlas may be replaced by another
-        main([str(argument) for argument in ("fonts", folder, *options)])
-    printed = capsys.readouterr().out
+        printed = main([str(argument) for argument in ("fonts", folder, *options)])
     assert f"{folder / 'broken.ttf'}: " in printed
     assert "      1 cannot be read\n" in printed
     assert "      3 of 4 fonts are fit" in printed
@@ -71,7 +76,7 @@ def test_fonts_are_checked_and_the_fit_ones_become_an_atlas(tmp_path, capsys):
     ]  # fmt: skip
 
 
-def test_fonts_of_capitals_become_an_atlas_of_their_own(tmp_path, capsys):
+def test_fonts_of_capitals_become_an_atlas_of_their_own(tmp_path):
     folder = tmp_path / "fonts"
     folder.mkdir()
     shutil.copy(FONTS[0], folder)
@@ -80,30 +85,31 @@ def test_fonts_of_capitals_become_an_atlas_of_their_own(tmp_path, capsys):
         table.cmap.update({ord(c): table.cmap[ord(c.upper())] for c in string.ascii_lowercase})
     font.save(folder / "capitals.ttf")
     both, capitals = tmp_path / "both", tmp_path / "capitals"
-    main(["fonts", str(folder), "--atlas", str(both), "--capitals", str(capitals), "--marks"])
+    where = ["--atlas", str(both), "--capitals", str(capitals)]
+    printed = main(["fonts", str(folder), *where, "--marks"])
     assert FontAtlas.load(both).names == [FONTS[0].name]
     assert FontAtlas.load(capitals).names == ["capitals.ttf"]
     assert FontAtlas.load(capitals).characters == ALPHABET + MARKS
-    assert "capitals for small letters" in capsys.readouterr().out
+    assert "capitals for small letters" in printed
     # Without such fonts the other atlas is written all the same.
     more = ("--atlas", tmp_path / "other", "--capitals", tmp_path / "none", "--workers", 0)
     (folder / "capitals.ttf").unlink()
-    assert "--capitals needs at least one font" in refusal(capsys, "fonts", folder, *more)
+    assert "--capitals needs at least one font" in refusal("fonts", folder, *more)
     assert FontAtlas.load(tmp_path / "other").names == [FONTS[0].name]
     equal = ("--atlas", both, "--capitals", both)
-    assert "must be two folders" in refusal(capsys, "fonts", folder, *equal)
+    assert "must be two folders" in refusal("fonts", folder, *equal)
 
 
-def test_fonts_refuse(tmp_path, capsys):
+def test_fonts_refuse(tmp_path):
     (tmp_path / "thesis.txt").write_text("three years of work", encoding="utf-8")
-    line = refusal(capsys, "fonts", "--shipped", "--atlas", tmp_path)
+    line = refusal("fonts", "--shipped", "--atlas", tmp_path)
     assert "which holds other files. Choose another folder" in line
     assert (tmp_path / "thesis.txt").exists()
-    assert "which have none" in refusal(capsys, "fonts", tmp_path)
-    assert "must be folders" in refusal(capsys, "fonts", tmp_path / "none")
-    assert "`--workers`" in refusal(capsys, "fonts", "--shipped", "--workers", -1)
+    assert "which have none" in refusal("fonts", tmp_path)
+    assert "must be folders" in refusal("fonts", tmp_path / "none")
+    assert "`--workers`" in refusal("fonts", "--shipped", "--workers", -1)
     (tmp_path / "broken.ttf").write_text("no font", encoding="utf-8")
-    assert "At least one font must be fit" in refusal(capsys, "fonts", tmp_path)
+    assert "At least one font must be fit" in refusal("fonts", tmp_path)
 
 
 # Words
@@ -142,12 +148,12 @@ def test_the_style_follows_the_options(tmp_path):
     assert recipes[1]["num_fonts"] == len(shipped_fonts())
 
 
-def test_words_refuse(words, tmp_path, capsys):
+def test_words_refuse(words, tmp_path):
     counts = ("--num-train", 1, "--num-validation", 1)
-    line = refusal(capsys, "words", tmp_path / "a", *counts, "--atlas", tmp_path / "none")
+    line = refusal("words", tmp_path / "a", *counts, "--atlas", tmp_path / "none")
     assert "`folder` must hold table.npz and glyphs.npy" in line
-    assert "a set of another recipe" in refusal(capsys, "words", words, *counts)
-    line = refusal(capsys, "words", tmp_path / "a", *counts, "--seed", -1)
+    assert "a set of another recipe" in refusal("words", words, *counts)
+    line = refusal("words", tmp_path / "a", *counts, "--seed", -1)
     assert "`seed` must be at least 0, received -1" in line
     assert not list(tmp_path.iterdir())
 
@@ -166,20 +172,20 @@ def test_sheets_show_generated_and_real_words(words, atlas, tmp_path):
     assert cv2.imread(str(both)).shape[:2] == (28 + 38 + 6, 2 * (4 * 186 + 6) + 18)
 
 
-def test_sheets_refuse(words, atlas, tmp_path, capsys):
+def test_sheets_refuse(words, atlas, tmp_path):
     png = tmp_path / "sheet.png"
-    assert "`--count` must be" in refusal(capsys, "sheet", png, "--count", 0)
+    assert "`--count` must be" in refusal("sheet", png, "--count", 0)
     some = ("sheet", png, "--atlas", atlas, "--real")
-    assert "at least --count 5 images" in refusal(capsys, *some, words, "--count", 5)
-    assert "annotation_val.txt" in refusal(capsys, *some, tmp_path)
+    assert "at least --count 5 images" in refusal(*some, words, "--count", 5)
+    assert "annotation_val.txt" in refusal(*some, tmp_path)
     assert not png.exists()
 
 
 def test_the_module_runs(tmp_path):
     result = subprocess.run(
-        [sys.executable, "-m", "mltu.synthetic", "fonts", str(tmp_path)],
+        [sys.executable, "-m", "mltu", "synth", "fonts", str(tmp_path)],
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
-    assert result.returncode == 2
-    assert result.stderr.startswith("FOLDER must hold font files")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: FOLDER must hold font files")
     assert "Traceback" not in result.stderr

@@ -509,7 +509,7 @@ def test_the_browser_prepares_images_to_the_bit(fields):
         difference = np.abs(np.frombuffer(base64.b64decode(got), "f4") - want.ravel())
         difference *= 255 if card.scaling == "1/255" else 1
         assert difference.max() < 1.001
-        assert (difference > 0.5).mean() < 0.005, want.shape
+        assert (difference > 0.5).mean() < 0.03, want.shape
 
 
 def test_the_browser_reads_the_card(recognizer):

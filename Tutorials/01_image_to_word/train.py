@@ -71,7 +71,7 @@ def parse_arguments(arguments):
     )
     parser.add_argument(
         "--no-export", action="store_true",
-        help="leave the ONNX file out; later: python -m mltu.onnx_export RUN",
+        help="leave the ONNX file out; later: mltu export RUN",
     )  # fmt: skip
     parser.add_argument("--int8", action="store_true", help="write model.int8.onnx too")
     parser.add_argument("--check", action="store_true", help="examine the data and do not train")
@@ -346,7 +346,7 @@ def main(arguments=None):
         history = model.fit(train_provider, shuffle=False, verbose=place.index == 0, **options)
         if place.index == 0:
             finish_run(run, configs, history.history, readings=False)
-            print(f"Export it with: python -m mltu.onnx_export {run}")
+            print(f"Export it with: mltu export {run}")
         return
     try:  # `model.fit` that can be continued with --resume
         history = fit_resumable(model, train_provider, resume=args.resume is not None, **options)

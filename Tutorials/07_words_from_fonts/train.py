@@ -43,7 +43,7 @@ def parse_arguments(arguments):
     )
     parser.add_argument("--epoch", type=int, dest="images_per_epoch", help="images of an epoch")
     parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--atlas", help="made by: python -m mltu.synthetic fonts --atlas FOLDER")
+    parser.add_argument("--atlas", help="made by: mltu synth fonts --atlas FOLDER")
     parser.add_argument("--capitals", help="likewise: fonts of capitals alone")
     parser.add_argument("--words", dest="word_file", help="a file with a lower-case word a line")
     parser.add_argument("--workers", type=int, dest="train_workers", help="threads that draw")

@@ -3,13 +3,14 @@
 Floor 1: NumPy and the standard library; LMDB and OpenCV are imported where they are used.
 """
 
-from mltu.datasets.folder import read_folder
+from mltu.datasets.folder import find_images, read_folder
 from mltu.datasets.iam import read_iam_words
 from mltu.datasets.lmdb_check import check_lmdb
 from mltu.datasets.lmdb_reader import LmdbImages, read_lmdb
 from mltu.datasets.lmdb_writer import pack_lmdb
 from mltu.datasets.loading import check_samples, load_samples
 from mltu.datasets.mjsynth import read_mjsynth
+from mltu.datasets.opening import open_samples, open_validation
 from mltu.datasets.samples import LazyColumn, Samples
 from mltu.datasets.tables import read_csv, read_tsv, write_csv
 
@@ -19,7 +20,10 @@ __all__ = [
     "Samples",
     "check_lmdb",
     "check_samples",
+    "find_images",
     "load_samples",
+    "open_samples",
+    "open_validation",
     "pack_lmdb",
     "read_csv",
     "read_folder",

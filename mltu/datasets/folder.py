@@ -40,11 +40,7 @@ def read_folder(
     """
     if label_separator == "":
         raise ValueError("`label_separator` must have a character, or be None. Received ''.")
-    if not Path(folder).is_dir():
-        raise FileNotFoundError(
-            f"`folder` must be a folder of images. There is no folder {os.fspath(folder)!r}."
-        )
-    found = sorted(path for path in _images(folder, recursive) if _matches(path, pattern))
+    found = find_images(folder, pattern=pattern, recursive=recursive)
     if not found:
         raise FileNotFoundError(
             f"`folder` must hold images ({', '.join(sorted(_SUFFIXES))}) named like {pattern!r}. "
@@ -56,6 +52,27 @@ def read_folder(
     return Samples(
         TextColumn.from_strings(paths, os.path.join(folder, "")), TextColumn.from_strings(labels)
     )
+
+
+def find_images(
+    folder: str | os.PathLike[str], *, pattern: str = "*", recursive: bool = False
+) -> list[str]:
+    """List the images in a folder: paths below it with slashes, sorted by character.
+
+    Args:
+        folder: that holds the images. Files with other suffixes and hidden ones are left alone.
+        pattern: which file names to take; capitals matter on every system.
+        recursive: True to look into the folders below as well.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        OSError: a folder cannot be listed.
+    """
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(
+            f"`folder` must be a folder of images. There is no folder {os.fspath(folder)!r}."
+        )
+    return sorted(path for path in _images(folder, recursive) if _matches(path, pattern))
 
 
 def _images(folder: str | os.PathLike[str], recursive: bool) -> Iterator[str]:

@@ -26,7 +26,7 @@ from mltu.onnx_export.tracing import write_source
 from mltu.onnx_export.validation import ValidationImages, gather
 from mltu.utils.files import atomic_path
 
-COMMAND = "python -m mltu.onnx_export"  # Exports a run folder; see `mltu.onnx_export.runs`.
+COMMAND = "mltu export"  # Exports a run folder; see `mltu.onnx_export.runs`.
 
 _LOGGER = logging.getLogger(__name__)
 _VERSIONS = ("keras", "tensorflow", "jax", "torch", "tf2onnx", "onnx", "onnxruntime", "numpy")

@@ -141,7 +141,7 @@ class FontAtlas:
             raise FileNotFoundError(
                 f"`folder` must hold {_TABLE} and {_GLYPHS} of a font atlas. Received "
                 f"{os.fspath(folder)!r}, which does not. `FontAtlas.save` writes them, and so does "
-                "`python -m mltu.synthetic fonts --atlas`."
+                "`mltu synth fonts --atlas`."
             )
         try:
             with np.load(folder / _TABLE) as table:

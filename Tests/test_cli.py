@@ -1,0 +1,571 @@
+"""The command line: the real work of each command, its exit status, and what it refuses."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import cv2
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from onnx import TensorProto, helper
+
+from mltu import __version__
+from mltu.cli.main import Commands, commands
+from mltu.cli.onnx_size import count_parameters
+from mltu.datasets import open_samples, open_validation, pack_lmdb, read_csv, read_mjsynth
+from mltu.pretrained import find_pretrained
+from mltu.synthetic import write_mjsynth
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = ["read", "evaluate", "train", "export", "check", "pack", "synth", "info", "bench"]
+
+
+def run(*arguments, status=0):
+    """Run a command in this process; it ends with `status` and never with a traceback."""
+    result = CliRunner().invoke(commands, [str(argument) for argument in arguments])
+    assert result.exit_code == status, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert "Traceback" not in result.output
+    return result
+
+
+def refusal(*arguments):
+    """Run a command that must fail with status 1 and one line, and return the line."""
+    (line,) = run(*arguments, status=1).stderr.splitlines()
+    return line
+
+
+def shell(*arguments, **options):
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "mltu", *map(str, arguments)],
+        capture_output=True, timeout=120, cwd=options.pop("cwd", None),
+        env={**os.environ, "PYTHONPATH": str(ROOT), **options},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    root = tmp_path_factory.mktemp("words") / "set"
+    return write_mjsynth(root, num_train=16, num_validation=6, workers=0, progress=False)
+
+
+@pytest.fixture(scope="module")
+def images(words):
+    return [path for path, _ in read_mjsynth(words, "val")]
+
+
+@pytest.fixture(scope="module")
+def labels(words):
+    return [label for _, label in read_mjsynth(words, "val")]
+
+
+@pytest.fixture
+def table(words, tmp_path):
+    path = tmp_path / "labels.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("path", "label"), *read_mjsynth(words, "val")])
+    return path
+
+
+@pytest.fixture
+def strange_model(tmp_path):
+    """A model that mltu did not write: 2 * 3 + 3 parameters, and a shape that is none."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weight", "bias"], ["y"]),
+    ]
+    inner = [
+        helper.make_tensor("shape", TensorProto.INT64, [2], [-1, 2]),
+        helper.make_tensor("weight", TensorProto.FLOAT, [2, 3], range(6)),
+        helper.make_tensor("bias", TensorProto.FLOAT, [3], range(3)),
+    ]
+    sides = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("x", ["n", 2]), ("y", ["n", 3]))
+    ]
+    graph = helper.make_graph(nodes, "strange", sides[:1], sides[1:], inner)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    helper.set_model_props(model, {"author": "somebody"})
+    onnx.save(model, str(tmp_path / "strange.onnx"))
+    return tmp_path / "strange.onnx"
+
+
+# The whole
+
+
+def test_every_command_has_help_with_an_example():
+    listed = run("--help").stdout
+    for name in NAMES:
+        assert f"\n  {name} " in listed
+        text = run(name, "--help").stdout
+        assert f"\n  mltu {name} " in text
+    for name in ("fonts", "words", "sheet"):
+        assert f"\n  mltu synth {name} " in run("synth", name, "--help").stdout
+    assert "..." not in listed.partition("Commands:")[2]
+
+
+def test_help_imports_nothing_that_takes_time():
+    code = (
+        "import sys\nfrom click.testing import CliRunner\nfrom mltu.cli.main import commands\n"
+        f"for name in {NAMES}:\n    CliRunner().invoke(commands, [name, '--help'])\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    heavy = {"numpy", "cv2", "onnxruntime", "keras", "tensorflow", "tqdm", "yaml"}
+    assert heavy.isdisjoint(done.stdout.split())
+
+
+def test_the_module_and_the_version():
+    done = shell("--version")
+    assert done.stdout.decode().strip() == f"mltu {__version__}"
+    assert shell("--help").returncode == 0
+
+
+def test_usage_errors_end_with_2():
+    assert "No such command 'raed'" in run("raed", status=2).stderr
+    assert "--formt" in run("read", "--formt", "json", "a.png", status=2).stderr
+    assert "IMAGES" in run("read", status=2).stderr
+    assert "Give DATA" in run("evaluate", "words", status=2).stderr
+    assert "Give DATA" in run("train", status=2).stderr
+    assert "--resume takes all" in run("train", "--resume", "r", "--seed", 1, status=2).stderr
+    assert "go together" in run("check", "x.csv", "--width", 8, status=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (ValueError("one\n  two"), 1, "Error: one two\n"),
+        (FileNotFoundError("gone"), 1, "Error: gone\n"),
+        (ImportError("no keras"), 1, "Error: no keras\n"),
+        (RuntimeError("the child said:\nx"), 1, "Error: the child said:\nx\n"),
+        (KeyboardInterrupt("goes on at epoch 2"), 130, "goes on at epoch 2\n"),
+        (KeyboardInterrupt(), 130, "Interrupted.\n"),
+        (click.exceptions.Exit(7), 7, ""),
+    ],
+)
+def test_what_becomes_of_errors(monkeypatch, error, status, text):
+    @click.command()
+    def failing():
+        raise error
+
+    monkeypatch.setattr(Commands, "get_command", lambda *_: failing)
+    assert run("read", status=status).stderr == text
+
+
+def test_a_fault_of_mltu_itself_is_not_hidden(monkeypatch):
+    @click.command()
+    def failing():
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(Commands, "get_command", lambda *_: failing)
+    assert isinstance(CliRunner().invoke(commands, ["read"]).exception, KeyError)
+
+
+def test_output_is_utf_8_whatever_the_system_says(tmp_path, images):
+    name = "Wört_字.jpg"
+    shutil.copy(images[0], tmp_path / name)
+    done = shell("read", tmp_path / name, PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+    assert done.returncode == 0, done.stderr
+    assert name in done.stdout.decode("utf-8")
+    assert not done.stderr  # No progress bar where nobody looks.
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text there")
+def test_a_file_name_that_is_no_utf_8_goes_out_as_it_came(tmp_path, images):
+    name = os.fsdecode(b"w\xf6rt.jpg")
+    shutil.copy(images[0], tmp_path / name)
+    assert b"/w\xf6rt.jpg\t" in shell("read", tmp_path).stdout
+    (entry,) = json.loads(shell("read", tmp_path, "--format", "json").stdout.decode("utf-8"))
+    assert entry["path"] == str(tmp_path / name)
+
+
+# read
+
+
+def test_read_gives_json_csv_and_text(images, labels):
+    found = json.loads(run("read", *images, "--format", "json").stdout)
+    assert [entry["path"] for entry in found] == images
+    texts = [entry["text"] for entry in found]
+    assert sum(map(str.__eq__, texts, labels)) >= len(labels) - 1
+    for entry in found:
+        assert set(entry) == {"path", "text", "confidence", "characters", "error"}
+        assert "".join(char["text"] for char in entry["characters"]) == entry["text"]
+        assert 0 <= entry["confidence"] <= 1
+    table = list(csv.DictReader(run("read", *images, "--format", "csv").stdout.splitlines()))
+    assert [(row["path"], row["text"]) for row in table] == list(zip(images, texts, strict=True))
+    lines = run("read", *images, "--cpu", "--threads", 1).stdout.splitlines()
+    assert [line.split("\t")[:2] for line in lines] == [
+        [*p] for p in zip(images, texts, strict=True)
+    ]
+
+
+def test_read_searches_folders_and_goes_on_behind_faults(tmp_path, images):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "empty").mkdir()
+    shutil.copy(images[0], tmp_path / "a" / "b" / "deep.jpg")
+    (tmp_path / "a" / "torn.png").write_text("no image", encoding="utf-8")
+    (tmp_path / "a" / "notes.txt").write_text("left alone", encoding="utf-8")
+    gone = tmp_path / "gone.png"
+    result = run("read", tmp_path / "a", gone, tmp_path / "empty", status=1)
+    (line,) = result.stdout.splitlines()
+    assert line.startswith(str(tmp_path / "a" / "b" / "deep.jpg"))
+    faults = result.stderr.splitlines()
+    assert len(faults) == 3
+    for name in ("torn.png", "gone.png", "empty"):
+        assert any(name in fault for fault in faults)
+    found = json.loads(run("read", tmp_path / "a", "--format", "json", status=1).stdout)
+    assert [entry["error"] is None for entry in found] == [True, False]
+    assert json.loads(run("read", tmp_path / "empty", "--format", "json", status=1).stdout) == []
+
+
+def test_read_leaves_out_what_is_unsure(images):
+    result = run("read", *images, "--min-confidence", 1, "--format", "json")
+    assert json.loads(result.stdout) == []
+    assert result.stderr == f"Left out, less sure than 1.0: {len(images)}\n"
+
+
+def test_read_within_a_lexicon_or_a_pattern(tmp_path, images, labels):
+    lexicon = tmp_path / "words.txt"
+    lexicon.write_text("\n".join(label.swapcase() for label in labels[:3]) + "\n", encoding="utf-8")
+
+    def texts(*options):
+        found = run("read", *images, "--format", "json", *options).stdout
+        return [entry["text"] for entry in json.loads(found)]
+
+    free = texts("--decoder", "beam", "--beam-width", 4)
+    assert sum(map(str.__eq__, free, labels)) >= len(labels) - 1
+    assert set(texts("--lexicon", lexicon)) <= {label.swapcase() for label in labels[:3]}
+    folded = [text.lower() for text in texts("--lexicon", lexicon, "--ignore-case")]
+    assert folded[:3] == [label.lower() for label in labels[:3]]
+    assert all(text.isdigit() and len(text) == 2 for text in texts("--pattern", "[0-9]{2}"))
+    for options in (
+        ("--lexicon", lexicon, "--pattern", "a"),
+        ("--ignore-case",),
+        ("--decoder", "greedy", "--pattern", "a"),
+    ):
+        run("read", *images, *options, status=2)
+    assert "`pattern`" in refusal("read", *images, "--pattern", "[a")
+    assert "none.txt" in refusal("read", *images, "--lexicon", tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize("command", ["read", "evaluate", "info", "bench"])
+def test_models_that_are_none_are_refused(command, tmp_path, images, words):
+    def line(model):
+        if command == "read":
+            return refusal("read", images[0], "--model", model)
+        return refusal(command, model, *([words] if command == "evaluate" else []))
+
+    text = tmp_path / "text.onnx"
+    text.write_text("no model", encoding="utf-8")
+    assert "can load. Received" in line(text)
+    assert "the name of a shipped reader (words). There is no 'gone'" in line("gone")
+
+
+# evaluate
+
+
+def test_evaluate_gives_figures_with_intervals(words, table):
+    printed = run("evaluate", "words", words).stdout
+    assert ": 6 images; 95 % intervals in brackets" in printed
+    found = json.loads(run("evaluate", "words", table, "--format", "json").stdout)
+    assert (found["num_samples"], found["num_unread"]) == (6, 0)
+    cer = found["cer"]
+    assert 0 <= cer["low"] <= cer["value"] <= cer["high"] < 0.3
+    assert f"{cer['value']:.2%}" in printed
+    assert ": 2 images" in run("evaluate", "words", table, "--limit", 2).stdout
+    assert ": 16 images" in run("evaluate", "words", words, "--part", "train").stdout
+
+
+def test_evaluate_writes_a_report(words, table, tmp_path):
+    with table.open("a", encoding="utf-8") as file:
+        file.write(f"{tmp_path / 'gone.png'},abc\n")
+    page, packed = tmp_path / "report.html", tmp_path / "packed.html"
+    result = run("evaluate", "words", table, "--report", page, "--format", "json")
+    text = page.read_text(encoding="utf-8")
+    assert f"words on {table}" in text
+    assert "gone.png" in text
+    assert f"{json.loads(result.stdout)['cer']['value']:.2%}".replace("%", "") in text
+    (tmp_path / "wrong.csv").write_text(f"path,label\n{read_csv(table)[0][0]},wrong\n")
+    run("pack", tmp_path / "wrong.csv", tmp_path / "lmdb")
+    assert ": 1 images" in run("evaluate", "words", tmp_path / "lmdb", "--report", packed).stdout
+    assert "data:image" in packed.read_text(encoding="utf-8")
+
+
+def test_evaluate_takes_the_list_of_a_run(table, tmp_path):
+    shutil.copy(find_pretrained(), tmp_path / "model.onnx")
+    shutil.copy(table, tmp_path / "val.csv")
+    assert ": 6 images;" in run("evaluate", tmp_path).stdout
+
+
+def test_evaluate_counts_what_cannot_be_read(table, tmp_path):
+    with table.open("a", encoding="utf-8") as file:
+        file.write(f"{tmp_path / 'gone.png'},abc\n")
+    result = run("evaluate", "words", table)
+    assert ": 7 images, 1 of which could not be read;" in result.stdout
+    assert "gone.png" in result.stderr
+
+
+def test_data_sets_that_are_none_are_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    bad = tmp_path / "bad.csv"
+    bad.write_text("file,text\na.png,a\n", encoding="utf-8")
+    for name, text in (
+        ("gone", "There is nothing at"),
+        ("empty", "which has none of them"),
+        ("bad.csv", "must have the columns 'path' and 'label'"),
+    ):
+        place = tmp_path / name
+        out = tmp_path / "out"
+        for command in (
+            ("evaluate", "words", place), ("check", place), ("pack", place, out),
+            ("train", place, "--output", out),
+        ):  # fmt: skip
+            assert text in refusal(*command)
+        assert not out.exists()
+
+
+# info and bench
+
+
+def test_info_of_a_shipped_model():
+    printed = run("info", "words").stdout
+    assert "958,056 parameters" in printed
+    assert "\ncolor          GRAY\n" in printed
+    found = json.loads(run("info", find_pretrained(), "--format", "json").stdout)
+    assert found["card"]["vocab"][:3] == "012"
+    assert found["card"]["figures"]["cer_onnx"] < 0.1
+    assert found["bytes"] == find_pretrained().stat().st_size
+    assert found["inputs"][0]["shape"][1:] == [32, 128, 1]
+
+
+def test_info_of_a_file_without_a_card(strange_model):
+    found = json.loads(run("info", strange_model, "--format", "json").stdout)
+    assert found["parameters"] == 9
+    assert found["card"] is None
+    assert "`format`" in found["no_card"]
+    assert found["metadata"] == {"author": "somebody"}
+    printed = run("info", strange_model).stdout
+    assert "9 parameters" in printed
+    assert "There is no model card" in printed
+
+
+def test_parameters_of_bytes_that_are_no_model():
+    content = find_pretrained().read_bytes()
+    shapes = [tensor.dims for tensor in onnx.load(find_pretrained()).graph.initializer
+              if tensor.data_type != TensorProto.INT64]  # fmt: skip
+    assert count_parameters(content) == sum(int(np.prod(shape)) for shape in shapes)
+    rng = np.random.default_rng(0)
+    for broken in (b"", b"no model", content[:1000], rng.bytes(500), b"\xff" * 50):
+        assert count_parameters(broken) is None
+
+
+def test_bench_measures():
+    found = json.loads(run("bench", "words", "--images", 2, "--format", "json").stdout)
+    assert found["milliseconds"] > 0
+    assert set(found["images_per_second"]) == {"1", "8", "64"}
+    assert all(speed > 0 for speed in found["images_per_second"].values())
+    assert "batches of  64" in run("bench", "words", "--images", 1, "--threads", 1).stdout
+
+
+# check and pack
+
+
+def test_check_ends_with_1_where_there_are_errors(words, table, tmp_path):
+    assert "Training can start." in run("check", table).stdout
+    assert "unknown_character" not in run("check", table).stdout
+    result = run("check", table, "--vocab", "abc", "--width", 128, "--height", 32, status=1)
+    assert "ERROR unknown_character" in result.stdout
+    sheet = tmp_path / "sheet.png"
+    result = run("check", table, words, "--steps", 2, "--json", "--sheet", sheet, status=1)
+    found = json.loads(result.stdout)
+    assert not found["ok"]
+    assert found["num_validation"] == 16
+    assert "too_few_time_steps" in {finding["name"] for finding in found["findings"]}
+    assert cv2.imread(str(sheet)) is not None
+
+
+def test_check_takes_what_a_run_was_trained_with(table, tmp_path):
+    from mltu.configs import BaseModelConfigs
+
+    configs = BaseModelConfigs()
+    vars(configs).update(
+        model_path=str(tmp_path / "run"), vocab="abc", height=32, width=128, max_text_length=3
+    )
+    configs.save()
+    shutil.copy(find_pretrained(), tmp_path / "run" / "model.onnx")
+    printed = run("check", table, "--model", tmp_path / "run", status=1).stdout
+    assert "ERROR unknown_character" in printed
+    assert "label_too_long" in printed
+    assert "too few time steps (give" not in printed
+    assert "configs.yaml" in refusal("check", table, "--model", tmp_path / "none")
+
+
+def test_pack_writes_an_lmdb_and_goes_on(words, table, tmp_path):
+    out = tmp_path / "out.lmdb"
+    for _ in range(2):
+        assert run("pack", table, out).stdout == f"{out}: 6 images\n"
+    assert ": 16 images" in run("pack", words, tmp_path / "train.lmdb", "--part", "train").stdout
+    assert "holds others" in refusal("pack", words, out)
+    found = json.loads(run("evaluate", "words", out, "--format", "json").stdout)
+    assert found["num_samples"] == 6
+    assert "`part` must be None" in refusal("pack", table, out, "--part", "val")
+
+
+# open_samples
+
+
+def test_open_samples_knows_each_form(words, images, labels, table, tmp_path):
+    expected = list(zip(images, labels, strict=True))
+    assert open_samples(words, part="val") == expected
+    assert open_samples(words) == read_mjsynth(words, "train")
+    assert open_validation(words) == expected
+    assert open_samples(table) == expected
+    assert open_validation(table) is None
+    lines = "".join(f"{path}\t{label}\n" for path, label in expected)
+    (tmp_path / "labels.tsv").write_text(lines, encoding="utf-8")
+    assert open_samples(tmp_path / "labels.tsv") == expected
+    folder = tmp_path / "folder" / "below"
+    folder.mkdir(parents=True)
+    for path, label in expected[:2]:
+        shutil.copy(path, folder / f"{label}_1.jpg")
+    found = open_samples(tmp_path / "folder", label_separator="_")
+    assert sorted(found.labels) == sorted(labels[:2])
+    assert all(os.path.isfile(path) for path in found.data)
+    packed = open_samples(pack_lmdb(expected, tmp_path / "lmdb", progress=False))
+    assert packed[0] == (Path(images[0]).read_bytes(), labels[0])
+
+
+def test_relative_paths_of_a_table_start_where_the_files_are(images, tmp_path, monkeypatch):
+    beside = tmp_path / "beside"
+    (beside / "images").mkdir(parents=True)
+    shutil.copy(images[0], beside / "images" / "a.jpg")
+    (beside / "labels.csv").write_text("path,label\nimages/a.jpg,x\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert open_samples("beside/labels.csv") == [(str(beside / "images" / "a.jpg"), "x")]
+    (tmp_path / "images").mkdir()
+    shutil.copy(images[1], tmp_path / "images" / "a.jpg")  # The working directory goes first.
+    assert open_samples("beside/labels.csv") == [(str(tmp_path / "images" / "a.jpg"), "x")]
+
+
+# train and export
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """Images whose label is as many strokes as it has characters; label "1" to "111"."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    rows = [("path", "label")]
+    for number in range(24):
+        image = rng.integers(150, 256, (8, 32, 3), np.uint8)
+        label = "1" * (1 + number % 3) + "2" * (number % 2)
+        for place, char in enumerate(label):
+            image[:, 4 + 8 * place : 6 + 8 * place] = 0 if char == "1" else (0, 0, 200)
+        cv2.imwrite(str(folder / f"{number}.png"), image)
+        rows.append((f"digits/{number}.png", label))
+    with (tmp_path / "digits.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return tmp_path / "digits.csv"
+
+
+SMALL = ("--width", 32, "--height", 8, "--batch-size", 8)
+FILES = {
+    "configs.yaml", "model.keras", "logs.log", "train.csv", "val.csv", "curves.png",
+    "data_check.json", "state",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_train_resume_export_evaluate(digits, tmp_path):
+    folder = tmp_path / "run"
+    printed = run("train", digits, *SMALL, "--epochs", 2, "--output", folder).stdout
+    assert "on 2 validation images" in printed
+    assert f"Run folder: {folder}" in printed
+    assert {path.name for path in folder.iterdir()} >= {*FILES, "model.onnx", "readings.png"}
+    assert len(read_csv(folder / "train.csv")) == 22
+    assert "2 images;" in run("evaluate", folder).stdout
+    assert "which holds a run" in refusal("train", digits, "--output", folder)
+    assert "must be more than the 2" in refusal("train", "--resume", folder)
+    printed = run("train", "--resume", folder, "--epochs", 3, "--no-export").stdout
+    assert printed.endswith(f"mltu export {folder}\n")
+    log = (folder / "logs.log").read_text(encoding="utf-8")
+    assert all(log.count(f"Epoch {epoch};") == 1 for epoch in (1, 2, 3))
+    (folder / "model.onnx").unlink()
+    assert run("export", folder).stdout.startswith("model.onnx: CER")
+    assert json.loads(run("info", folder, "--format", "json").stdout)["card"]["vocab"] == "12"
+
+
+@pytest.mark.slow
+def test_train_on_an_lmdb_without_an_export(digits, tmp_path):
+    pack_lmdb(open_samples(digits), tmp_path / "lmdb", progress=False)
+    folder = tmp_path / "run"
+    more = ("--model", "strong", "--epochs", 1, "--no-export", "--no-augment")
+    run("train", tmp_path / "lmdb", *SMALL, *more, "--output", folder)
+    names = {path.name for path in folder.iterdir()}
+    assert names >= FILES - {"train.csv", "val.csv"}
+    assert names.isdisjoint({"train.csv", "val.csv", "model.onnx"})
+    run("train", "--resume", folder, "--epochs", 2, "--no-export")
+    assert run("export", folder).stdout.startswith("model.onnx: largest")
+    assert json.loads(run("info", folder, "--format", "json").stdout)["card"]["color"] == "GRAY"
+
+
+def test_train_stops_at_faults_of_the_data(digits, tmp_path):
+    shutil.rmtree(tmp_path / "digits")
+    folder = tmp_path / "run"
+    result = run("train", digits, *SMALL, "--output", folder, "--no-export", status=1)
+    first, last = result.stderr.splitlines()
+    assert first.startswith("Error: missing_file: 24 samples, such as ")
+    assert last == "Nothing was trained."
+    assert not folder.exists()
+
+
+def test_what_cannot_be_resumed_is_named(tmp_path):
+    assert "which has no configs.yaml" in refusal("train", "--resume", tmp_path / "none")
+
+
+def test_few_images_are_shown_more_often():
+    from mltu.training.settings import enough_epochs
+
+    assert [enough_epochs(n, 32) for n in (1, 320, 2_700, 56_000)] == [1000, 500, 59, 10]
+
+
+def test_the_networks_of_the_option_are_those_of_the_training():
+    from mltu.cli.train import command
+    from mltu.training.settings import NETWORKS
+
+    (option,) = [option for option in command.params if option.name == "model"]
+    assert list(option.type.choices) == list(NETWORKS)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent otherwise there")
+def test_ctrl_c_stops_a_training_that_goes_on(digits, tmp_path):
+    arguments = ["train", digits, *SMALL, "--epochs", 2000, "--output", "run", "--no-export"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mltu", *map(str, arguments)], cwd=tmp_path, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # Where the tests run in the background, children inherit that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    log = tmp_path / "run" / "logs.log"
+    limit = time.monotonic() + 100
+    while not (log.is_file() and "Epoch 1;" in log.read_text()) and time.monotonic() < limit:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    assert "Traceback" not in printed
+    assert printed.splitlines()[-1] == "Continue with: mltu train --resume run"

@@ -1,0 +1,1 @@
+"""The command line: one module for each command; what it does is imported when it runs."""

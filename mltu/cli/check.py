@@ -1,0 +1,128 @@
+"""mltu check: what is wrong with a data set, before a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mltu.cli.common import is_watched
+
+if TYPE_CHECKING:
+    from mltu.inferenceModel import OnnxInferenceModel
+
+
+@click.command("check", short_help="Examine a data set before a training.")
+@click.argument("train")
+@click.argument("validation", required=False)
+@click.option("--model", "run", metavar="RUN", help="Take what is left out below from a run.")
+@click.option("--vocab", metavar="TEXT", help="The characters that the model knows.")
+@click.option("--width", type=click.IntRange(1), metavar="N", help="Of the model's input.")
+@click.option("--height", type=click.IntRange(1), metavar="N", help="Of the model's input.")
+@click.option(
+    "--steps",
+    "--time-steps",
+    "steps",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Time steps of its output.",
+)
+@click.option(
+    "--max-length",
+    "--max-word-length",
+    "max_length",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Of a label.",
+)
+@click.option("--num-read", type=click.IntRange(1), metavar="N", help="Read only so many images.")
+@click.option(
+    "--workers", type=click.IntRange(1), default=2, show_default=True, metavar="N",
+    help="Threads that read images.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with more examples.")
+@click.option("--sheet", metavar="PNG", help="Write images to look at, those with faults first.")
+def command(
+    train: str,
+    validation: str | None,
+    run: str | None,
+    as_json: bool,
+    sheet: str | None,
+    num_read: int | None,
+    workers: int,
+    **given: Any,
+) -> None:
+    """Examine the images and labels of TRAIN, and hold VALIDATION against them.
+
+    Both are a CSV or TSV file, a folder of images named after their labels, an LMDB, or a folder
+    in the layout of MJSynth, which brings its validation list. The exit status is 1 if a training
+    would stop or learn wrong.
+
+    \b
+    mltu check labels.csv --width 128 --height 32 --sheet sheet.png
+    mltu check new.csv --model run
+    """
+    from mltu.data_check import check_data, write_sheet
+    from mltu.datasets import open_samples, open_validation
+
+    expected = {**(_expected(Path(run)) if run else {}), **_not_none(given)}
+    width, height = expected.get("width"), expected.get("height")
+    if (width is None) != (height is None):
+        raise click.UsageError("--width and --height go together.")
+    training = open_samples(train)
+    held = open_validation(train) if validation is None else open_samples(validation)
+    report = check_data(
+        training,
+        validation=held,
+        vocab=expected.get("vocab"),
+        max_word_length=expected.get("max_length"),
+        time_steps=expected.get("steps"),
+        image_size=(width, height) if width and height else None,
+        num_read=num_read,
+        workers=workers,
+        progress=is_watched(),
+    )
+    click.echo(report.to_json() if as_json else report.to_text(), nl=False)
+    if sheet is not None:
+        num_shown = write_sheet(sheet, report, training, held)
+        click.echo(f"{num_shown} images to look at: {sheet}", err=as_json)
+    if not report.ok:
+        raise click.exceptions.Exit(1)
+
+
+def _expected(run: Path) -> dict[str, Any]:
+    """Return what a run was trained with: its configs, and the time steps of its ONNX file.
+
+    Raises:
+        OSError, ValueError: `configs.yaml` is missing or is none.
+    """
+    from mltu.configs import BaseModelConfigs
+    from mltu.inferenceModel import OnnxInferenceModel
+
+    configs = vars(BaseModelConfigs.load(run / "configs.yaml"))
+    found = {
+        "vocab": configs.get("vocab"),
+        "width": configs.get("width"),
+        "height": configs.get("height"),
+        "max_length": configs.get("max_text_length"),
+    }
+    if (run / "model.onnx").is_file():
+        found["steps"] = _time_steps(OnnxInferenceModel(run, force_cpu=True))
+    return _not_none(found)
+
+
+def _time_steps(model: OnnxInferenceModel) -> int | None:
+    """Run a model once to learn its time steps; None where its images have no fixed size."""
+    import numpy as np
+
+    if not all(isinstance(side, int) for side in model.input_shape):
+        return None
+    blank = np.zeros((1, *model.input_shape), np.float32)
+    shape = model.model.run(None, {model.input_name: blank})[0].shape
+    return int(shape[1]) if len(shape) == 3 else None
+
+
+def _not_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

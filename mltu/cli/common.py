@@ -1,0 +1,83 @@
+"""What several commands share: options, the model that a user means, and how results are given."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mltu.pretrained import find_pretrained, pretrained_names
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_AS_JSON = click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    help="How to print the outcome.",
+)  # fmt: skip
+_CPU = click.option("--cpu", is_flag=True, help="Stay on the CPU where there is a GPU.")
+_THREADS = click.option(
+    "--threads", type=click.IntRange(1), metavar="N",
+    help="Threads of the model; as many as there are cores if left out.",
+)  # fmt: skip
+_PART = click.option(
+    "--part", type=click.Choice(["train", "val", "test"]),
+    help="Which list of a data set in the layout of MJSynth.",
+)  # fmt: skip
+
+
+def text_or_json(function: Function) -> Function:
+    """Add the option of the form, `form`."""
+    return _AS_JSON(function)
+
+
+def device_options(function: Function) -> Function:
+    """Add the options of where a model runs, `cpu` and `threads`."""
+    return _CPU(_THREADS(function))
+
+
+def part_option(function: Function) -> Function:
+    """Add the option of the list of MJSynth, `part`."""
+    return _PART(function)
+
+
+def find_model(name: str | None) -> Path:
+    """Return the ONNX file or the folder that a user means.
+
+    Args:
+        name: an ONNX file, a folder with `model.onnx`, the name of a shipped reader, or None for
+            the shipped reader of words.
+
+    Raises:
+        FileNotFoundError: it is none of them.
+    """
+    if name is None:
+        return find_pretrained()
+    if Path(name).exists():
+        return Path(name)
+    if name in pretrained_names():
+        return find_pretrained(name)
+    raise FileNotFoundError(
+        "MODEL must be an ONNX file, a run folder with model.onnx, or the name of a shipped "
+        f"reader ({', '.join(pretrained_names())}). There is no {name!r}."
+    )
+
+
+def to_json(content: Any, indent: int | None = None) -> str:
+    """Write a value as JSON with the characters of all languages as they are."""
+    text = json.dumps(content, indent=indent, ensure_ascii=False)
+    # What is no character, in file names that are no UTF-8, becomes an escape of JSON.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def print_json(content: Any) -> None:
+    """Print a value as JSON."""
+    click.echo(to_json(content, indent=2))
+
+
+def is_watched() -> bool:
+    """Say whether somebody looks at a progress bar: stderr is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()

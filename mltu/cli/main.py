@@ -1,0 +1,73 @@
+"""The command `mltu`: its list of commands, and what becomes of errors and of Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from mltu import __version__
+
+# In the order in which `--help` lists them, each the name of its module.
+_COMMANDS = ("read", "evaluate", "train", "export", "check", "pack", "synth", "info", "bench")
+_INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
+
+
+class Commands(click.Group):
+    """The commands, each imported when it is asked for; errors of mltu become one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command: its options alone, none of what it works with."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"mltu.cli.{cmd_name}").command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what mltu raises on purpose ends it with status 1, Ctrl-C with 130."""
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except (OSError, ValueError, RuntimeError, ImportError) as error:
+            raise click.ClickException(_one_line(error)) from error
+        except KeyboardInterrupt as error:
+            click.echo(str(error) or "Interrupted.", err=True)
+            raise click.exceptions.Exit(_INTERRUPTED) from None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mltu", message="%(prog)s %(version)s")
+def commands() -> None:
+    """Read text in images, and train readers of your own.
+
+    \b
+    mltu read photos/*.png
+    mltu train labels.csv --output run
+    mltu evaluate run --report report.html
+
+    `mltu COMMAND --help` has the options and an example of each command.
+    """
+
+
+def main() -> None:
+    """Run the command line; texts go out as UTF-8, whatever the system's own encoding is."""
+    # File names are bytes on Linux, and go out as they came in; elsewhere half a character may
+    # stand in one, which is shown by its number.
+    errors = "surrogateescape" if os.name == "posix" else "backslashreplace"
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors=errors)  # type: ignore[union-attr]
+    commands(prog_name="mltu")
+
+
+def _one_line(error: BaseException) -> str:
+    """Return the text of an error on one line, unless it holds the output of a process."""
+    text = str(error) or type(error).__name__
+    return text if isinstance(error, RuntimeError) else " ".join(text.split())

@@ -1,0 +1,27 @@
+"""mltu pack: a data set goes into one file."""
+
+from __future__ import annotations
+
+import click
+
+from mltu.cli.common import is_watched, part_option
+
+
+@click.command("pack", short_help="Put a data set into one file, an LMDB.")
+@click.argument("data")
+@click.argument("out")
+@part_option
+def command(data: str, out: str, part: str | None) -> None:
+    """Copy the images and labels of DATA into an LMDB, the folder OUT.
+
+    DATA is a CSV or TSV file, a folder of images named after their labels, or a folder in the
+    layout of MJSynth. Where it was interrupted, the same line goes on. It needs
+    `pip install "mltu[lmdb]"`.
+
+    \b
+    mltu pack labels.csv labels.lmdb
+    """
+    from mltu.datasets import open_samples, pack_lmdb
+
+    samples = open_samples(data, part=part)
+    click.echo(f"{pack_lmdb(samples, out, progress=is_watched())}: {len(samples)} images")
