@@ -22,7 +22,7 @@ from keras import layers
 from mltu.cli.main import commands
 from mltu.configs import BaseModelConfigs
 from mltu.dataProvider import DataProvider
-from mltu.decoders import text_log_probabilities
+from mltu.decoders import text_log_probabilities, to_probabilities
 from mltu.inferenceModel import OnnxInferenceModel, TextRecognizer
 from mltu.losses import CTCLoss
 from mltu.onnx_export import (
@@ -150,7 +150,7 @@ def test_the_file_explains_itself(exported):
         "format": 1, "vocab": VOCAB, "blank": 4, "layout": "NHWC", "color": "BGR", "height": 16,
         "width": 32, "channels": 3, "resize": "stretch", "scaling": "inside",
         "outputs": "probabilities", "decoder": "ctc greedy", "note": "own",
-        "figures": figures.to_dict(),
+        "figures": figures.to_dict(), "temperature": figures.temperature,
     }  # fmt: skip
     assert versions["keras"] == keras.__version__
 
@@ -178,13 +178,14 @@ def read_alone(path, images):
 
 
 def test_the_file_alone_gives_the_same_readings(exported, words, tmp_path):
-    model, path, _ = exported
+    model, path, figures = exported
     copied = Path(shutil.copy(path, tmp_path / "elsewhere.onnx"))
     outputs = model.predict(np.concatenate([batch for batch, _ in provider(words)]), verbose=0)
     texts, probabilities = zip(*read_alone(copied, [path for path, _ in words]), strict=True)
     assert list(texts) == ctc_decoder(outputs, VOCAB)
     classes = [[VOCAB.index(char) for char in text] for text in texts]
-    logs = text_log_probabilities(outputs, classes)
+    calibrated = to_probabilities(outputs, "probabilities", figures.temperature)
+    logs = text_log_probabilities(calibrated, classes)
     np.testing.assert_allclose(probabilities, np.exp(logs), rtol=1e-3)
 
 

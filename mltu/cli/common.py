@@ -56,10 +56,10 @@ def find_model(name: str | None) -> Path:
     """
     if name is None:
         return find_pretrained()
-    if Path(name).exists():
-        return Path(name)
     if name in pretrained_names():
         return find_pretrained(name)
+    if Path(name).exists():
+        return Path(name)
     raise FileNotFoundError(
         "MODEL must be an ONNX file, a run folder with model.onnx, or the name of a shipped "
         f"reader ({', '.join(pretrained_names())}). There is no {name!r}."
