@@ -658,7 +658,7 @@ BACKEND = """
 import sys; sys.path.insert(0, {tests!r})
 import json, keras
 from keras import layers
-from mltu.onnx_export import export_onnx
+from mltu.onnx_export import comparison, export_onnx
 from test_onnx_export import Halved, build, provider
 
 class Doubled(layers.Layer):
@@ -738,3 +738,22 @@ def test_a_disk_that_fills_up_in_the_child(tmp_path, monkeypatch):
     )
     fake_tf2onnx(tmp_path, monkeypatch, code)
     fails(tmp_path, OSError, r"File too large")
+
+
+def test_a_reading_may_differ_where_two_classes_are_level(monkeypatch, tmp_path):
+    """Keras reads "a" by a hair and the file "b"."""
+    theirs = np.array([[[0.4, 0.4 + 1e-7, 0.2]]], np.float32)
+
+    class Session:
+        input_name = "x"
+
+        def __init__(self, *args, **kwargs):
+            self.model = self
+
+        def run(self, names, feed):
+            return [theirs]
+
+    monkeypatch.setattr(comparison, "OnnxInferenceModel", Session)
+    monkeypatch.setattr(comparison, "keras_outputs", lambda *_: iter([theirs[:, :, [1, 0, 2]]]))
+    found = comparison.compare(None, tmp_path, [np.zeros((1, 2, 2, 1))], ["a"], "ab")
+    assert (found.cer_keras, found.cer_onnx) == (0.0, 1.0)
