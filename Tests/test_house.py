@@ -15,6 +15,7 @@ FLOORS = {
         "utils",
         "utils.checks",
         "utils.files",
+        "utils.image_size",
         "utils.text_columns",
         "utils.text_utils",
         "decoders",
@@ -364,8 +365,9 @@ PUBLIC = {
     "transformers.base": ["Transformer"],
     "transformers.images": ["ExpandDims", "ImageNormalizer", "ImageResizer"],
     "transformers.labels": ["LabelIndexer", "LabelPadding"],
-    "utils.checks": ["check_callables", "check_count"],
+    "utils.checks": ["check_callables", "check_count", "shorten"],
     "utils.files": ["atomic_path"],
+    "utils.image_size": ["decoding_risk", "is_small_jpeg", "num_pixels"],
     "utils.text_columns": [
         "TextColumn",
         "TextColumnBuilder",

@@ -11,6 +11,8 @@ import yaml
 
 from mltu.utils.files import atomic_path
 
+_MAX_BITS = 10_000  # of a whole number; Python writes no more than 4,300 digits.
+
 
 class BaseModelConfigs:
     """Attributes that can be saved next to the model and loaded again.
@@ -63,10 +65,12 @@ class BaseModelConfigs:
             ValueError: the file is not a YAML mapping of plain values.
         """
         try:
-            stored = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            loader = _Loader(Path(path).read_text(encoding="utf-8"))
+            stored = loader.get_single_data()
+        except _LOAD_ERRORS as error:
             raise ValueError(
-                f"`path` must be a YAML file of plain values. Received {str(path)!r}: {error}"
+                "`path` must be a YAML file of plain values. "
+                f"Received {str(path)!r}: {str(error)[:500]}"
             ) from error
         if not isinstance(stored, dict) or not all(isinstance(key, str) for key in stored):
             raise ValueError(
@@ -76,6 +80,29 @@ class BaseModelConfigs:
         configs = cls()
         vars(configs).update(stored)
         return configs
+
+
+# The last four come from values that are not what their tags say, such as `!!int ""`.
+_LOAD_ERRORS = (
+    yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError, TypeError,
+    ArithmeticError,
+)  # fmt: skip
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML without links: a few lines of them can stand for a billion values, or for itself.
+
+    `save` writes none.
+    """
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(
+                None, None, f"the link *{event.anchor}; write out what it stands for",
+                event.start_mark,
+            )  # fmt: skip
+        return super().compose_node(parent, index)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -100,6 +127,11 @@ def _plain(name: str, value: Any) -> Any:
         return [_plain(name, item) for item in value]
     if isinstance(value, dict):
         return {_plain(name, key): _plain(name, item) for key, item in value.items()}
+    if type(value) is int and value.bit_length() > _MAX_BITS:
+        raise TypeError(
+            f"`{name}` must be text, or numbers of at most {_MAX_BITS} bits. Received one of "
+            f"{value.bit_length()} bits. Store it as text."
+        )
     # Subclasses, such as the members of an IntEnum, are unknown to safe YAML.
     if value is None or type(value) in (str, bool, int, float):
         return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
+from mltu.utils.checks import check_count
+from mltu.utils.image_size import MAX_PIXELS, decoding_risk, is_small_jpeg
 
 with explain_missing():
     import cv2
@@ -31,20 +33,25 @@ class ImageReader:
     Args:
         method: `cv2.IMREAD_COLOR` for BGR of shape (height, width, 3), `cv2.IMREAD_GRAYSCALE` for
             (height, width), or another flag of `cv2.imread`, with which arrays pass unchanged.
+        max_pixels: that a file may have. A few hundred bytes can claim to be an image of
+            gigabytes, so the size is read from the header before anything is decoded.
     """
 
     keeps_label = True
 
-    def __init__(self, method: int = cv2.IMREAD_COLOR) -> None:
+    def __init__(self, method: int = cv2.IMREAD_COLOR, *, max_pixels: int = MAX_PIXELS) -> None:
+        check_count("max_pixels", max_pixels, 1)
         self.method = method
+        self.max_pixels = max_pixels
+        self._ndim = {cv2.IMREAD_COLOR: 3, cv2.IMREAD_GRAYSCALE: 2}.get(method)
 
     def __call__(self, data: Any, label: Any) -> tuple[Image, Any]:
         """Read one image.
 
         Raises:
             FileNotFoundError: there is no file at the path.
-            ValueError: the file is not a whole image that OpenCV can decode, or the array is not
-                an image; the message names the path.
+            ValueError: the file is not a whole image that OpenCV can decode, or has more than
+                `max_pixels`, or the array is not an image; the message names the path.
             TypeError: `data` is none of the above.
         """
         return self.read(data), label
@@ -54,19 +61,22 @@ class ImageReader:
         contents = [_read_whole(item) if isinstance(item, str) else item for item in data]
         if not all(isinstance(content, bytes) for content in contents):
             return [self.read(content) for content in contents], labels
+        all_small = all(map(is_small_jpeg, contents))
+        if self.max_pixels < MAX_PIXELS or not all_small:
+            for content in contents:
+                self._check_size(content, "bytes")
         # All files are read before any is decoded, and looked at together: the less Python runs
         # between two calls of OpenCV, the less its threads wait for Python's lock.
-        all_whole = all(map(bytes.endswith, contents, repeat(_JPEG_END)))
+        all_whole = all_small and all(map(bytes.endswith, contents, repeat(_JPEG_END)))
         buffers = map(np.frombuffer, contents, repeat(_UINT8))
-        images = list(map(cv2.imdecode, list(buffers), repeat(self.method)))
-        for image, content in zip(images, contents, strict=True):
-            if image is None or (not all_whole and _is_cut_jpeg(content)):
-                self._decode(content, "bytes")
-        if not all_whole:
-            images = [
-                self._decode(content, "bytes") if _has_alpha(content) else image
-                for content, image in zip(contents, images, strict=True)
-            ]
+        try:
+            images = list(map(cv2.imdecode, list(buffers), repeat(self.method)))
+        except cv2.error:  # Of one of them, an empty one for instance; reading it alone says which.
+            return [self.read(content) for content in contents], labels
+        for row, (image, content) in enumerate(zip(images, contents, strict=True)):
+            is_odd = image is None or (self._ndim and image.ndim != self._ndim)
+            if is_odd or (not all_whole and (_is_cut_jpeg(content) or _has_alpha(content))):
+                images[row] = self._decode(content, "bytes")
         return images, labels  # type: ignore[return-value]
 
     def __repr__(self) -> str:
@@ -90,20 +100,24 @@ class ImageReader:
             raise _undecodable(source, "a JPEG without its end marker; it was cut off")
         if not content:
             raise _undecodable(source, "nothing; it is empty")
-        # cv2.imread cannot open unicode paths on Windows; reading and decoding apart can.
-        try:
-            image = cv2.imdecode(np.frombuffer(content, np.uint8), self.method)
-        except cv2.error as error:
-            raise _undecodable(source, f"{len(content)} bytes") from error
-        if image is None:
-            raise _undecodable(source, f"{len(content)} bytes that it does not know")
-        if _has_alpha(content) and self.method in (cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE):
+        self._check_size(content, source)
+        if self._ndim and _has_alpha(content):
             # OpenCV drops transparency, and black letters on nothing become black on black.
-            whole = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-            if whole is not None and whole.ndim == 3 and whole.shape[2] == 4:
-                depth = 257 if whole.dtype == np.uint16 else 1
-                return self._convert((whole // depth).astype(np.uint8))
-        return image  # type: ignore[return-value]
+            whole = _imdecode(content, cv2.IMREAD_UNCHANGED, source)
+            if whole.ndim == 3 and whole.shape[2] == 4:
+                return self._convert(whole if whole.dtype == np.uint8 else _halved(whole))
+        image = _imdecode(content, self.method, source)
+        # OpenCV reads some formats, such as a PFM, in colours that it was not asked for.
+        is_odd = self._ndim is not None and image.ndim != self._ndim
+        return self._convert(image) if is_odd else image
+
+    def _check_size(self, content: bytes, source: str) -> None:
+        if (risk := decoding_risk(content, self.max_pixels)) is not None:
+            raise ValueError(
+                f"`data` must be a whole image of at most {self.max_pixels} pixels. Received "
+                f"{source}, with {risk}. Fetch it again, or, if it is sound, pass a larger "
+                "`max_pixels` to ImageReader, or decode it and pass the array."
+            )
 
     def _convert(self, array: npt.NDArray[Any]) -> Image:
         if array.ndim == 3 and array.shape[2] == 1:
@@ -126,6 +140,7 @@ class ImageReader:
 
 
 _CHUNK_SIZE = 1 << 16  # bytes
+_STRIP = 1 << 20  # pixels
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # Windows would read text.
 
 _JPEG_END = b"\xff\xd9"
@@ -139,6 +154,17 @@ _CONVERSIONS = {
 }
 
 
+def _imdecode(content: bytes, method: int, source: str) -> Image:
+    # cv2.imread cannot open unicode paths on Windows; reading and decoding apart can.
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), method)
+    except cv2.error as error:
+        raise _undecodable(source, f"{len(content)} bytes") from error
+    if image is None:
+        raise _undecodable(source, f"{len(content)} bytes that it does not know")
+    return image  # type: ignore[return-value]
+
+
 def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     try:
         with open(path, "rb", buffering=0) as file:
@@ -148,11 +174,16 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
             f"`data` must be the path of an image. There is no file {os.fspath(path)!r}. "
             f"Relative paths start at the working directory, {os.getcwd()!r}."
         ) from error
+    except ValueError as error:  # A NUL or a lone surrogate.
+        raise _no_path(path, error) from error
 
 
 def _read_whole(path: str) -> bytes:
     """Read a file in half the time that `open` takes for a small one."""
-    descriptor = os.open(path, _FLAGS)
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except ValueError as error:
+        raise _no_path(path, error) from error
     try:
         content = os.read(descriptor, _CHUNK_SIZE)
         if len(content) == _CHUNK_SIZE:
@@ -190,10 +221,36 @@ def _has_alpha(content: bytes) -> bool:
 
 def _over_white(bgra: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Lay an image over white; its last channel keeps its values and counts no more."""
-    alpha = bgra[:, :, 3:].astype(np.uint16)
-    if alpha.min() == 255:
+    if bgra[:, :, 3].min() == 255:
         return bgra
-    return ((bgra * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    laid = np.empty_like(bgra)
+    for rows in _strips(bgra):  # Since the products are twice as large.
+        strip = bgra[rows]
+        alpha = strip[:, :, 3:].astype(np.uint16)
+        laid[rows] = (strip * alpha + 255 * (255 - alpha) + 127) // 255
+    return laid
+
+
+def _halved(image: npt.NDArray[Any]) -> Image:
+    """Bring 16 bits to 8."""
+    halved = np.empty(image.shape, np.uint8)
+    for rows in _strips(image):
+        halved[rows] = image[rows] // 257
+    return halved
+
+
+def _strips(image: npt.NDArray[Any]) -> Iterator[slice]:
+    """Give the rows of an image, some at a time."""
+    step = max(1, _STRIP // image.shape[1])
+    for top in range(0, len(image), step):
+        yield slice(top, top + step)
+
+
+def _no_path(path: str | os.PathLike[str], error: ValueError) -> ValueError:
+    return ValueError(
+        f"`data` must be the path of an image. Received {os.fspath(path)!r:.200}, a name that no "
+        f"file can have: {error}. Look at the list that it came from."
+    )
 
 
 def _undecodable(source: str, received: str) -> ValueError:

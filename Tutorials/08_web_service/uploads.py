@@ -1,13 +1,13 @@
-"""What may come in: no more bytes than allowed, and no file that makes its decoder promise memory.
+"""What may come in: no more bytes than allowed, and only files of known kinds.
 
-The number of pixels is checked by OpenCV itself: see OPENCV_IO_MAX_IMAGE_PIXELS in app.py.
+The number of pixels is checked by OpenCV itself: see OPENCV_IO_MAX_IMAGE_PIXELS in app.py. What a
+file claims to hold is checked by mltu's ImageReader.
 """
 
 from fastapi import HTTPException
 
-PNG = b"\x89PNG\r\n\x1a\n"
-# JPEG, WebP, BMP, TIFF. OpenCV knows a dozen more, which nobody needs and anybody could attack.
-OTHERS = (b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*")
+# PNG, JPEG, WebP, BMP, TIFF. OpenCV knows a dozen more, which nobody needs, and all can attack.
+KNOWN = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 
 
 class BodyLimit:
@@ -42,15 +42,5 @@ class BodyLimit:
 
 
 def may_be_decoded(content):
-    """Tell whether a file is of a known kind and, as a PNG, holds what it announces.
-
-    OpenCV 5.0 believes the length that a chunk of a PNG claims to have, and takes up to 2 GB of
-    memory and some seconds for a file of a few bytes.
-    """
-    if not content.startswith(PNG):
-        return content.startswith(OTHERS)
-    position, kind = len(PNG), b""
-    while kind != b"IEND" and position + 8 <= len(content):
-        length, kind = content[position : position + 4], content[position + 4 : position + 8]
-        position += 12 + int.from_bytes(length, "big")
-    return kind == b"IEND" and position <= len(content)
+    """Tell whether a file is of a kind that the service reads."""
+    return content.startswith(KNOWN)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from mltu.datasets.samples import Samples
+from mltu.utils.checks import shorten
 from mltu.utils.text_columns import TextColumn
 
 _NUM_FIELDS = 9  # Name, ok or err, grey level, x, y, width, height, grammatical tag, text.
@@ -67,7 +68,7 @@ def _words(lines: TextIO, source: str) -> Iterator[tuple[str, str, str]]:
         if not is_whole or state not in ("ok", "err"):
             raise ValueError(
                 f"{source!r} must have lines like 'a01-000u-00-00 ok 154 408 768 27 51 AT A'. "
-                f"Received {text!r} in line {number}."
+                f"Received {shorten(text)} in line {number}."
             )
         yield name, state, fields[-1]
 

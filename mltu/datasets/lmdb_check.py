@@ -20,6 +20,7 @@ from mltu.datasets.lmdb_file import (
     open_lmdb,
 )
 from mltu.datasets.loading import load_samples
+from mltu.utils.image_size import decoding_risk
 
 _NUM_NAMED = 10  # How many faults an error names.
 
@@ -89,6 +90,8 @@ def _faults(file: LmdbFile, number: int, original: tuple[Any, Any] | None) -> It
 def _is_image(content: bytes) -> bool:
     with explain_missing():
         import cv2
+    if decoding_risk(content) is not None:
+        return False
     try:
         return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) is not None
     except cv2.error:

@@ -22,9 +22,14 @@ NUM_SAMPLES = "num-samples"
 TOTAL = "mltu-total"  # What `pack_lmdb` notes: how many samples there shall be, ...
 DIGEST = "mltu-digest"  # ... and what their names and labels are.
 
+_NUM_DIGITS = 18  # Of a number; whoever has more samples has no room for them.
+
 
 class LmdbFile:
     """An LMDB opened for reading; safe to use from several threads. `open_lmdb` makes it.
+
+    A file that was cut off is refused. One that was altered inside can end the process: LMDB maps
+    it into memory and trusts the numbers of pages that stand there. Of strangers, take images.
 
     Args:
         path: the folder that holds `data.mdb`.
@@ -38,6 +43,18 @@ class LmdbFile:
         self._environment: lmdb.Environment = lmdb.open(
             path, readonly=True, lock=False, readahead=False, create=False
         )
+        self._check_whole(os.path.join(path, "data.mdb"))
+
+    def _check_whole(self, file: str) -> None:
+        """Refuse a file that was cut off: to read behind its end would kill the process."""
+        num_pages = self._environment.info()["last_pgno"] + 1
+        expected, found = num_pages * self._environment.stat()["psize"], os.path.getsize(file)
+        if found < expected:
+            self._environment.close()
+            raise OSError(
+                f"The LMDB {file!r} must have at least {expected} bytes. Received {found}; it was "
+                "cut off. Fetch it again."
+            )
 
     def get(self, key: str) -> bytes | None:
         """Return a copy of what is stored under a key, None if nothing is.
@@ -56,15 +73,21 @@ class LmdbFile:
         """Return the number that is stored under a key, None if nothing is.
 
         Raises:
-            ValueError: it is no number.
+            ValueError: it is no number, or that of more samples than the file has entries.
         """
         value = self.get(key)
-        if value is not None and not value.isdigit():
+        if value is not None and (not value.isdigit() or len(value) > _NUM_DIGITS):
             raise ValueError(
                 f"The LMDB {self._environment.path()!r} must have a number under {key!r}. "
-                f"Received {value[:20]!r}."
+                f"Received {value[:_NUM_DIGITS]!r}."
             )
-        return None if value is None else int(value)
+        number = None if value is None else int(value)
+        if key == NUM_SAMPLES and number is not None and number > self.num_keys():
+            raise ValueError(
+                f"The LMDB {self._environment.path()!r} must have at least as many entries as "
+                f"{key!r} says. Received {number}, and {self.num_keys()} entries. Pack it again."
+            )
+        return number
 
     def num_keys(self) -> int:
         """Return the number of keys in the file."""

@@ -105,8 +105,8 @@ def read_lmdb(path: str | os.PathLike[str]) -> Samples:
     num_samples, total = file.count(NUM_SAMPLES), file.count(TOTAL)
     if num_samples is None:
         raise ValueError(
-            f"The LMDB {os.fspath(path)!r} must have the key 'num-samples'. It has none, so it is "
-            "laid out in another way than that of scene text."
+            f"The LMDB {os.fspath(path)!r} must have the key 'num-samples'. Received one without "
+            "it, laid out in another way than that of scene text."
         )
     if total is not None and num_samples < total:
         _LOGGER.warning(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu.datasets.samples import Samples
+from mltu.utils.checks import shorten
 from mltu.utils.text_columns import TextColumn
 
 _BLOCK = 1 << 23  # Bytes looked at together: the work memory is about 15 times as much.
@@ -141,13 +142,13 @@ def _check_line(line: bytes, source: str, number: int) -> None:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{source!r} must be a file in UTF-8. Received {line.rstrip()!r} in line {number}: "
-            f"{error}"
+            f"{source!r} must be a file in UTF-8. Received {shorten(line.rstrip())} in line "
+            f"{number}: {error}"
         ) from error
     path, *rest = _WORD.findall(text)
     is_number = not rest or (len(rest) == 1 and rest[0][-1] in _DIGITS)
     if len(path.rpartition("/")[2].split("_")) < 3 or not is_number:
         raise ValueError(
             f"{source!r} must have lines like './2425/1/115_Lube_45484.jpg 45484'."
-            f" Received {text.rstrip()!r} in line {number}."
+            f" Received {shorten(text.rstrip())} in line {number}."
         )

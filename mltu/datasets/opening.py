@@ -99,5 +99,5 @@ def _open_table(table: Path) -> Samples:
 def _root(names: Iterable[str], folder: Path) -> str:
     """Return where relative paths start: the working directory, or the folder of the table."""
     first = list(islice(names, _NUM_TRIED))
-    is_beside = any((folder / name).is_file() for name in first)
+    is_beside = any(os.path.isfile(folder / name) for name in first)
     return str(folder) if is_beside and not any(map(os.path.isfile, first)) else os.getcwd()

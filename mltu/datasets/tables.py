@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from mltu.datasets.samples import Samples
+from mltu.utils.checks import shorten
 from mltu.utils.files import atomic_path
 
 
@@ -105,7 +106,7 @@ def _csv_pairs(rows: Any, path: str) -> Iterator[tuple[str, str]]:
     if missing:
         raise ValueError(
             f"`dataset` {path!r} must have the columns 'path' and 'label'. "
-            f"Received the columns {header}. Name them in the first line of the file."
+            f"Received the columns {shorten(header)}. Name them in the first line of the file."
         )
     first, second = header.index("path"), header.index("label")
     for row in rows:
@@ -114,7 +115,7 @@ def _csv_pairs(rows: Any, path: str) -> Iterator[tuple[str, str]]:
         if len(row) <= max(first, second):
             raise ValueError(
                 f"`dataset` {path!r} must have {len(header)} cells in each line. "
-                f"Received {row} in line {rows.line_num}."
+                f"Received {shorten(row)} in line {rows.line_num}."
             )
         yield row[first], row[second]
 
@@ -133,8 +134,8 @@ def _tsv_pairs(lines: TextIO, path: str, root: str) -> Iterator[tuple[str, str]]
         if len(cells) != len(header):
             raise ValueError(
                 f"`dataset` {path!r} must have {len(header)} cells in each line, divided by tabs. "
-                f"Received {cells} in line {number}. If there are more than a path and a label, "
-                "name the columns in the first line."
+                f"Received {shorten(cells)} in line {number}. If there are more than a path and a "
+                "label, name the columns in the first line."
             )
         row = dict(zip(header, cells, strict=True))
         yield os.path.join(root, row["path"]), row["label"]

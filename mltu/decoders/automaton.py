@@ -30,15 +30,20 @@ class Automaton:
     @cached_property
     def num_missing(self) -> npt.NDArray[np.int32]:
         """The least number of characters from each state to an accepting one, shape (states,)."""
-        far = np.iinfo(np.int32).max
-        missing = np.where(self.accepting, 0, far).astype(np.int64)
-        while True:
-            # State -1 is looked up as one more, behind the last.
-            after = np.append(missing, far)[self.transitions].min(axis=1, initial=far)
-            closer = np.minimum(missing, np.minimum(after + 1, far))
-            if np.array_equal(closer, missing):
-                return missing.astype(np.int32)
-            missing = closer
+        sources, classes = np.nonzero(self.transitions >= 0)
+        targets = self.transitions[sources, classes]
+        order = np.argsort(targets, kind="stable")
+        sources = sources[order]  # Those that lead to state i lie at bounds[i]..bounds[i + 1].
+        bounds = np.searchsorted(targets[order], np.arange(len(self.accepting) + 1))
+        missing = np.full(len(self.accepting), np.iinfo(np.int32).max, np.int32)
+        front, distance = np.flatnonzero(self.accepting), 0
+        while len(front):  # Each move is looked at once, however long the way is.
+            missing[front] = distance
+            counts = bounds[front + 1] - bounds[front]
+            places = np.repeat(bounds[front] + counts - np.cumsum(counts), counts)
+            before = np.unique(sources[places + np.arange(len(places))])
+            front, distance = before[missing[before] > distance + 1], distance + 1
+        return missing
 
     def completions(self, logs: Array) -> Array:
         """Bound what the rest of the outputs can still give to each state.

@@ -54,7 +54,9 @@ def check_outputs(
     Raises:
         ValueError: the shape does not fit the vocabulary, or values are no probabilities.
     """
-    found, chars = np.asarray(probabilities), tuple(vocab)
+    found, chars = _as_floats(probabilities), tuple(vocab)
+    if not chars:
+        raise ValueError("`vocab` must have at least one character. Received none.")
     if found.ndim != 3 or found.shape[2] != len(chars) + 1 or not found.shape[1]:
         raise ValueError(
             "`probabilities` must have the shape (batch, time, classes) with "
@@ -67,3 +69,18 @@ def check_outputs(
             f"{found.min()} to {found.max()}. Apply a softmax to logits first."
         )
     return found, chars
+
+
+def _as_floats(probabilities: npt.ArrayLike) -> Array:
+    """Return real numbers as float32 or float64, in which logarithms can be taken."""
+    try:
+        found = np.asarray(probabilities)
+    except ValueError as error:  # Lists of different lengths.
+        raise ValueError(
+            f"`probabilities` must be an array. Received {type(probabilities).__name__}: {error}"
+        ) from error
+    if found.dtype.kind not in "fiub":
+        raise ValueError(
+            f"`probabilities` must hold real numbers. Received the dtype {found.dtype}."
+        )
+    return found if found.dtype in (np.float32, np.float64) else found.astype(np.float64)

@@ -10,6 +10,8 @@ import numpy as np
 
 from mltu.decoders.automaton import Automaton
 
+_MAX_LENGTH = 10_000  # of a word; no outputs have so many time steps
+
 
 class Lexicon:
     """The words that a decoder may return.
@@ -20,7 +22,7 @@ class Lexicon:
             returned has the case that was read.
 
     Raises:
-        ValueError: there is no word, or an empty one.
+        ValueError: there is no word, an empty one, or one of more than 10,000 characters.
         TypeError: something else than text is among them, or `words` is a text itself.
 
     Source of the automaton: Daciuk et al., 2000, "Incremental Construction of Minimal Acyclic
@@ -36,6 +38,11 @@ class Lexicon:
                 raise TypeError(f"`words` must be texts. Received {word!r:.60}.")
             if not word:
                 raise ValueError("`words` must be texts of at least one character. Received ''.")
+            if len(word) > _MAX_LENGTH:
+                raise ValueError(
+                    f"`words` must be texts of at most {_MAX_LENGTH} characters. Received one of "
+                    f"{len(word)}, {word[:60]!r}... Is it a whole file?"
+                )
         if not found:
             raise ValueError("`words` must hold at least one word. Received none.")
         self.ignore_case = ignore_case
@@ -63,7 +70,8 @@ class Lexicon:
         if not words:
             raise ValueError(
                 "`words` must have one that the vocabulary of the model can write. Received "
-                f"{list(self.words[:5])} for the characters {''.join(vocab)[:80]!r}."
+                f"{[word[:40] for word in self.words[:5]]} for the characters "
+                f"{''.join(vocab)[:80]!r}."
             )
         states, accepting = _minimal_automaton(words)
         columns: dict[str, list[int]] = {}

@@ -11,7 +11,10 @@ import numpy as np
 
 from mltu.decoders.automaton import Automaton
 
+_MAX_LENGTH = 10_000  # characters of a pattern
 _MAX_STATES = 10_000
+_MAX_CELLS = 1 << 28  # states * classes, of 4 bytes each
+_MAX_WORK = 4_000_000  # states looked at while the automaton is built, some seconds
 _MAX_COUNT = 1_000
 _MAX_DEPTH = 50
 _CLASSES = {"d": str.isdigit, "w": lambda char: char == "_" or char.isalnum(), "s": str.isspace}
@@ -46,33 +49,31 @@ class Pattern:
         return f"Pattern({self.pattern!r})"
 
     def _build(self, vocab: tuple[str, ...]) -> Automaton:
-        graph = _Graph()
-        end = graph.add(self._tree, 0, self.pattern)
+        graph = _Graph(self.pattern)
+        end = graph.add(self._tree, 0)
+        groups = graph.groups(vocab)
         numbers = {graph.closure({0}): 0}
         waiting = list(numbers)
         rows = []
         for states in waiting:  # It grows in the loop.
-            row = []
-            for char in vocab:
-                after = graph.closure(graph.step(states, char))
+            row = np.full(len(vocab), -1, np.int32)
+            for passed, columns in groups.items():
+                after = graph.closure(graph.step(states, passed))
                 if after and after not in numbers:
                     numbers[after] = len(numbers)
                     waiting.append(after)
-                row.append(numbers[after] if after else -1)
+                if after:
+                    row[columns] = numbers[after]
             rows.append(row)
-            if len(numbers) > _MAX_STATES:
-                raise ValueError(
-                    f"`pattern` must need at most {_MAX_STATES} states. Received "
-                    f"{self.pattern!r:.200}. Ask for smaller counts."
-                )
+            if len(numbers) > _MAX_STATES or len(numbers) * len(vocab) > _MAX_CELLS:
+                raise graph.refusal()
         automaton = Automaton(
-            np.array(rows, np.int32).reshape(len(rows), len(vocab)),
-            np.array([end in states for states in waiting]),
+            np.array(rows, np.int32), np.array([end in states for states in waiting])
         )
         if automaton.num_missing[0] == np.iinfo(np.int32).max:
             raise ValueError(
                 "`pattern` must match some text that the vocabulary of the model can write. "
-                f"Received {self.pattern!r} for the characters {''.join(vocab)[:80]!r}."
+                f"Received {self.pattern!r:.200} for the characters {''.join(vocab)[:80]!r}."
             )
         return automaton
 
@@ -82,58 +83,79 @@ Tree = tuple[Any, ...]
 
 
 class _Graph:
-    """An automaton with free moves, built piece by piece."""
+    """An automaton with free moves, built piece by piece; `pattern` is for the errors."""
 
-    def __init__(self) -> None:
+    def __init__(self, pattern: str) -> None:
+        self.pattern, self.work = pattern, 0
         self.free: list[set[int]] = [set()]
-        self.moves: list[tuple[Accepts, int] | None] = [None]
+        self.moves: list[tuple[int, int] | None] = [None]  # the number of a test, and the target
+        self.tests: dict[Accepts, int] = {}
 
     def new(self) -> int:
         self.free.append(set())
         self.moves.append(None)
         return len(self.free) - 1
 
-    def add(self, tree: Tree, start: int, pattern: str) -> int:
+    def spend(self, work: int) -> None:
+        """Count the work, and refuse what small patterns can make of large counts."""
+        self.work += work
+        if self.work > _MAX_WORK:
+            raise self.refusal()
+
+    def refusal(self) -> ValueError:
+        return ValueError(
+            f"`pattern` must need at most {_MAX_STATES} states, and few of them at once. Received "
+            f"{self.pattern!r:.200}. Ask for smaller counts."
+        )
+
+    def add(self, tree: Tree, start: int) -> int:
         """Add a piece behind a state; return the state behind the piece."""
+        self.spend(1)
         if len(self.free) > 4 * _MAX_STATES:
-            raise ValueError(
-                f"`pattern` must need at most {_MAX_STATES} states. Received {pattern!r:.200}. "
-                "Ask for smaller counts."
-            )
+            raise self.refusal()
         if tree[0] == "char":
             here, end = self.new(), self.new()
             self.free[start].add(here)
-            self.moves[here] = (tree[1], end)
+            self.moves[here] = (self.tests.setdefault(tree[1], len(self.tests)), end)
             return end
         if tree[0] == "all":
             for part in tree[1]:
-                start = self.add(part, start, pattern)
+                start = self.add(part, start)
             return start
         if tree[0] == "any":
             end = self.new()
             for part in tree[1]:
                 first = self.new()
                 self.free[start].add(first)
-                self.free[self.add(part, first, pattern)].add(end)
+                self.free[self.add(part, first)].add(end)
             return end
         _, part, least, most = tree
-        return self._add_times(part, least, most, start, pattern)
+        return self._add_times(part, least, most, start)
 
-    def _add_times(self, tree: Tree, least: int, most: int | None, start: int, pattern: str) -> int:
+    def _add_times(self, tree: Tree, least: int, most: int | None, start: int) -> int:
         for _ in range(least):
-            start = self.add(tree, start, pattern)
+            start = self.add(tree, start)
         end = self.new()
         self.free[start].add(end)
         if most is None:
             first = self.new()
             self.free[start].add(first)
-            last = self.add(tree, first, pattern)
+            last = self.add(tree, first)
             self.free[last] |= {first, end}
             return end
         for _ in range(most - least):
-            start = self.add(tree, start, pattern)
+            start = self.add(tree, start)
             self.free[start].add(end)
         return end
+
+    def groups(self, vocab: tuple[str, ...]) -> dict[frozenset[int], list[int]]:
+        """Return the classes of characters that pass the same tests, by these tests."""
+        found: dict[frozenset[int], list[int]] = {}
+        for column, char in enumerate(vocab):
+            self.spend(len(self.tests))
+            passed = frozenset(number for test, number in self.tests.items() if test(char))
+            found.setdefault(passed, []).append(column)
+        return found
 
     def closure(self, states: set[int]) -> frozenset[int]:
         """Return all states that free moves lead to."""
@@ -142,12 +164,13 @@ class _Graph:
             fresh = self.free[waiting.pop()] - found
             found |= fresh
             waiting.extend(fresh)
+        self.spend(len(found))
         return frozenset(found)
 
-    def step(self, states: frozenset[int], char: str) -> set[int]:
-        """Return where a character leads."""
+    def step(self, states: frozenset[int], passed: frozenset[int]) -> set[int]:
+        """Return where a character leads that passes these tests."""
         moves = (self.moves[state] for state in states)
-        return {move[1] for move in moves if move is not None and move[0](char)}
+        return {move[1] for move in moves if move is not None and move[0] in passed}
 
 
 class _Parser:
@@ -156,6 +179,11 @@ class _Parser:
     def __init__(self, pattern: str) -> None:
         if not isinstance(pattern, str):
             raise ValueError(f"`pattern` must be a text. Received {type(pattern).__name__}.")
+        if len(pattern) > _MAX_LENGTH:
+            raise ValueError(
+                f"`pattern` must have at most {_MAX_LENGTH} characters. Received {len(pattern)}: "
+                f"{pattern!r:.200}. For many words there is `Lexicon`."
+            )
         self.pattern, self.at = pattern, 0
 
     def parse(self) -> Tree:
@@ -196,36 +224,46 @@ class _Parser:
         return ("char", self._one())
 
     def _one(self) -> Accepts:
-        """Read a character or an escaped one."""
-        if not self._take("\\"):
-            self.at += 1
-            return self.pattern[self.at - 1].__eq__
+        """Read a character, an escaped one, or one of the classes."""
+        char, accepts = self._member()
+        return accepts if char is None else char.__eq__
+
+    def _member(self) -> tuple[str | None, Accepts]:
+        """Read what stands alone or begins a range: a character, or None and a class of them."""
+        is_escaped = self._take("\\")
         if self.at == len(self.pattern):
             raise self._refusal("a pattern that does not end in a backslash")
         char = self.pattern[self.at]
         self.at += 1
-        if char.lower() in _CLASSES:
+        if is_escaped and char.lower() in _CLASSES:
             accepts = _CLASSES[char.lower()]
-            return accepts if char.islower() else lambda other: not accepts(other)
-        if char.isalnum():
+            return None, accepts if char.islower() else lambda other: not accepts(other)
+        if is_escaped and char.isalnum():
             raise self._refusal(f"free of \\{char}")
-        return char.__eq__
+        return char, char.__eq__
 
     def _set(self) -> Accepts:
         negated, first, parts = self._take("^"), self.at, list[Accepts]()
         while self.at < len(self.pattern) and (self.pattern[self.at] != "]" or self.at == first):
-            match = re.compile(r"([^\\])-([^\]\\])", re.DOTALL).match(self.pattern, self.at)
-            if match is None:
-                parts.append(self._one())
-                continue
-            low, high = match.groups()
-            if low > high:
-                raise self._refusal(f"free of ranges that fall, as {low}-{high} does")
-            parts.append(lambda char, low=low, high=high: low <= char <= high)  # type: ignore[misc]
-            self.at = match.end()
+            low, accepts = self._member()
+            if self.pattern.startswith("-", self.at) and self.pattern[self.at + 1 :][:1] != "]":
+                accepts = self._range(low)
+            parts.append(accepts)
         if not self._take("]"):
             raise self._refusal("a pattern whose brackets match")
         return lambda char: any(part(char) for part in parts) != negated
+
+    def _range(self, low: str | None) -> Accepts:
+        """Read the rest of a range, of which both ends may be escaped."""
+        self.at += 1
+        if self.at == len(self.pattern):
+            raise self._refusal("a pattern whose brackets match")
+        high, _ = self._member()
+        if low is None or high is None:
+            raise self._refusal("free of ranges of classes; a minus sign itself stands last")
+        if low > high:
+            raise self._refusal(f"free of ranges that fall, as {low}-{high} does")
+        return lambda char: low <= char <= high
 
     def _counted(self, tree: Tree) -> Tree:
         for sign, least, most in (("?", 0, 1), ("*", 0, None), ("+", 1, None)):

@@ -26,7 +26,11 @@ def to_probabilities(outputs: Array, kind: str, temperature: float = 1.0) -> Arr
     if kind == "probabilities":
         if temperature == 1:
             return outputs
-        powers = outputs ** (1 / temperature)
+        # By the largest, lest all of them fall below the least number of float32.
+        largest = outputs.max(axis=-1, keepdims=True)
+        powers = (outputs / np.where(largest > 0, largest, 1)) ** (1 / temperature)
+        powers = np.where(largest > 0, powers, 1)
     else:
-        powers = np.exp((outputs - outputs.max(axis=-1, keepdims=True)) / temperature)
+        with np.errstate(over="ignore"):  # What is that unlikely becomes 0.
+            powers = np.exp((outputs - outputs.max(axis=-1, keepdims=True)) / temperature)
     return powers / powers.sum(axis=-1, keepdims=True)  # type: ignore[no-any-return]

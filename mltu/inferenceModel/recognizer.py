@@ -21,7 +21,7 @@ from mltu.decoders import (
 from mltu.inferenceModel.preparation import Preparation, Prepared
 from mltu.inferenceModel.reading import Character, Reading
 from mltu.inferenceModel.session import OnnxInferenceModel
-from mltu.model_card import read_card
+from mltu.model_card import ModelCard, read_card
 from mltu.pretrained import find_pretrained, pretrained_names
 from mltu.utils.checks import check_count
 
@@ -82,12 +82,13 @@ class TextRecognizer(OnnxInferenceModel):
         """Read one image.
 
         Args:
-            image: of any size, in colour, grey or with transparency: a path, the bytes of an image
-                file, or a uint8 array of shape (height, width) or (height, width, channels).
+            image: of any size up to 100 million pixels, in colour, grey or with transparency: a
+                path, the bytes of an image file, or a uint8 array of shape (height, width) or
+                (height, width, channels).
 
         Raises:
             FileNotFoundError: there is no file at the path.
-            ValueError: the image cannot be decoded.
+            ValueError: the image cannot be decoded, or the model fails.
             TypeError: `image` is none of the above.
         """
         return self._read([self._preparation.prepare(image)])[0]
@@ -174,8 +175,7 @@ class TextRecognizer(OnnxInferenceModel):
         return readings  # type: ignore[return-value]  # None of them is None now.
 
     def _read(self, prepared: Sequence[Prepared]) -> list[Reading]:
-        batch = self._preparation.stack(prepared)
-        outputs = self.model.run(None, {self.input_name: batch})[0]  # (batch, time, classes)
+        outputs = self._run(self._preparation.stack(prepared))
         calibrated = to_probabilities(outputs, self.card.outputs, self.card.temperature)
         if self.decoder is None:
             spans = best_path(outputs)
@@ -194,6 +194,28 @@ class TextRecognizer(OnnxInferenceModel):
             characters = tuple(map(Character, text, ours, lefts, rights))
             readings.append(Reading(text, confidence, characters))
         return readings
+
+    def _run(self, batch: Array) -> Array:
+        """Return what the model says, finite numbers of shape (batch, time, classes).
+
+        Raises:
+            ValueError: the model fails, or says something else.
+        """
+        try:
+            outputs = self.model.run(None, {self.input_name: batch})[0]
+        except Exception as error:  # onnxruntime has no common base class for its own errors.
+            raise ValueError(
+                f"`model_path` must be a model that runs on images of shape {batch.shape}. "
+                f"Received {self.model_path!r}: {str(error)[:500]}. Export it again."
+            ) from error
+        if fault := _output_fault(outputs, len(batch), self.card):
+            raise ValueError(
+                "`model_path` must be a model that gives finite "
+                f"{self.card.outputs} of shape (batch, time, classes), with "
+                f"{len(self.card.vocab) + 1} classes. Received {self.model_path!r}, which gives "
+                f"{fault}. Export it again."
+            )
+        return outputs  # type: ignore[no-any-return]
 
     def _decode(self, probabilities: Array) -> list[Spans]:
         assert self.decoder is not None
@@ -219,6 +241,20 @@ def _own_confidences(probabilities: Array, spans: Sequence[Spans]) -> list[float
     return np.maximum.reduceat(spoken, offsets).tolist()  # type: ignore[no-any-return]
 
 
+def _output_fault(outputs: Any, num_rows: int, card: ModelCard) -> str | None:
+    """Say what is wrong with the outputs of a model; None if nothing is."""
+    if not isinstance(outputs, np.ndarray) or outputs.dtype.kind != "f":
+        return f"{getattr(outputs, 'dtype', type(outputs).__name__)} values"
+    rows, *sides = outputs.shape
+    if rows != num_rows or len(sides) != 2 or not sides[0] or sides[1] != len(card.vocab) + 1:
+        return f"the shape {outputs.shape}"
+    low, high = outputs.min(), outputs.max()  # NaN if there is any.
+    if not np.isfinite(low) or not np.isfinite(high):
+        return "infinite values or NaN"
+    is_sane = card.outputs == "logits" or (low >= 0 and high <= 1.001)
+    return None if is_sane else f"values from {low} to {high}"
+
+
 def _by_name(model_path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     """Return the file of a shipped reader for its name; any other path as it is."""
     if isinstance(model_path, str) and model_path in pretrained_names():
@@ -231,12 +267,14 @@ def _check_shapes(reader: TextRecognizer) -> None:
     card = reader.card
     width = card.width if isinstance(card.width, int) else None
     pairs = list(zip(reader.input_shape, (card.height, width, card.channels), strict=False))
-    output_shape = reader.model.get_outputs()[0].shape
-    if len(pairs) != 3 or len(output_shape) != 3:
+    output_shape = reader._outputs[0].shape
+    kinds = [value.kind for value in reader._inputs]
+    if len(pairs) != 3 or len(output_shape) != 3 or kinds != ["tensor(float)"]:
         raise ValueError(
-            "`model_path` must be a model from images (batch, height, width, channels) to classes "
-            f"(batch, time, classes). Received {reader.model_path!r}, from "
-            f"{reader.input_shapes[0]} to {output_shape}. Subclass OnnxInferenceModel to run it."
+            "`model_path` must be a model from one tensor(float) of images (batch, height, width, "
+            f"channels) to classes (batch, time, classes). Received {reader.model_path!r}, from "
+            f"{kinds} {reader.input_shapes[0]} to {output_shape}. Subclass OnnxInferenceModel to "
+            "run it."
         )
     pairs.append((output_shape[2], len(card.vocab) + 1))
     for ours, theirs in pairs:

@@ -6,9 +6,9 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import onnxruntime as ort
 
@@ -20,6 +20,9 @@ _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 class OnnxInferenceModel:
     """An ONNX model to subclass: write `predict`, and calling the object calls it.
+
+    A model is a program: one that was made for it takes any amount of memory and time when it
+    runs. Run models of strangers in a process with limits.
 
     Args:
         model_path: the `.onnx` file, or a folder that holds `default_model_name`.
@@ -59,10 +62,11 @@ class OnnxInferenceModel:
         self.model_path = _find(Path(model_path), default_model_name)
         self.model = _load(self.model_path, wanted, num_threads)
         _tell_device(wanted[0], self.model.get_providers()[0], force_cpu or providers is not None)
-        inputs, outputs = self.model.get_inputs(), self.model.get_outputs()
-        self.input_shapes = [list(value.shape) for value in inputs]
-        self.input_names = [value.name for value in inputs]
-        self.output_names = [value.name for value in outputs]
+        self._inputs = _described(self.model.get_inputs, self.model_path)
+        self._outputs = _described(self.model.get_outputs, self.model_path)
+        self.input_shapes = [list(value.shape) for value in self._inputs]
+        self.input_names = [value.name for value in self._inputs]
+        self.output_names = [value.name for value in self._outputs]
         self.input_shape = self.input_shapes[0][1:]
         self.input_name = self.input_names[0]
         self.output_name = self.output_names[0]
@@ -76,6 +80,35 @@ class OnnxInferenceModel:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call `predict` with the same arguments."""
         return self.predict(*args, **kwargs)
+
+
+class _Value(NamedTuple):
+    """An input or output as the file has it; `kind` is such as "tensor(float)"."""
+
+    name: str
+    kind: str
+    shape: list[Any]
+
+
+def _described(values: Callable[[], Sequence[Any]], path: str) -> list[_Value]:
+    """Return the inputs or outputs of a model.
+
+    Raises:
+        ValueError: there are none, or names that are no text.
+    """
+    try:
+        found = [_Value(value.name, value.type, value.shape) for value in values()]
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"`model_path` must be a model whose names are UTF-8. Received {path!r}: {error}. "
+            "Export it again."
+        ) from error
+    if not found or not all(isinstance(value.shape, list) for value in found):
+        raise ValueError(
+            "`model_path` must be a model with inputs and outputs that are tensors. Received "
+            f"{path!r}, which has {[value.kind for value in found]}. Export it again."
+        )
+    return found
 
 
 def _stored_texts(session: ort.InferenceSession, path: str) -> dict[str, str]:

@@ -27,3 +27,14 @@ def check_callables(name: str, steps: Sequence[Any]) -> list[Any]:
     if wrong:
         raise TypeError(f"`{name}` must be a list of callables. Received {wrong[0]!r}.")
     return list(steps)
+
+
+def shorten(value: str | bytes | list[Any], most: int = 200) -> str:
+    """Return how an error shows a value that came from a file and may be huge.
+
+    Args:
+        value: of which the first `most` characters, bytes or entries are looked at.
+        most: characters of what is returned, without the three dots.
+    """
+    text = repr(value[:most])
+    return text if len(text) <= most and len(value) <= most else f"{text[:most]}..."
