@@ -82,11 +82,11 @@ def strong_reader(
 ) -> Any:
     """Build the reader of the shipped weights: 958,495 parameters for 32x128x1 and 62 characters.
 
-    The first convolution halves both sides, the height is halved twice more before the width is
-    halved again, and two LSTMs read width / 4 time steps.
+    The first convolution halves both sides, then the height alone is halved twice more, and two
+    LSTMs read width / 2 time steps: two equal letters of a long word need a step between them.
 
     Args:
-        input_shape: (height, width, channels), divisible by 8 and 4; the width may be None.
+        input_shape: (height, width, channels), divisible by 8 and 2; the width may be None.
         num_characters: the size of the vocabulary; the blank comes on top.
         activation: of the convolutions.
         dropout: of the residual blocks, in [0, 1).
@@ -97,11 +97,11 @@ def strong_reader(
     Raises:
         ValueError: a side does not suit.
     """
-    _check_sides(input_shape, 8, 4)
+    _check_sides(input_shape, 8, 2)
     inputs, x = _inputs(input_shape)
     x = layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False)(x)
     x = activation_layer(layers.BatchNormalization()(x), activation)
-    for filters, strides, num_blocks in ((32, 1, 1), (64, (2, 1), 2), (96, 2, 2)):
+    for filters, strides, num_blocks in ((32, 1, 1), (64, (2, 1), 2), (96, (2, 1), 2)):
         x = _stage(x, filters, strides, num_blocks, activation, dropout)
     return _read(inputs, _columns(x, 160, activation), num_characters, (96, 96))
 
