@@ -6,38 +6,34 @@ The path goes from files to texts with confidences: read, decode, resize, run, d
 session runs batches that are there already; Keras predicts them with the same model. `rapidocr` is
 the recogniser of rapidocr-onnxruntime on the decoded crops, where it is installed (pip install
 rapidocr-onnxruntime). Words are drawn in fonts and written as JPEG files first; the model is fresh
-from `mltu.models`, trained on nothing, which takes the same time. The candidates take turns within
-a round; figures are medians over the rounds. The last line printed is JSON.
+from `mltu.models`, trained on nothing, which takes the same time. Each library has a process of its
+own, which waits while the others read. The candidates take turns within a round; figures are
+medians over the rounds. The last line printed is JSON.
 """
 
 import argparse
 import json
-import os
+import sys
 import tempfile
 import time
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import cv2
-import keras
 import numpy as np
 from tqdm import tqdm
+from turns import Server
 
-from mltu import models
-from mltu.inferenceModel import TextRecognizer
-from mltu.onnx_export import export_onnx, quantize_onnx
 from mltu.pictures import plot_bars
 from mltu.synthetic import ALPHABET, FontAtlas, SceneWords, load_words, sample_word, shipped_fonts
 
 BATCHES = (1, 8, 64)
-MODELS = {
-    "rows": models.row_reader,
-    "columns": models.column_reader,
-    "strong": models.strong_reader,
+MODELS = {  # The function of `mltu.models`, and the channels of its images.
+    "rows": ("row_reader", 3),
+    "columns": ("column_reader", 3),
+    "strong": ("strong_reader", 1),
 }
-CHANNELS = {"rows": 3, "columns": 3, "strong": 1}
 
 
 def write_words(folder, count):
@@ -53,9 +49,15 @@ def write_words(folder, count):
 
 
 def export(folder, name, paths, labels):
-    """Return a fresh model, its file and its int8 variant."""
-    channels = CHANNELS[name]
-    model = MODELS[name]((32, 128, channels), len(ALPHABET))
+    """Write a fresh model, its file, its int8 variant and the images as they take them."""
+    import keras
+
+    from mltu import models
+    from mltu.onnx_export import export_onnx, quantize_onnx
+
+    keras.utils.set_random_seed(0)
+    build, channels = MODELS[name]
+    model = getattr(models, build)((32, 128, channels), len(ALPHABET))
     flag = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR
     images = [cv2.resize(cv2.imread(path, flag), (128, 32)) for path in paths]
     images = np.stack(images).reshape(-1, 32, 128, channels)
@@ -63,49 +65,74 @@ def export(folder, name, paths, labels):
             "scaling": "inside", "color": "GRAY" if channels == 1 else "BGR"}  # fmt: skip
     export_onnx(model, folder / "model.onnx", metadata=card, validation=(images, labels))
     quantize_onnx(folder / "model.onnx", (images, labels))
-    return model, images.astype(np.float32)
+    model.save(folder / "model.keras")
+    np.save(folder / "images.npy", images.astype(np.float32))
 
 
-def candidates(folder, model, images, paths):
-    """Return for each candidate a function that reads one batch, given by its slice."""
+def serve(kind, folder):
+    """Read on request: a candidate, a batch size and a number of images; the seconds go back."""
+    paths = [str(folder / f"{i}.jpg") for i in range(len(list(folder.glob("*.jpg"))))]
+    ways = SERVERS[kind](folder, paths)
+    print(json.dumps(list(ways)), flush=True)
+    for line in sys.stdin:
+        name, size, count = json.loads(line)
+        start = time.perf_counter()
+        for first in range(0, count, size):
+            ways[name](slice(first, first + size))
+        print(json.dumps(time.perf_counter() - start), flush=True)
+
+
+def serve_mltu(folder, paths):
+    """Return the path of both files, and the session of one on batches that are there already."""
+    from mltu.inferenceModel import TextRecognizer
+
     readers = {
         "path": TextRecognizer(folder, force_cpu=True),
         "path int8": TextRecognizer(folder / "model.int8.onnx", force_cpu=True),
     }
-    bare = readers["path"]
-    ways = {
+    bare, images = readers["path"], np.load(folder / "images.npy")
+
+    def read(reader, part):
+        if part.stop - part.start > 1:
+            return reader.predict_batch(paths[part])
+        return reader.predict(paths[part.start])
+
+    return {
         "bare session": lambda part: bare.model.run(None, {bare.input_name: images[part]}),
-        **{
-            name: lambda part, reader=reader: (
-                reader.predict_batch(paths[part])
-                if part.stop - part.start > 1
-                else reader.predict(paths[part.start])
-            )
-            for name, reader in readers.items()
-        },
-        "Keras": lambda part: model.predict(images[part], verbose=0),
+        **{name: partial(read, reader) for name, reader in readers.items()},
     }
-    if find_spec("rapidocr_onnxruntime"):
-        from rapidocr_onnxruntime import RapidOCR
-
-        recognizer = RapidOCR(rec_batch_num=max(BATCHES)).text_rec
-        crops = [cv2.imread(path) for path in paths]
-        ways["rapidocr"] = lambda part: recognizer(crops[part])
-    return ways
 
 
-def measure(ways, num_images, rounds):
+def serve_keras(folder, paths):
+    """Return `predict` of the model."""
+    import keras
+
+    model, images = keras.models.load_model(folder / "model.keras"), np.load(folder / "images.npy")
+    return {"Keras": lambda part: model.predict(images[part], verbose=0)}
+
+
+def serve_rapidocr(folder, paths):
+    """Return the recogniser of rapidocr-onnxruntime."""
+    from rapidocr_onnxruntime import RapidOCR
+
+    recognizer = RapidOCR(rec_batch_num=max(BATCHES)).text_rec
+    crops = [cv2.imread(path) for path in paths]
+    return {"rapidocr": lambda part: recognizer(crops[part])}
+
+
+SERVERS = {"mltu": serve_mltu, "Keras": serve_keras, "rapidocr": serve_rapidocr}
+
+
+def measure(servers, num_images, rounds):
     """Return the seconds for an image of each candidate and batch size, for each round."""
+    ways = {name: server for server in servers for name in server.ready}
     seconds = {(name, size): [] for name in ways for size in BATCHES}
     for round_ in tqdm(range(rounds + 1), "Rounds"):
         for size in BATCHES:
-            for name, read in ways.items():
-                # One image at a time takes long with some, and fewer say as much.
-                count = num_images if size > 1 else min(num_images, 64)
-                start = time.perf_counter()
-                for first in range(0, count, size):
-                    read(slice(first, first + size))
-                took = time.perf_counter() - start
+            # One image at a time takes long with some, and fewer say as much.
+            count = num_images if size > 1 else min(num_images, 64)
+            for name, server in ways.items():
+                took = server.ask(json.dumps([name, size, count]))
                 if round_:  # The first warms up.
                     seconds[name, size].append(took / count)
     return seconds
@@ -139,13 +166,21 @@ def main():
     parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--png", type=Path, help="bars of the images/s in batches of 64")
+    parser.add_argument("--serve", nargs=2, metavar=("KIND", "FOLDER"), help=argparse.SUPPRESS)
     args = parser.parse_args()
-    keras.utils.set_random_seed(0)
+    if args.serve:
+        serve(args.serve[0], Path(args.serve[1]))
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        paths, labels = write_words(folder, args.images)
-        model, images = export(folder, args.model, paths, labels)
-        seconds = measure(candidates(folder, model, images, paths), len(paths), args.rounds)
+        export(folder, args.model, *write_words(folder, args.images))
+        kinds = [
+            kind for kind in SERVERS if kind != "rapidocr" or find_spec("rapidocr_onnxruntime")
+        ]
+        servers = [Server([__file__, "--serve", kind, folder]) for kind in kinds]
+        seconds = measure(servers, args.images, args.rounds)
+        for server in servers:
+            server.close()
     found = summarise(seconds)
     for size, figures in found.items():
         print(f"batches of {size}: {json.dumps(figures)}")
