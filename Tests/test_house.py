@@ -214,7 +214,7 @@ PUBLIC = {
     "datasets.tables": ["read_csv", "read_tsv", "write_csv"],
     "decoders.automaton": ["Automaton"],
     "decoders.beam": ["BeamDecoder", "search"],
-    "decoders.forward": ["text_log_probabilities"],
+    "decoders.forward": ["skip_sure_blanks", "text_log_probabilities"],
     "decoders.hypothesis": ["Constraint", "Decoder", "Hypothesis", "check_outputs"],
     "decoders.lexicon": ["Lexicon"],
     "decoders.paths": ["Spans", "align_texts", "best_path", "merge_repeats"],

@@ -44,7 +44,7 @@ def test_texts_are_those_of_the_best_path_and_confidences_those_of_ctc(reader, i
     powers = outputs ** (1 / reader.card.temperature)
     calibrated = powers / powers.sum(axis=2, keepdims=True)
     expected = np.exp(text_log_probabilities(calibrated, classes))
-    assert [reading.confidence for reading in readings] == pytest.approx(expected, rel=1e-5)
+    assert [reading.confidence for reading in readings] == pytest.approx(expected, rel=1e-3)
     for reading in readings:
         assert "".join(char.text for char in reading.characters) == reading.text
         assert all(0 < char.confidence <= 1 + 1e-6 for char in reading.characters)
@@ -55,8 +55,8 @@ def test_one_image_many_images_and_a_stream_agree(reader, images):
     streamed = list(reader.predict_stream((image for image in images), batch_size=3))
     for one, batched, from_stream in zip(map(reader, images), together, streamed, strict=True):
         assert one.text == batched.text == from_stream.text
-        assert one.confidence == pytest.approx(batched.confidence, rel=1e-4)
-        assert one.confidence == pytest.approx(from_stream.confidence, rel=1e-4)
+        assert one.confidence == pytest.approx(batched.confidence, rel=1e-3)
+        assert one.confidence == pytest.approx(from_stream.confidence, rel=1e-3)
     assert reader.predict_batch([]) == []
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.intp]
 
+_SURE = 0.9999
 _RESCALE = 8  # time steps; eight factors of 1e-38, the least of float32, stay above 1e-308
 
 
@@ -57,6 +58,27 @@ def text_log_probabilities(
     with np.errstate(divide="ignore"):
         logs += np.log(total)
     return logs
+
+
+def skip_sure_blanks(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Leave out time steps that change the probabilities of texts by less than 0.0001 each.
+
+    These are the steps of a run of blanks, but its first, in which the blank has at least 0.9999:
+    in trained models most of them.
+
+    Args:
+        probabilities: shape (batch, time, classes), the blank last.
+
+    Returns:
+        Shape (batch, fewer time steps, classes). A row that loses more than others is filled up
+        with such blanks at its end.
+    """
+    sure = probabilities[:, :, -1] >= _SURE
+    idle = np.zeros(sure.shape, bool)
+    np.logical_and(sure[:, 1:], sure[:, :-1], out=idle[:, 1:])
+    num_left = sure.shape[1] - int(idle.sum(axis=1).min(initial=sure.shape[1]))
+    order = np.argsort(idle, axis=1, kind="stable")[:, :num_left]
+    return probabilities[np.arange(len(order))[:, None], order]
 
 
 def _with_blanks(classes: Sequence[Sequence[int] | Ints], blank: int) -> tuple[Ints, Ints]:

@@ -15,6 +15,7 @@ from mltu.decoders import (
     Spans,
     align_texts,
     best_path,
+    skip_sure_blanks,
     text_log_probabilities,
     to_probabilities,
 )
@@ -181,7 +182,8 @@ class TextRecognizer(OnnxInferenceModel):
             spans = best_path(outputs)
         else:
             spans = self._decode(to_probabilities(outputs, self.card.outputs))
-        logs = text_log_probabilities(calibrated, [row.classes for row in spans])
+        classes = [row.classes for row in spans]
+        logs = text_log_probabilities(skip_sure_blanks(calibrated), classes)
         confidences = np.minimum(np.exp(logs), 1).tolist()
         own = _own_confidences(calibrated, spans)
         readings, vocab, start = [], self.card.vocab, 0
