@@ -72,6 +72,17 @@ def test_long_outputs_do_not_vanish():
     assert text_log_probabilities(tiny, [[0] * 9])[0] < 9 * np.log(1e-37)
 
 
+def test_a_row_alone_has_the_probability_that_it_has_in_a_batch():
+    batch = outputs(np.random.default_rng(11), 6, num_steps=40)
+    texts = [[], [0], [0, 0, 2], [1, 2, 1, 0], [2] * 19, [0] * 21]
+    together = text_log_probabilities(batch, texts)
+    alone = [
+        text_log_probabilities(row[None], [text]) for row, text in zip(batch, texts, strict=True)
+    ]
+    assert together == pytest.approx(np.concatenate(alone), rel=1e-12)
+    assert together[-1] == -np.inf  # 21 equal characters need 41 steps.
+
+
 def test_sure_blanks_can_be_left_out():
     """Runs of sure blanks of several lengths, in one batch: each text keeps its probability."""
     blank = np.array([5e-6, 5e-6, 5e-6, 1 - 15e-6])

@@ -82,6 +82,7 @@ def test_the_width_may_be_free(build, step):
         assert model(np.zeros((2, 32, width, 1), "float32")).shape == (2, width // step, 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", READERS)
 def test_each_reader_learns_a_few_words(build):
     keras.utils.set_random_seed(0)

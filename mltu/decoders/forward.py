@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.intp]
+Floats = npt.NDArray[np.float64]
 
 _SURE = 0.9999
 _RESCALE = 8  # time steps; eight factors of 1e-38, the least of float32, stay above 1e-308
@@ -34,6 +35,8 @@ def text_log_probabilities(
     skips = np.zeros(labels.shape)
     skips[:, 1:2] = 1  # The first character may stand at once.
     skips[:, 2:] = labels[:, 2:] != labels[:, :-2]
+    if num_rows == 1:
+        return _one_row(probabilities[0, :, labels[0]].T.astype(np.float64), skips[0], int(ends[0]))
     # (time, batch, labels): what each step gives to each label.
     rows = np.arange(num_rows)[:, None]
     gains = probabilities[rows, :, labels].transpose(2, 0, 1).astype(np.float64)
@@ -58,6 +61,29 @@ def text_log_probabilities(
     with np.errstate(divide="ignore"):
         logs += np.log(total)
     return logs
+
+
+def _one_row(gains: Floats, skips: Floats, end: int) -> Floats:
+    """Do the same for one row, in half the time: one product with a matrix for each step.
+
+    Args:
+        gains: what each step gives to each label, shape (time, labels).
+        skips: 1 where a label may be reached from the one before the blank before it.
+        end: the last label.
+    """
+    size = len(skips)
+    moves, leaps = np.eye(size) + np.eye(size, k=-1), np.arange(2, size)
+    moves[leaps, leaps - 2] = skips[2:]
+    sums = np.zeros(size)
+    sums[:2] = gains[0, :2]
+    moved, log = np.empty(size), 0.0
+    for step in range(1, len(gains)):
+        np.dot(moves, sums, out=moved)
+        np.multiply(moved, gains[step], out=sums)
+        if step % _RESCALE == 0:
+            log += float(_rescale(sums[None])[0])
+    with np.errstate(divide="ignore"):
+        return np.atleast_1d(log + np.log(sums[max(end - 1, 0) : end + 1].sum()))
 
 
 def skip_sure_blanks(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
