@@ -1,18 +1,21 @@
 """How fast a reader reads: the whole path beside the bare session, Keras and another library.
 
-python benchmarks/inference.py [--model rows] [--images 256] [--rounds 7] [--png inference.png]
+python benchmarks/inference.py [--run FOLDER | --model rows] [--images 256] [--rounds 7]
+    [--png inference.png]
 
 The path goes from files to texts with confidences: read, decode, resize, run, decode. The bare
 session runs batches that are there already; Keras predicts them with the same model. `rapidocr` is
 the recogniser of rapidocr-onnxruntime on the decoded crops, where it is installed (pip install
-rapidocr-onnxruntime). Words are drawn in fonts and written as JPEG files first. The model is fresh
-from `mltu.models`, trained on nothing, but its texts are as long as the words. Each library has a
-process of its own, which waits while the others read. The candidates take turns within a round;
-figures are medians over the rounds. The last line printed is JSON.
+rapidocr-onnxruntime). Words are drawn in fonts and written as JPEG files first. The model is that
+of a run folder; without one it is fresh from `mltu.models`, its texts as long as the words but
+unsure in each step, which costs the confidence some time. Each library has a process of its own,
+which waits while the others read. The candidates take turns within a round; figures are medians
+over the rounds. The last line printed is JSON.
 """
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -46,6 +49,19 @@ def write_words(folder, count):
         labels.append(label)
         cv2.imwrite(paths[-1], image)
     return paths, labels
+
+
+def take_run(folder, run, paths, labels):
+    """Write what `export` writes, with the model and the file of a run."""
+    from mltu.inferenceModel import TextRecognizer, prepare_image
+    from mltu.onnx_export import quantize_onnx
+
+    for name in ("model.keras", "model.onnx"):
+        shutil.copy(run / name, folder)
+    card = TextRecognizer(folder, force_cpu=True).card
+    images = np.stack([prepare_image(path, card) for path in paths]).astype(np.float32)
+    quantize_onnx(folder / "model.onnx", (images, labels))
+    np.save(folder / "images.npy", images)
 
 
 def export(folder, name, paths, labels):
@@ -180,6 +196,7 @@ def main():
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", choices=MODELS, default="rows")
+    parser.add_argument("--run", type=Path, help="folder with model.keras and model.onnx")
     parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--png", type=Path, help="bars of the images/s in batches of 64")
@@ -190,7 +207,11 @@ def main():
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        export(folder, args.model, *write_words(folder, args.images))
+        words = write_words(folder, args.images)
+        if args.run:
+            take_run(folder, args.run, *words)
+        else:
+            export(folder, args.model, *words)
         kinds = [
             kind for kind in SERVERS if kind != "rapidocr" or find_spec("rapidocr_onnxruntime")
         ]
@@ -203,7 +224,7 @@ def main():
         print(f"batches of {size}: {json.dumps(figures)}")
     if args.png:
         last = found[max(BATCHES)]["images_per_second"]
-        plot_bars(args.png, last, f"images/s in batches of {max(BATCHES)}, {args.model}, CPU")
+        plot_bars(args.png, last, f"images/s in batches of {max(BATCHES)}, CPU")
     print(json.dumps({"model": args.model, **found}))
 
 
