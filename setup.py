@@ -1,4 +1,4 @@
-"""The extras; everything else stands in pyproject.toml."""
+"""The extras; everything else stands in pyproject.toml. `.ci/lowest` tries all lower bounds."""
 
 from pathlib import Path
 
@@ -7,7 +7,11 @@ from setuptools import setup
 lines = Path(__file__).with_name("requirements.txt").read_text(encoding="utf-8").splitlines()
 training = [line for line in lines if line and not line.startswith("#")]
 common = [line for line in training if not line.startswith("tensor")]
+audio = ["soundfile>=0.12.1", "soxr>=0.5"]
+lmdb = ["lmdb>=2.0"]
 serve = ["fastapi>=0.115", "python-multipart>=0.0.20", "uvicorn>=0.32"]
+docs = ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29", "ruff"]  # Ruff lays out signatures.
+tutorials = [*audio, "captcha>=0.7", "espeakng-loader>=0.2"]
 
 setup(
     extras_require={
@@ -15,17 +19,24 @@ setup(
         "jax": [*common, "jax"],
         "torch": [*common, "torch"],
         "gpu": [line.replace("tensorflow>", "tensorflow[and-cuda]>") for line in training],
-        "lmdb": ["lmdb>=1.5"],
+        "audio": audio,
+        "docs": docs,
+        "lmdb": lmdb,
         "serve": serve,
+        "tutorials": tutorials,
         "dev": [
             *training,
+            *lmdb,
             *serve,
+            *tutorials,
+            *docs,
             "albumentations",
             "build",
             "httpx",
             "hypothesis",
-            "lmdb>=1.5",
+            "ipykernel",
             "mypy",
+            "nbclient",
             "pandas-stubs",
             "playwright",
             "pytest",

@@ -431,16 +431,24 @@ YAML_TOKENS = [
 
 def run_labels(data, folder):
     """Read the same bytes as each of the listings."""
-    from mltu.datasets import open_samples, read_csv, read_iam_words, read_mjsynth, read_tsv
+    from mltu.datasets import (
+        open_samples,
+        read_csv,
+        read_iam_lines,
+        read_iam_words,
+        read_mjsynth,
+        read_tsv,
+    )
 
     folder = Path(folder)
-    for name in ("a.csv", "words.txt", "annotation_train.txt"):
+    for name in ("a.csv", "words.txt", "lines.txt", "annotation_train.txt"):
         (folder / name).write_bytes(data)
     doors = {
         "csv": lambda: read_csv(folder / "a.csv"),
         "tsv": lambda: read_tsv(folder / "a.csv", root="r"),
         "any": lambda: open_samples(folder / "a.csv"),
         "iam": lambda: read_iam_words(folder, include_err=True),
+        "iam lines": lambda: read_iam_lines(folder, include_err=True),
         "mjsynth": lambda: read_mjsynth(folder),
     }
     for name, read in doors.items():

@@ -75,6 +75,20 @@ def test_bad_samples_are_listed_and_logged_once(caplog):
     assert len(caplog.records) == 2
 
 
+def test_a_step_whose_batches_always_fail_is_named_once(caplog):
+    class Slow:
+        def __call__(self, data, label):
+            return data, label
+
+        def batch(self, data, labels):
+            raise MemoryError("no room")
+
+    provider = DataProvider([(np.zeros(1), np.zeros(1))] * 6, [], 2, transformers=[Slow()])
+    assert len([provider[i] for i in range(3)]) == 3
+    (said,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert said.message.endswith("sample by sample, which is slower: MemoryError: no room")
+
+
 def test_faults_of_labels_always_stop():
     provider = DataProvider(
         [(1, "a"), (2, "x")], [lambda data, label: (data, label)],

@@ -27,6 +27,7 @@ from mltu.synthetic import write_mjsynth
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ["read", "evaluate", "train", "export", "check", "pack", "synth", "info", "bench"]
+NAMES += ["doctor"]
 
 
 def run(*arguments, status=0):
@@ -269,7 +270,7 @@ def test_models_that_are_none_are_refused(command, tmp_path, images, words):
     text = tmp_path / "text.onnx"
     text.write_text("no model", encoding="utf-8")
     assert "can load. Received" in line(text)
-    assert "the name of a shipped reader (words). There is no 'gone'" in line("gone")
+    assert "the name of a shipped reader (words, words_small). There is no 'gone'" in line("gone")
 
 
 # evaluate
@@ -283,6 +284,7 @@ def test_evaluate_gives_figures_with_intervals(words, table):
     cer = found["cer"]
     assert 0 <= cer["low"] <= cer["value"] <= cer["high"] < 0.3
     assert f"{cer['value']:.2%}" in printed
+    assert f"read right                {found['exact']['value']:.2%}" in printed
     assert ": 2 images" in run("evaluate", "words", table, "--limit", 2).stdout
     assert ": 16 images" in run("evaluate", "words", words, "--part", "train").stdout
 
@@ -320,10 +322,12 @@ def test_data_sets_that_are_none_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     bad = tmp_path / "bad.csv"
     bad.write_text("file,text\na.png,a\n", encoding="utf-8")
+    shutil.make_archive(str(tmp_path / "words"), "zip", tmp_path / "empty")
     for name, text in (
         ("gone", "There is nothing at"),
         ("empty", "which has none of them"),
         ("bad.csv", "must have the columns 'path' and 'label'"),
+        ("words.zip", "an archive. Unpack it"),
     ):
         place = tmp_path / name
         out = tmp_path / "out"
@@ -410,6 +414,11 @@ def test_check_takes_what_a_run_was_trained_with(table, tmp_path):
     assert "too few time steps (give" not in printed
     assert "configs.yaml" in refusal("check", table, "--model", tmp_path / "none")
 
+    configs.width = [96, 128]  # the width is free; images take the smallest that holds them
+    configs.save()
+    printed = run("check", table, "--model", configs.model_path, status=1).stdout
+    assert "ERROR unknown_character" in printed
+
 
 def test_pack_writes_an_lmdb_and_goes_on(words, table, tmp_path):
     out = tmp_path / "out.lmdb"
@@ -430,6 +439,10 @@ def test_open_samples_knows_each_form(words, images, labels, table, tmp_path):
     assert open_samples(words, part="val") == expected
     assert open_samples(words) == read_mjsynth(words, "train")
     assert open_validation(words) == expected
+    alone = tmp_path / "alone" / "annotation_val.txt"
+    alone.parent.mkdir()
+    shutil.copy(words / alone.name, alone)
+    assert open_validation(alone.parent) is None
     assert open_samples(table) == expected
     assert open_validation(table) is None
     lines = "".join(f"{path}\t{label}\n" for path, label in expected)

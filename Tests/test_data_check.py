@@ -15,9 +15,9 @@ from mltu.bad_samples import BadSamples
 from mltu.data_check import DataReport, Example, Finding, check_data, sheet, write_sheet
 from mltu.data_check import report as report_module
 from mltu.data_check.findings import KINDS
-from mltu.data_check.label_checks import required_steps
 from mltu.datasets import LazyColumn, Samples, write_csv
 from mltu.synthetic import load_words, render_word, shipped_fonts
+from mltu.utils.text_utils import required_steps
 
 MODEL = {"max_word_length": 20, "time_steps": 32, "image_size": (128, 32)}
 NUM_EACH = 10
@@ -116,6 +116,10 @@ class Planter:
     def invisible_character(self, path, label, *_):
         return path, f"{label}\u200b"
 
+    def file_name_label(self, path, *_):
+        self.number += 1
+        return path, f"img{self.number}"
+
     def unnormalized_label(self, path, label, *_):
         return path, f"{label}e\u0301"
 
@@ -187,7 +191,7 @@ def planted(clean, tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(planted):
     training, validation, _ = planted
-    vocab = f"{string.ascii_lowercase} \u200b\u0301ß"
+    vocab = f"{string.ascii_lowercase}{string.digits} \u200b\u0301ß"
     return check(training, validation=validation, vocab=vocab, **MODEL)
 
 
@@ -229,6 +233,14 @@ def test_severities_and_their_order(report):
         "too_few_time_steps",
         "contradicting_label",
     }
+
+
+def test_names_that_cameras_give_are_no_labels():
+    names = ["IMG_0012", "DSCN0007", "Screenshot 2024-05-01", "image1"]
+    found = named(
+        check(pictures([*names, "Image", "img", "photos", "scan 1a"] * 10)), "file_name_label"
+    )
+    assert (found.severity, found.count) == ("error", 40)
 
 
 def test_json_round_trip(report, tmp_path):
@@ -448,10 +460,10 @@ def test_names_that_are_no_utf8_can_be_printed_and_stored(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"workers": 0}, "`workers` must be at least 1. Received 0"),
-        ({"num_read": 0}, "`num_read` must be at least 1"),
+        ({"workers": 0}, "`workers` must be an integer of at least 1. Received 0"),
+        ({"num_read": 0}, "`num_read` must be an integer of at least 1"),
         ({"time_steps": 0}, "`time_steps` must be"),
-        ({"image_size": (128, 0)}, "`image_size` must be at least 1. Received 0"),
+        ({"image_size": (128, 0)}, "`image_size` must be an integer of at least 1. Received 0"),
     ],
 )
 def test_wrong_numbers_are_named(options, words):

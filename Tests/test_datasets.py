@@ -4,6 +4,7 @@ import os
 import pickle
 import re
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,11 @@ from mltu.datasets import (
     mjsynth,
     read_csv,
     read_folder,
+    read_iam_lines,
     read_iam_words,
     read_mjsynth,
     read_tsv,
+    split_iam,
     write_csv,
 )
 from mltu.utils.text_columns import TextColumn
@@ -445,6 +448,92 @@ def test_iam_without_words(tmp_path):
     (tmp_path / "words.txt").write_bytes(IAM.replace("Mr", "ž").encode("cp1257"))
     with pytest.raises(ValueError, match="must be a file in UTF-8"):
         read_iam_words(tmp_path)
+
+
+IAM_LINES = """#--- lines.txt ---
+a01-000u-00 ok 154 19 408 746 1661 89 A|MOVE|to|stop|Mr.|Gaitskell|from
+a01-000u-02 err 160 16 412 1122 1683 87 made|at|a|meeting|.
+"""
+
+
+def test_lines_of_iam(tmp_path):
+    (tmp_path / "lines.txt").write_bytes(IAM_LINES.replace("\n", "\r\n").encode())
+    folder = tmp_path / "lines" / "a01" / "a01-000u"
+    expected = [
+        (str(folder / "a01-000u-00.png"), "A MOVE to stop Mr. Gaitskell from"),
+        (str(folder / "a01-000u-02.png"), "made at a meeting ."),
+    ]
+    assert read_iam_lines(tmp_path) == expected[:1]
+    assert read_iam_lines(tmp_path, include_err=True) == expected
+    with open(tmp_path / "lines.txt", "a", encoding="utf-8") as file:
+        file.write("a01-000u-00-00 ok 154 408 768 27 51 AT A\n")
+    with pytest.raises(ValueError, match=r"must have lines like 'a01-000u-00 ok.* in line 4"):
+        read_iam_lines(tmp_path)
+    (tmp_path / "lines.txt").write_text("#\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="must list at least one line"):
+        read_iam_lines(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"with the file lines\.txt"):
+        read_iam_lines(tmp_path / "lines")
+
+
+def iam_samples(num_forms, num_lines=3):
+    names = [f"a01-{form:03}u-{line:02}" for form in range(num_forms) for line in range(num_lines)]
+    pairs = [(f"x/{name}-{word:02}.png", "w") for name in names for word in range(2)]
+    return Samples.from_pairs(pairs)
+
+
+def forms_of(samples):
+    return {Path(path).stem[:8] for path in samples.data}
+
+
+@pytest.mark.parametrize("num_forms", [3, 10, 40])
+def test_no_form_of_iam_stands_on_two_sides(num_forms):
+    samples = iam_samples(num_forms)
+    split = split_iam(samples, seed=1)
+    held = max(1, num_forms // 10)
+    assert [len(forms_of(part)) for part in split] == [num_forms - 2 * held, held, held]
+    assert sum(map(len, split)) == len(samples)
+    assert len(set.union(*map(forms_of, split))) == num_forms
+    assert split == split_iam(samples, seed=1)
+
+
+def test_seed_and_share_of_the_split():
+    samples = iam_samples(40)
+    assert forms_of(split_iam(samples).test) != forms_of(split_iam(samples, seed=1).test)
+    assert len(forms_of(split_iam(samples, share=0.25).test)) == 10
+    with pytest.raises(ValueError, match="`share` must be in"):
+        split_iam(samples, share=0.5)
+
+
+def test_the_official_lists_of_iam_decide(tmp_path):
+    samples = iam_samples(6, 2)
+    assert len(split_iam(samples, tmp_path).test) == 4  # No list: a form by chance.
+    lists = {
+        "trainset": ["a01-000u-00", "a01-000u-01"],
+        "validationset1": ["a01-001u-00"],
+        "validationset2": ["a01-002u-01"],
+        "testset": ["a01-003u-00", "z99-000-00"],
+    }
+    for name, lines in lists.items():
+        with pytest.raises(FileNotFoundError) if name != "trainset" else nullcontext():
+            split_iam(samples, tmp_path)
+        (tmp_path / f"{name}.txt").write_text("\r\n".join(lines) + "\n", encoding="utf-8")
+    training, validation, test = split_iam(samples, tmp_path)
+    assert list(training.data) == [
+        f"x/a01-000u-{a}-{b}.png" for a in ("00", "01") for b in ("00", "01")
+    ]
+    assert {Path(path).stem[:11] for path in validation.data} == {"a01-001u-00", "a01-002u-01"}
+    assert list(test.data) == ["x/a01-003u-00-00.png", "x/a01-003u-00-01.png"]
+    (tmp_path / "testset.txt").write_text("z99-000-00\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="of 12 lines, with none for test"):
+        split_iam(samples, tmp_path)
+
+
+def test_what_cannot_be_split_by_forms():
+    with pytest.raises(ValueError, match="of 2 forms, with none for training"):
+        split_iam(iam_samples(2))
+    with pytest.raises(ValueError, match=r"must have paths like .* 'x/cat\.png'"):
+        split_iam(Samples.from_pairs([("x/cat.png", "cat")]))
 
 
 def test_samples_of_paths_are_joined_as_text():

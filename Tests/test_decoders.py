@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import pickle
 import re
 from contextlib import suppress
 
@@ -19,6 +20,7 @@ from mltu.decoders import (
     skip_sure_blanks,
     text_log_probabilities,
 )
+from mltu.decoders import beam as beam_module
 from mltu.utils.text_utils import ctc_decoder
 
 VOCAB = "abA"
@@ -69,7 +71,46 @@ def test_long_outputs_do_not_vanish():
     row = np.full((1, 2000, 2), 0.5, np.float32)
     assert text_log_probabilities(row, [[]])[0] == pytest.approx(2000 * np.log(0.5))
     tiny = np.full((1, 300, 2), [1e-38, 1.0], np.float32)
-    assert text_log_probabilities(tiny, [[0] * 9])[0] < 9 * np.log(1e-37)
+    # 291 blanks, of which 8 part the characters.
+    expected = np.log(float(math.comb(292, 9))) + 9 * np.log(np.float64(tiny[0, 0, 0]))
+    assert text_log_probabilities(tiny, [[0] * 9])[0] == pytest.approx(expected)
+
+
+def test_a_very_unlikely_text_has_its_probability_too():
+    """Beside the alignments of blanks alone it became 0, and the search could not rank it."""
+    outputs = np.full((2, 120, 2), (1e-7, 1 - 1e-7))
+    (log,) = text_log_probabilities(outputs[:1], [[0] * 40])
+    # 80 blanks, of which 39 part the characters, the rest before, between and behind them.
+    assert log == pytest.approx(math.log(math.comb(81, 40)) + 40 * math.log(1e-7), rel=1e-5)
+    assert text_log_probabilities(outputs, [[0] * 40, [0] * 60])[0] == log
+    assert math.isfinite(text_log_probabilities(outputs[:1], [[0] * 60])[0])
+    assert text_log_probabilities(outputs[:1], [[0] * 61])[0] == -math.inf
+    with pytest.raises(ValueError, match="Received 1 texts and 2 rows"):
+        text_log_probabilities(outputs, [[0]])
+
+
+def test_what_cannot_fit_is_not_searched(monkeypatch):
+    """It took seconds a row, the beam being widened in vain."""
+    monkeypatch.setattr(beam_module, "search", None)
+    decoder = BeamDecoder(constraint=Lexicon(["ab" * 10]))
+    assert decoder.decode(np.full((2, 8, 3), 1 / 3), "ab") == [[], []]
+
+
+@pytest.mark.parametrize("constraint", [Lexicon(["Ab", "c"], ignore_case=True), Pattern("[a-c]+")])
+def test_constraints_travel_to_other_processes(constraint):
+    twin = pickle.loads(pickle.dumps(constraint))
+    assert repr(twin) == repr(constraint)
+    outputs = np.random.default_rng(0).dirichlet(np.ones(5), (2, 6))
+    ours, theirs = (BeamDecoder(constraint=c).decode(outputs, "Abcd") for c in (constraint, twin))
+    assert ours == theirs
+
+
+def test_letters_are_folded_each_for_itself():
+    """A sigma at the end of a word became one that no vocabulary of capitals folds to."""
+    menu = Lexicon(["ΟΔΟΣ"], ignore_case=True)
+    assert "οδοσ" in menu
+    outputs = np.eye(4)[[0, 1, 0, 2]][None]
+    assert BeamDecoder(constraint=menu).decode(outputs, "ΟΔΣ")[0][0].text == "ΟΔΟΣ"
 
 
 def test_a_row_alone_has_the_probability_that_it_has_in_a_batch():

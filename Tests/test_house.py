@@ -25,6 +25,7 @@ FLOORS = {
         "configs",
         "model_card",
         "preprocessors",
+        "audio",
         "state_file",
         "augmentors",
         "transformers",
@@ -46,6 +47,7 @@ FLOORS = {
     ],
     3: [
         "dataProvider",
+        "keras_dataset",
         "ctc_kernels",
         "losses",
         "metrics",
@@ -63,6 +65,9 @@ FLOORS = {
 }
 BELOW_ALL = ["", "_extras"]  # "" is mltu itself.
 SAME_FLOOR = {
+    ("audio", "audio"),
+    ("audio", "augmentors"),
+    ("audio", "transformers"),
     ("augmentors", "pictures"),
     ("batch_maker", "pipeline"),
     ("batch_plan", "pipeline"),
@@ -75,6 +80,7 @@ SAME_FLOOR = {
     ("convergence", "convergence"),
     ("data_check", "data_check"),
     ("evaluation", "evaluation"),
+    ("dataProvider", "keras_dataset"),
     ("datasets", "datasets"),
     ("decoders", "decoders"),
     ("decoders", "utils.checks"),
@@ -101,8 +107,18 @@ SAME_FLOOR = {
     ("cli", "cli"),
     ("__main__", "cli"),
     ("utils", "utils"),
+    ("utils.text_utils", "decoders"),
 }
-PACKAGES = {"callbacks", "cli", "convergence", "data_check", "datasets", "decoders", "evaluation"}
+PACKAGES = {
+    "audio",
+    "callbacks",
+    "cli",
+    "convergence",
+    "data_check",
+    "datasets",
+    "decoders",
+    "evaluation",
+}
 PACKAGES |= {"inferenceModel", "onnx_export", "synthetic", "training", "transformers"}
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 FLOOR.update(dict.fromkeys(BELOW_ALL, -1))
@@ -122,6 +138,9 @@ HEAVY = {"keras", "tensorflow", "torch", "jax", "pandas"}
 
 PUBLIC = {
     "_extras": ["explain_missing"],
+    "audio.augmentors": ["AudioAugmentor", "RandomNoise", "RandomStretch"],
+    "audio.reader": ["AudioReader"],
+    "audio.spectrogram": ["MelSpectrogram", "Spectrogram", "SpectrogramPadding"],
     "augmentors": [
         "Augmentor",
         "ImageTransform",
@@ -146,6 +165,7 @@ PUBLIC = {
     "cli.bench": ["command"],
     "cli.check": ["command"],
     "cli.common": [
+        "count_option",
         "device_options",
         "find_model",
         "is_watched",
@@ -154,6 +174,10 @@ PUBLIC = {
         "text_or_json",
         "to_json",
     ],
+    "cli.doctor": ["command"],
+    "cli.doctor_facts": ["gather", "nvidia_gpus", "probe", "unmet_requirements"],
+    "cli.doctor_findings": ["Finding", "examine"],
+    "cli.doctor_probes": ["main"],
     "cli.evaluate": ["command"],
     "cli.export": ["command"],
     "cli.info": ["command"],
@@ -178,7 +202,6 @@ PUBLIC = {
         "best_answers",
         "deviations",
         "match_of_images_and_labels",
-        "needed_steps",
         "true_texts",
     ],
     "convergence.in_time": ["diagnose"],
@@ -193,16 +216,17 @@ PUBLIC = {
         "too_high",
     ],
     "dataProvider": ["DataProvider"],
+    "keras_dataset": ["KerasDataset"],
     "data_check.check": ["check_data"],
     "data_check.findings": ["Example", "Expected", "Finding", "Hit", "Kind", "make_finding"],
     "data_check.image_checks": ["check_copies", "check_files", "check_sizes"],
     "data_check.image_pass": ["ImageFacts", "first_equal", "read_images"],
     "data_check.joined": ["Joined"],
-    "data_check.label_checks": ["LabelFacts", "check_labels", "required_steps"],
+    "data_check.label_checks": ["LabelFacts", "check_labels"],
     "data_check.report": ["DataReport"],
     "data_check.sheet": ["write_sheet"],
     "datasets.folder": ["find_images", "read_folder"],
-    "datasets.iam": ["read_iam_words"],
+    "datasets.iam": ["IamSplit", "read_iam_lines", "read_iam_words", "split_iam"],
     "datasets.lmdb_check": ["check_lmdb"],
     "datasets.lmdb_file": ["LmdbFile", "decode_label", "image_key", "label_key", "open_lmdb"],
     "datasets.lmdb_reader": ["LmdbImages", "read_lmdb"],
@@ -217,7 +241,7 @@ PUBLIC = {
     "decoders.forward": ["skip_sure_blanks", "text_log_probabilities"],
     "decoders.hypothesis": ["Constraint", "Decoder", "Hypothesis", "check_outputs"],
     "decoders.lexicon": ["Lexicon"],
-    "decoders.paths": ["Spans", "align_texts", "best_path", "merge_repeats"],
+    "decoders.paths": ["Spans", "align_texts", "best_path"],
     "decoders.pattern": ["Pattern"],
     "decoders.temperature": ["to_probabilities"],
     "inferenceModel.preparation": ["Preparation", "Prepared", "prepare_image"],
@@ -272,7 +296,13 @@ PUBLIC = {
     "onnx_export.runs": ["export_run"],
     "onnx_export.tracing": ["in_float32", "on_the_cpu", "write_source"],
     "onnx_export.validation": ["ValidationImages", "describe_steps", "gather"],
-    "pictures": ["plot_bars", "plot_curves", "write_contact_sheet"],
+    "pictures": [
+        "plot_bars",
+        "plot_curves",
+        "plot_history",
+        "write_contact_sheet",
+        "write_readings",
+    ],
     "pipeline": [
         "arrange_batches",
         "declared",
@@ -283,7 +313,7 @@ PUBLIC = {
         "sample_rngs",
         "stack_batch",
     ],
-    "pretrained": ["find_pretrained", "pretrained_names"],
+    "pretrained": ["find_pretrained", "model_place", "pretrained_names"],
     "preprocessors": ["ImageReader"],
     "run_state": [
         "check_variables",
@@ -303,14 +333,8 @@ PUBLIC = {
         "to_plain",
         "write_state",
     ],
-    "synthetic.atlas": [
-        "FontAtlas",
-        "FontSheet",
-        "check_place",
-        "draw_glyphs",
-        "draw_sheet",
-        "in_processes",
-    ],
+    "synthetic.atlas": ["FontAtlas", "check_place"],
+    "synthetic.font_sheet": ["FontSheet", "draw_glyphs", "draw_sheet", "in_processes"],
     "synthetic.drawing": ["Layers", "colour", "photograph", "place", "set_letters", "store"],
     "synthetic.families": ["family_weights"],
     "synthetic.font_check": [
@@ -350,23 +374,28 @@ PUBLIC = {
         "write_chunk_in_worker",
         "write_mjsynth",
     ],
-    "training.callbacks": ["make_callbacks"],
+    "training.choice": ["Choice", "choose_settings"],
     "training.data": [
         "UnfitDataError",
         "check_samples",
         "gather_samples",
-        "keep_samples",
-        "kept_samples",
         "make_provider",
     ],
-    "training.outcome": ["draw_curves", "evaluate_export"],
+    "training.fitting": ["compile_reader", "fit_reader"],
+    "training.outcome": ["evaluate_export"],
     "training.reader": ["TrainedReader", "resume_reader", "train_reader"],
+    "training.run_folder": [
+        "continue_configs",
+        "keep_samples",
+        "kept_samples",
+        "refuse_old_run",
+    ],
     "training.settings": ["Network", "ReaderConfigs", "enough_epochs"],
     "transformers.base": ["Transformer"],
     "transformers.images": ["ExpandDims", "ImageNormalizer", "ImageResizer"],
     "transformers.labels": ["LabelIndexer", "LabelPadding"],
-    "utils.checks": ["check_callables", "check_count", "shorten"],
-    "utils.files": ["atomic_path"],
+    "utils.checks": ["called", "check_callables", "check_count", "settings_of", "shorten"],
+    "utils.files": ["atomic_folder", "atomic_path", "read_bytes"],
     "utils.image_size": ["decoding_risk", "is_small_jpeg", "num_pixels"],
     "utils.text_columns": [
         "TextColumn",
@@ -375,7 +404,9 @@ PUBLIC = {
         "distinct_characters",
         "text_lengths",
     ],
-    "utils.text_utils": ["ctc_decoder", "edit_distance", "get_cer", "get_wer", "paired_texts"],
+    "utils.text_utils": [
+        *("ctc_decoder", "edit_distance", "get_cer", "get_wer", "paired_texts", "required_steps"),
+    ],
     "warm_start": ["WarmStart", "warm_start"],
     "worker_processes": ["WorkerProcesses"],
 }
@@ -568,6 +599,22 @@ def offered_by(package):
     return sorted(names)
 
 
+def test_public_names_of_audio():
+    assert offered_by("audio") == [
+        "AudioAugmentor",
+        "AudioReader",
+        "MelSpectrogram",
+        "RandomNoise",
+        "RandomStretch",
+        "Spectrogram",
+        "SpectrogramPadding",
+    ]
+
+
+def test_audio_needs_its_packages_only_to_read():
+    assert loaded_by("mltu.audio").isdisjoint({"soundfile", "soxr"})
+
+
 def test_public_names_of_transformers():
     assert offered_by("transformers") == [
         "ExpandDims",
@@ -644,6 +691,7 @@ def test_public_names_of_onnx_export():
 
 def test_public_names_of_datasets():
     assert offered_by("datasets") == [
+        "IamSplit",
         "LazyColumn",
         "LmdbImages",
         "Samples",
@@ -656,10 +704,12 @@ def test_public_names_of_datasets():
         "pack_lmdb",
         "read_csv",
         "read_folder",
+        "read_iam_lines",
         "read_iam_words",
         "read_lmdb",
         "read_mjsynth",
         "read_tsv",
+        "split_iam",
         "write_csv",
     ]
 
@@ -748,3 +798,47 @@ def test_the_good_ways_are_no_faults():
         "try:\n  pass\nexcept ValueError:\n  pass\nrng.random()\n"
     )
     assert faults(ast.parse(code)) == []
+
+
+# The page and its drawing
+
+sys.path.insert(0, str(ROOT / "docs"))
+
+
+def test_page_and_drawing_agree_with_the_code():
+    import draw_house
+
+    way_out = "Run `python docs/draw_house.py`."
+    page = draw_house.PAGE.read_text(encoding="utf-8")
+    assert draw_house.with_tables(page) == page, way_out
+    assert draw_house.HOUSE.read_text(encoding="utf-8") == draw_house.draw(), way_out
+
+
+def test_every_module_is_named_on_the_page_and_every_room_in_the_drawing():
+    page = (ROOT / "docs" / "house.md").read_text(encoding="utf-8")
+    drawing = (ROOT / "docs" / "house.svg").read_text(encoding="utf-8")
+    for name in map(module_name, FILES):
+        own, _, inner = name.partition(".")
+        rows = [line for line in page.splitlines() if line.startswith(f"| `{own}` |")]
+        assert own in ("", "_extras") or (len(rows) == 1 and f"`{inner or own}`" in rows[0]), name
+        assert own in ("", "_extras") or f">{own}</text>" in drawing
+
+
+def test_the_page_is_right_about_keras():
+    import draw_house
+
+    imports = draw_house.room_imports(at_import=True)
+    for floor in (0, 1, 2):
+        for name in draw_house.floors()[floor]:
+            assert "keras" not in draw_house.reach(name, imports), name
+
+
+def test_an_import_more_changes_the_drawing(monkeypatch):
+    import draw_house
+
+    before, imports = draw_house.draw(), draw_house.room_imports()
+    assert "keras" in imports["losses"]
+    imports["pictures"].add("decoders")
+    monkeypatch.setattr(draw_house, "room_imports", lambda *, at_import=False: imports)
+    assert draw_house.arrows()["pictures"] == {"decoders"}
+    assert draw_house.draw() != before

@@ -15,6 +15,7 @@ import lmdb
 import numpy as np
 import pytest
 
+from mltu.data_check import check_data
 from mltu.datasets import (
     LmdbImages,
     Samples,
@@ -114,8 +115,8 @@ def test_parts_read_nothing_and_keep_their_names(samples, tmp_path):
     part = back.take([6, 0, 2])[1:]
     assert isinstance(part.data, LmdbImages)
     assert part == [(picture(0), LABELS[0]), (picture(2), LABELS[2])]
-    assert part.source(1) == "words.lmdb: image-000000003"
-    assert back.source(-1) == "words.lmdb: image-000000007"
+    assert part.source(1) == f"{path}: image-000000003"
+    assert back.source(-1) == f"{path}: image-000000007"
     with pytest.raises(IndexError):
         back[7]
     os.remove(samples[3][0])
@@ -324,7 +325,7 @@ def test_what_cannot_be_stored_is_seen_before_anything_is(
 def test_arguments(samples, tmp_path):
     with pytest.raises(ValueError, match="`samples` must hold at least one"):
         pack([], tmp_path / "words.lmdb")
-    with pytest.raises(ValueError, match=r"`commit_every` must be at least 1\. Received 0"):
+    with pytest.raises(ValueError, match="`commit_every` must be an integer of at least 1"):
         pack(samples, tmp_path / "words.lmdb", commit_every=0)
     for read in (read_lmdb, check):
         with pytest.raises(FileNotFoundError, match=r"There is no file .*data\.mdb"):
@@ -393,3 +394,27 @@ def test_without_the_package_the_extra_is_named(samples, tmp_path, monkeypatch):
     for call in (read_lmdb, check, lambda path: pack(samples, path / "new")):
         with pytest.raises(ImportError, match=r'pip install "mltu\[lmdb\]"'):
             call(path)
+
+
+def test_the_data_check_tells_two_lmdbs_of_one_name_apart(tmp_path):
+    """Image i of one was taken for image i of the other, which was not read."""
+    packed = [
+        pack([(picture(n + 7 * i), f"{n}") for n in range(3)], tmp_path / part / "words.lmdb")
+        for i, part in enumerate(("train", "val"))
+    ]
+    report = check_data(packed[0], validation=packed[1], progress=False)
+    assert report.num_examined == 6
+    assert {finding.name for finding in report.findings} <= {
+        "rare_character",
+        "tiny_image",
+        "blank_image",
+    }
+
+
+def test_missing_files_beside_an_lmdb_are_found(samples, tmp_path):
+    joined = read_lmdb(pack(samples, tmp_path / "words.lmdb")) + Samples.from_pairs(samples)
+    check_samples(joined)
+    os.remove(samples[3][0])
+    with pytest.raises(FileNotFoundError, match="1 of 14 do not"):
+        check_samples(joined)
+    check_samples(joined.take(range(10)))

@@ -328,6 +328,7 @@ def test_labels_become_texts():
         (5, TypeError, "`validation` must be a DataProvider.*Received int"),
         (np.zeros((0, 2, 2, 3)), ValueError, "at least one image"),
         ((np.zeros((3, 2, 2, 3)), ["a"]), ValueError, "Received 3 images and 1 labels"),
+        ((np.zeros((1, 2, 2, 3)), ["a", "b"]), ValueError, "Received 1 images and 2 labels"),
     ],
 )
 def test_validation_of_another_kind_is_refused(given, error, text):

@@ -1,10 +1,15 @@
-"""The wheel: every module inside, and a reader that runs on the base install alone."""
+"""Wheel and sdist: all inside, bounds that say something, and a reader on the base alone."""
 
+import json
 import os
+import re
 import subprocess
 import sys
+import tarfile
+import tomllib
 import venv
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +44,75 @@ def run(*command):
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT)
-    return next(folder.glob("*.whl"))
+def built(tmp_path_factory):
+    """The sdist, and the wheel that is built from it."""
+    folder = tmp_path_factory.mktemp("built")
+    run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built):
+    return next(built.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel):
+    file = zipfile.ZipFile(wheel)
+    name = next(name for name in file.namelist() if name.endswith(".dist-info/METADATA"))
+    return message_from_bytes(file.read(name))
+
+
+@pytest.mark.slow
+def test_sdist_holds_what_its_tests_need(built):
+    with tarfile.open(next(built.glob("*.tar.gz"))) as file:
+        names = file.getnames()
+    held = {name.partition("/")[2] for name in names}
+    listed = subprocess.run(
+        ["git", "ls-files", "Tests", "Tutorials", "benchmarks", "docs", "mltu", "*.md"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    if listed.returncode:
+        pytest.skip("This is no checkout.")
+    wanted = set(listed.stdout.splitlines())
+    assert {"Tests/conftest.py", "LICENSES.md", "Tutorials/01_image_to_word/train.py"} <= wanted
+    assert wanted <= held
+    assert not [name for name in held if "__pycache__" in name or "node_modules" in name]
+
+
+@pytest.mark.slow
+def test_licences_stand_in_the_metadata(metadata, wheel):
+    licences = metadata.get_all("License-File")
+    held = zipfile.ZipFile(wheel).namelist()
+    assert metadata["License-Expression"] == "MIT"
+    assert {"LICENSE", "LICENSES.md"} < set(licences)
+    for licence in licences:
+        assert any(name.endswith(f".dist-info/licenses/{licence}") for name in held)
+
+
+@pytest.mark.slow
+def test_requirements_have_a_lower_bound_and_no_upper(metadata):
+    """What users install; `.ci/lowest` runs the fast tests on exactly these bounds."""
+    lines = [
+        line for line in metadata.get_all("Requires-Dist") if not re.search('"(dev|docs)"', line)
+    ]
+    assert len(lines) > 20
+    for line in lines:
+        requirement = line.partition(";")[0].strip()
+        if requirement in ("jax", "torch"):  # None but the newest was tried.
+            continue
+        assert re.fullmatch(r"[\w-]+(\[[\w-]+\])?>=[\d.]+", requirement), line
+
+
+def test_the_pythons_agree():
+    """One range in the metadata, the classifiers, the issue form and the workflow."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [line for line in project["classifiers"] if ":: Python :: 3." in line]
+    versions = [line.rpartition(" ")[2] for line in named]
+    assert versions == ["3.11", "3.12", "3.13"]
+    assert project["requires-python"] == f">={versions[0]}"
+    workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    assert f"python: [{', '.join(repr(v) for v in versions)}]".replace("'", '"') in workflow
 
 
 @pytest.mark.slow
@@ -91,6 +161,10 @@ def test_base_install_reads_an_image_without_keras(wheel, tmp_path):
     assert run(python, "-c", READ, tmp_path, tmp_path / "word.png").strip() == "read aa"
     command = python.with_name("mltu.exe" if os.name == "nt" else "mltu")
     assert run(command, "read", tmp_path / "word.png").startswith(f"{tmp_path / 'word.png'}\t")
+    facts = json.loads(run(command, "doctor", "--json"))
+    assert facts["packages"]["keras"] is None
+    assert facts["findings"] == []
+    assert facts["probes"]["onnxruntime"]["runs on"] == "CPUExecutionProvider"
     training = subprocess.run([command, "train", tmp_path], capture_output=True, text=True)
     assert training.returncode == 1
     assert 'pip install "mltu[tensorflow]"' in training.stderr

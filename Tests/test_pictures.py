@@ -1,9 +1,11 @@
 """Pictures: PNG files that show what was given."""
 
 import cv2
+import numpy as np
 import pytest
 
-from mltu.pictures import plot_bars
+from mltu import pictures
+from mltu.pictures import plot_bars, plot_history, write_readings
 
 
 def test_longer_bars_take_more_ink(tmp_path):
@@ -20,3 +22,48 @@ def test_no_bars(tmp_path):
     with pytest.raises(ValueError, match="at least one bar"):
         plot_bars(tmp_path / "bars.png", {}, "images/s")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_history_has_three_panels(tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(
+        pictures, "plot_curves", lambda *args, **names: seen.update(a=args, **names)
+    )
+    keys = ("loss", "CER", "WER")
+    history = {part + name: [2.0, 1.0] for part in ("", "val_") for name in keys}
+    plot_history(tmp_path / "curves.png", history, x=[64, 128], x_label="images seen")
+    line = ([64, 128], [2.0, 1.0])
+    panels = {name: {"train": line, "val": line} for name in keys}
+    assert seen == {"a": (tmp_path / "curves.png", panels), "x_label": "images seen"}
+    plot_history(tmp_path / "curves.png", history)
+    assert list(seen["a"][1]["CER"]["val"][0]) == [1, 2]
+
+
+def test_captions_of_readings_name_the_truth_where_it_differs(tmp_path, monkeypatch):
+    tiles = []
+    monkeypatch.setattr(pictures, "write_contact_sheet", lambda path, given: tiles.extend(given))
+    images = [np.zeros((8, 16), np.uint8)] * 3
+    write_readings(
+        tmp_path / "a.png", images, [("cat", 0.5), ("dot", 1), ("", 0)], ["cat", "dog", "a"]
+    )
+    assert [text for _, text in tiles] == [
+        "cat 50%",
+        "dot 100%, truth: dog",
+        "(nothing) 0%, truth: a",
+    ]
+    with pytest.raises(ValueError, match="zip"):
+        write_readings(tmp_path / "a.png", images, [("cat", 0.5)], ["cat"])
+
+
+def test_readings_of_lines_stand_in_two_wide_columns(tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(
+        pictures, "write_contact_sheet", lambda path, given, **names: seen.update(t=given, **names)
+    )
+    images = [np.zeros((8, width), np.uint8) for width in (40, 80, 90)]
+    write_readings(tmp_path / "a.png", images, [("a b", 0.5)] * 3, ["a b", "a c", "a b"])
+    assert [text for _, text in seen.pop("t")] == ["a b 50%", "a b 50%\ntruth: a c", "a b 50%"]
+    assert seen == {"num_columns": 2, "column_width": 6.0}
+    monkeypatch.undo()
+    write_readings(tmp_path / "a.png", images, [("a b", 0.5)] * 3, ["a b", "a c", "a b"])
+    assert cv2.imread(str(tmp_path / "a.png")).shape[:2] == (round(2 * 0.85 * 150), 1800)

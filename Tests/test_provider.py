@@ -323,7 +323,7 @@ def test_position_outside():
     for step in (4, -1):
         with pytest.raises(ValueError, match=rf"`step` must be in 0\.\.3. Received {step}"):
             source.set_position(1, step)
-    with pytest.raises(ValueError, match=r"`epoch` must be at least 0. Received -1"):
+    with pytest.raises(ValueError, match=r"`epoch` must be an integer of at least 0. Received -1"):
         source.set_position(-1)
     assert (source.epoch, source.step) == (1, 0)
 
@@ -522,7 +522,7 @@ def test_notes_describe_arrays_by_their_shape():
 
 def test_differing_shapes_name_the_remedy():
     images = [[np.zeros((1, side), np.uint8), "x"] for side in (1, 2)]
-    with pytest.raises(ValueError, match=r"\[\(1, 1\), \(1, 2\)\]. Add ImageResizer to"):
+    with pytest.raises(ValueError, match=r"\[\(1, 1\), \(1, 2\)\]. Add ImageResizer or Spec"):
         DataProvider(images, [same], 2)[0]
     labels = [[np.zeros((1, 1), np.uint8), [0] * length] for length in (1, 2)]
     with pytest.raises(ValueError, match=r"`label` must have one shape .* Add LabelPadding to"):

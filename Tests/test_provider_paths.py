@@ -11,6 +11,7 @@ import sys
 import threading
 from concurrent.futures.process import BrokenProcessPool
 from importlib.util import find_spec
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorder import Recorder
 
+from mltu import worker_processes
 from mltu.augmentors import Augmentor, RandomBrightness, RandomRotate
 from mltu.bad_samples import BadSample
 from mltu.dataProvider import DataProvider
@@ -216,6 +218,21 @@ def test_augmentors_and_stand_ins_stay_in_the_width_of_the_batch(tmp_path):
     assert [sample.position for sample in provider.bad_samples] == [13]
 
 
+@pytest.mark.parametrize("step", [1, 4])
+def test_fit_takes_all_widths_where_the_first_batches_have_one(tmp_path, step):
+    """TensorFlow took the shape of the first two batches for that of all, and stopped."""
+    samples = write_images(tmp_path, 14)
+    provider = bucketed(samples, shuffle=False, batch_size=2)
+    provider.set_position(1, step)
+    assert provider[0][0].shape == provider[1][0].shape
+    model = keras.Sequential([
+        keras.Input((8, None, 3)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1),
+    ])  # fmt: skip
+    model.compile(loss=lambda truth, answer: keras.ops.mean(answer, axis=-1))
+    history = model.fit(provider, epochs=3, verbose=0, shuffle=False).history
+    assert len(history["loss"]) == 3
+
+
 def test_split_parts_keep_their_widths(tmp_path):
     first, second = bucketed(write_images(tmp_path, 14)).split(0.5)
     assert sorted(labels_of(first) + labels_of(second)) == list(range(14))
@@ -398,6 +415,24 @@ def test_labels_that_are_no_plain_numbers_come_through(tmp_path, step):
         expected, got = here[index][1], there[index][1]
         assert got.dtype == expected.dtype
         assert got.tolist() == expected.tolist()
+
+
+def test_blocks_that_were_replaced_are_closed(monkeypatch):
+    """Every worker process held the memory of all of them to its end."""
+    blocks = [SharedMemory(create=True, size=4096 * n) for n in (1, 2, 3)]
+    samples = [(np.zeros((2, 2, 3), np.uint8), np.zeros(1, np.int32))] * 2
+    maker = DataProvider(samples, [], 2)._source.maker
+    monkeypatch.setattr(worker_processes, "_maker", maker, raising=False)
+    try:
+        for block in blocks:
+            pair = [[column] * 2 for column in samples[0]]
+            worker_processes._make(block.name, *pair, np.arange(2), 1, 0)
+        assert list(worker_processes._blocks) == [blocks[2].name]
+    finally:
+        worker_processes._blocks.pop(blocks[2].name).close()
+        for block in blocks:
+            block.close()
+            block.unlink()
 
 
 def test_batches_that_grow_come_through(tmp_path):

@@ -130,7 +130,7 @@ def test_sample_word_is_a_function_of_its_generator() -> None:
 
 
 def test_sample_word_errors() -> None:
-    with pytest.raises(ValueError, match="`words` must hold at least one word, received none"):
+    with pytest.raises(ValueError, match=r"`words` must hold at least one word\. Received none"):
         sample_word(np.random.default_rng(0), [])
     # The first draw decides between word and code; a seed whose first draw asks for a code:
     seed = next(seed for seed in range(1000) if np.random.default_rng(seed).random() < 0.08)
@@ -198,7 +198,7 @@ def test_render_word_errors(tmp_path: Path) -> None:
             render_word(text, FONTS[0], rng)
     with pytest.raises(ValueError, match=r"'a漢b': 'Cabin-Regular\.otf' has no glyph for '漢'"):
         render_word("a漢b", FONTS[0], rng)
-    with pytest.raises(ValueError, match="`height` must be at least 16 pixels, received 8"):
+    with pytest.raises(ValueError, match=r"`height` must be at least 16 pixels\. Received 8"):
         render_word("a", FONTS[0], rng, height=8)
     with pytest.raises(FileNotFoundError, match=r"`font_path`.*absent\.ttf', which does not exist"):
         render_word("a", tmp_path / "absent.ttf", rng)
@@ -347,12 +347,12 @@ def test_an_error_in_a_worker_process_arrives_here(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_train": -1}, "`num_train` must be at least 0, received -1"),
-        ({"num_validation": -2}, "`num_validation` must be at least 0, received -2"),
-        ({"seed": -3}, "`seed` must be at least 0, received -3"),
-        ({"workers": -1}, "`workers` must be at least 0, received -1"),
-        ({"max_word_length": 1}, "`max_word_length` must be at least 2, received 1"),
-        ({"fonts": []}, "`fonts` must hold at least one font file, received none"),
+        ({"num_train": -1}, "`num_train` must be an integer of at least 0. Received -1"),
+        ({"num_validation": -2}, "`num_validation` must be an integer of at least 0. Received -2"),
+        ({"seed": -3}, "`seed` must be an integer of at least 0. Received -3"),
+        ({"workers": -1}, "`workers` must be an integer of at least 0. Received -1"),
+        ({"max_word_length": 1}, "`max_word_length` must be an integer of at least 2. Received 1"),
+        ({"fonts": []}, "`fonts` must hold at least one font file. Received none"),
     ],
 )
 def test_unfit_arguments_are_refused(

@@ -74,6 +74,16 @@ def test_every_form_of_an_image_reads_alike(reader, images, tmp_path):
     assert all(other == first for other in others)
 
 
+def test_odd_numbers_of_channels_are_the_same_in_both_orders():
+    gray = np.full((32, 128, 1), 255, np.uint8)
+    cv2.putText(gray, "blue", (10, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.9, 0, 2)
+    bgr, rgb = (TextRecognizer(force_cpu=True, color_order=order) for order in ("BGR", "RGB"))
+    assert rgb.predict(gray) == bgr.predict(gray)
+    for reader in (bgr, rgb):
+        (reading,) = reader.predict_batch([np.repeat(gray, 5, axis=2)], on_error="keep")
+        assert "1, 3 or 4" in reading.error
+
+
 def test_rgb_arrays_are_read_as_such(images):
     """Blue letters on yellow: swapped channels have other greys."""
     image = np.full((32, 128, 3), (0, 255, 255), np.uint8)

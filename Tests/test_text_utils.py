@@ -1,12 +1,14 @@
 """Error rates against literals and the full table; the decoder against its definition."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import collapse, ctc_log_probability, levenshtein
 
-from mltu.utils.files import atomic_path
+from mltu.utils.files import atomic_folder, atomic_path
 from mltu.utils.text_utils import ctc_decoder, edit_distance, get_cer, get_wer
 
 words = st.text(alphabet="abcä€ ", max_size=8)
@@ -150,6 +152,21 @@ def test_atomic_path_makes_the_folder_and_replaces(tmp_path):
             temporary.write_text(content)
         assert target.read_text() == content
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_atomic_folder_appears_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "new" / "words"
+    with suppress(KeyError), atomic_folder(target) as unfinished:
+        (unfinished / "half").touch()
+        raise KeyError
+    assert list(target.parent.iterdir()) == []
+    target.mkdir()
+    with atomic_folder(target) as unfinished:
+        (unfinished / "whole").touch()
+    assert [path.name for path in target.parent.rglob("*")] == ["words", "whole"]
+    with pytest.raises(OSError, match="not empty"), atomic_folder(target):
+        pass
+    assert (target / "whole").is_file()
 
 
 def test_atomic_path_keeps_the_old_file_on_an_error(tmp_path):

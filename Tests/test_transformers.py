@@ -115,7 +115,7 @@ def test_resizer_refuses_what_is_no_image(data):
 
 @pytest.mark.parametrize(("width", "height"), [(0, 4), (4, -1), (4.0, 4), (True, 4), ("4", 4)])
 def test_resizer_refuses_sides(width, height):
-    with pytest.raises(ValueError, match=r"must be a positive number of pixels. Received"):
+    with pytest.raises(ValueError, match=r"must be an integer of at least 1. Received"):
         ImageResizer(width, height)
 
 
@@ -150,6 +150,13 @@ def test_doubled_characters_are_refused():
         LabelIndexer("aba")
 
 
+def test_the_vocabulary_is_the_indexers_own():
+    vocab = ["a", "b"]
+    indexer = LabelIndexer(vocab)
+    vocab.append("c")
+    assert list(indexer.vocab) == ["a", "b"]
+
+
 @pytest.mark.parametrize("vocab", [["a", "bc"], ["a", ""], [0, 1]])
 def test_vocabulary_is_made_of_characters(vocab):
     """Longer entries never matched a character of a label, and were taken all the same."""
@@ -182,7 +189,7 @@ def test_padding_of_labels():
 def test_labels_too_long_are_refused():
     with pytest.raises(ValueError, match=r"`max_word_length` = 2 entries. Received 3\."):
         LabelPadding(2, 9)(None, [0, 1, 2])
-    with pytest.raises(ValueError, match=r"must be at least 1. Received 0"):
+    with pytest.raises(ValueError, match=r"must be an integer of at least 1. Received 0"):
         LabelPadding(0, 9)
 
 

@@ -1,5 +1,6 @@
 """Tutorial 01 and the READMEs, run as a newcomer runs them, with small options."""
 
+import functools
 import inspect
 import os
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import load_tutorial
+from conftest import load_tutorial, run_tutorial
 
 from mltu.configs import BaseModelConfigs
 from mltu.datasets import read_csv
@@ -25,15 +26,7 @@ RUN_FILES = {
 }
 
 
-def run_script(name, *arguments, check=True):
-    """Run a script of the tutorial from another working directory, as users do."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment["PYTHONUTF8"] = "1"
-    return subprocess.run(
-        [sys.executable, str(TUTORIAL / name), *map(str, arguments)],
-        cwd=ROOT.parent, env=environment, check=check, capture_output=True, text=True,
-        encoding="utf-8", timeout=900,
-    )  # fmt: skip
+run_script = functools.partial(run_tutorial, TUTORIAL.name)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +52,7 @@ def without_unknown(data):
 
 def test_the_set_of_the_readme_is_frozen():
     """Its recipe is frozen in test_synthetic; here are its counts and its seed."""
-    train = load_tutorial("train")
+    train = load_tutorial(TUTORIAL.name)
     assert train.NUM_GENERATED == (56_000, 2_000)
     assert inspect.signature(write_mjsynth).parameters["seed"].default == 0
 
@@ -156,7 +149,7 @@ def test_two_processes_train_by_the_launch_lines_of_the_readme(data, tmp_path):
 @pytest.mark.slow
 def test_a_run_starts_from_the_weights_of_another(run, capsys):
     folder, _ = run
-    train = load_tutorial("train")
+    train = load_tutorial(TUTORIAL.name)
     configs = train.ModelConfigs.load(folder / "configs.yaml")
     configs.vocab = "é" + configs.vocab
     model = train.make_model(configs)
@@ -169,8 +162,18 @@ def test_a_run_starts_from_the_weights_of_another(run, capsys):
 def check(*arguments):
     """Run `train.py --check` in this process; return its exit status."""
     with pytest.raises(SystemExit) as ended:
-        load_tutorial("train").main(["--check", *map(str, arguments)])
+        load_tutorial(TUTORIAL.name).main(["--check", *map(str, arguments)])
     return ended.value.code
+
+
+def test_data_that_are_none_end_in_one_sentence(tmp_path):
+    archive = tmp_path / "words.zip"
+    archive.write_bytes(b"PK\x03\x04")
+    empty = tmp_path / "annotation_train.txt"
+    for root in (tmp_path / "gone", archive, tmp_path):
+        assert "There is no file" in check("--data", root)
+    empty.write_text("", encoding="utf-8")
+    assert str(empty) in check("--data", tmp_path)
 
 
 def test_check_examines_the_data_and_does_not_train(data, tmp_path, capsys):
@@ -234,29 +237,6 @@ print("agree", said)
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
     assert "agree" in done.stdout, done.stderr[-2000:]
-
-
-def readme_blocks(language):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-@pytest.mark.slow
-def test_python_of_the_readme_runs(data, tmp_path):
-    lines = (data / "annotation_train.txt").read_text(encoding="utf-8").splitlines()[:80]
-    names = [line.split()[0] for line in lines]
-    rows = [f"{data / name},{name.rpartition('/')[2].split('_')[1]}\n" for name in names]
-    (tmp_path / "labels.csv").write_text("path,label\n" + "".join(rows), encoding="utf-8")
-    (tmp_path / "word.png").write_bytes((data / names[0]).read_bytes())
-    code = "\n".join(readme_blocks("python")).replace("epochs=100", "epochs=1")
-    assert "model.fit" in code
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True,
-        text=True, check=False, timeout=600,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert (tmp_path / "run" / "model.onnx").is_file()
 
 
 def test_commands_of_the_readmes_name_scripts_and_options_that_exist():

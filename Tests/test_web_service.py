@@ -4,7 +4,6 @@ import asyncio
 import base64
 import functools
 import http.server
-import importlib.util
 import json
 import os
 import re
@@ -23,6 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from conftest import load_tutorial
 
 from mltu.decoders import best_path, text_log_probabilities
 from mltu.inferenceModel import Reading, TextRecognizer, prepare_image
@@ -45,17 +45,7 @@ WORDS = (
 )
 
 
-def load(name):
-    """Import a module of the tutorial, whose modules import one another by name."""
-    spec = importlib.util.spec_from_file_location(f"service_{name}", TUTORIAL / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # Dataclasses and FastAPI look annotations up there.
-    sys.path.insert(0, str(TUTORIAL))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(TUTORIAL))
-    return module
+load = functools.partial(load_tutorial, "08_web_service")
 
 
 @pytest.fixture(scope="module")

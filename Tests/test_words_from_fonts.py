@@ -1,14 +1,13 @@
 """Tutorial 07, run as its README runs it, with small options."""
 
-import os
+import functools
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from conftest import run_tutorial
 
 from mltu.configs import BaseModelConfigs
 from mltu.synthetic import ALPHABET, MARKS, FontAtlas, render_word, shipped_fonts
@@ -18,14 +17,7 @@ TUTORIAL = ROOT / "Tutorials" / "07_words_from_fonts"
 SMALL = ("--epoch", 64, "--batch-size", 32)
 
 
-def run_script(name, *arguments, check=True):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment["PYTHONUTF8"] = "1"
-    return subprocess.run(
-        [sys.executable, str(TUTORIAL / name), *map(str, arguments)],
-        cwd=ROOT.parent, env=environment, check=check, capture_output=True, text=True,
-        encoding="utf-8", timeout=900,
-    )  # fmt: skip
+run_script = functools.partial(run_tutorial, TUTORIAL.name)
 
 
 def image(folder, word):

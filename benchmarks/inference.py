@@ -140,7 +140,10 @@ def serve_keras(folder, paths):
     """Return `predict` of the model."""
     import keras
 
-    model, images = keras.models.load_model(folder / "model.keras"), np.load(folder / "images.npy")
+    model, images = (
+        keras.models.load_model(folder / "model.keras", compile=False),
+        np.load(folder / "images.npy"),
+    )
     return {"Keras": lambda part: model.predict(images[part], verbose=0)}
 
 

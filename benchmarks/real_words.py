@@ -3,8 +3,8 @@
 python benchmarks/real_words.py SET ... [--model words] [--sheet readings.png]
                                     [--report report.html]
 
-A SET is the root of MJSynth, whose validation list is read, or a CSV or TSV file of labels and of
-paths relative to its folder. `--model` names a shipped reader or a file.
+A SET is what `mltu.datasets.open_samples` opens: the root of MJSynth, whose validation list is
+read, a table, a folder of images or an LMDB. `--model` names a shipped reader or a file.
 The last line printed is JSON.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mltu.datasets import read_csv, read_mjsynth, read_tsv
+from mltu.datasets import open_samples, open_validation
 from mltu.evaluation import Sample, evaluate_readings, write_report
 from mltu.inferenceModel import TextRecognizer
 from mltu.pictures import write_contact_sheet
@@ -25,12 +25,8 @@ NUM_SHOWN = 48
 
 
 def load_set(path):
-    """Return the (path, label) pairs of a set."""
-    if path.is_dir():
-        return list(read_mjsynth(path, "val"))
-    if path.suffix == ".tsv":
-        return list(read_tsv(path, root=path.parent))
-    return [(str(path.parent / file), label) for file, label in read_csv(path)]
+    """Return the samples of a set; of MJSynth its validation list."""
+    return open_validation(path) or open_samples(path)
 
 
 def write_sheet(path, samples, readings):

@@ -9,10 +9,14 @@ _TRAINING = 'pip install "mltu[tensorflow]"'
 _WAY_OUT = {
     "keras": _TRAINING,
     "tensorflow": _TRAINING,
+    "jax": 'pip install "mltu[jax]"',
+    "torch": 'pip install "mltu[torch]"',
     "onnx": _TRAINING,
     "tf2onnx": _TRAINING,
     "matplotlib": _TRAINING,
     "PIL": _TRAINING,
+    "soundfile": 'pip install "mltu[audio]"',
+    "soxr": 'pip install "mltu[audio]"',
     "lmdb": 'pip install "mltu[lmdb]"',
     "cv2": "pip install opencv-python (or opencv-python-headless on a machine without a display)",
 }
@@ -23,7 +27,7 @@ def explain_missing() -> Iterator[None]:
     """Turn the ImportError of a known package into one that names the pip line.
 
     Raises:
-        ImportError: with the package, why mltu wants it, and the way out; from the first error.
+        ImportError: with the package and the way out; from the first error.
     """
     try:
         yield

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mltu._extras import explain_missing
 from mltu.pictures import write_contact_sheet
+from mltu.utils.checks import called
 
 with explain_missing():
     import cv2
@@ -56,12 +57,7 @@ class Augmentor:
         Raises:
             TypeError: `data` is not a uint8 image.
         """
-        if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim not in (2, 3):
-            received = getattr(data, "dtype", type(data).__name__)
-            raise TypeError(
-                f"`data` must be a uint8 image. Received {received}. Augmentors run after the "
-                "preprocessors (put ImageReader() there) and before the transformers."
-            )
+        self._check(data)
         if rng.random() < self.probability:
             data = self.apply(data, rng)
         return data, label
@@ -70,11 +66,17 @@ class Augmentor:
         """Return a changed copy of the image."""
         raise NotImplementedError(f"{type(self).__name__} must define `apply(image, rng)`.")
 
+    def _check(self, data: Any) -> None:
+        """Refuse what `apply` does not know."""
+        if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim not in (2, 3):
+            received = getattr(data, "dtype", type(data).__name__)
+            raise TypeError(
+                f"`data` must be a uint8 image. Received {received}. Augmentors run after the "
+                "preprocessors (put ImageReader() there) and before the transformers."
+            )
+
     def __repr__(self) -> str:
-        settings = ", ".join(
-            f"{key}={value!r}" for key, value in vars(self).items() if not key.startswith("_")
-        )
-        return f"{type(self).__name__}({settings})"
+        return called(self)
 
 
 class RandomBrightness(Augmentor):
@@ -83,6 +85,9 @@ class RandomBrightness(Augmentor):
     Args:
         probability: of a change.
         delta: the factor lies in 1 - delta .. 1 + delta; in 0..1.
+
+    Raises:
+        ValueError: an argument is outside its range.
     """
 
     def __init__(self, probability: float = 0.5, delta: float = 0.4) -> None:
@@ -106,6 +111,10 @@ class RandomRotate(Augmentor):
         angle: the largest angle in degrees, to either side; at least 0.
         border_value: the colour of the new corners, one value 0..255 for each channel; None for
             the median colour of the image.
+
+    Raises:
+        ValueError: an argument is outside its range.
+        TypeError: `border_value` is no sequence.
     """
 
     def __init__(
@@ -117,6 +126,11 @@ class RandomRotate(Augmentor):
         super().__init__(probability)
         if not angle >= 0:
             raise ValueError(f"`angle` must be at least 0. Received {angle}.")
+        if border_value is not None and not isinstance(border_value, Sequence):
+            raise TypeError(
+                "`border_value` must be a value for each channel, such as (255, 255, 255). "
+                f"Received {border_value!r}."
+            )
         self.angle = angle
         self.border_value = border_value
 

@@ -139,7 +139,14 @@ class BatchMaker:
         Raises:
             Exception: what a step raised; `read` and `finish` tell with which sample.
         """
-        data, labels = pipeline.run_batch(data, labels, self.preprocessors)
+        read = pipeline.run_batch(data, labels, self.preprocessors)
+        return self.complete(*read, indices, epoch, bucket)
+
+    def complete(
+        self, data: Sequence[Any], labels: Sequence[Any], indices: Iterable[int],
+        epoch: int, bucket: int,
+    ) -> Batch:  # fmt: skip
+        """Run a batch that has been read through the other steps, as `make` does."""
         if self.augmentors:
             rngs = pipeline.sample_rngs(self.seed, epoch, indices)
             samples = [

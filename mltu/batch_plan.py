@@ -57,8 +57,7 @@ class BatchPlan:
 
     def set_position(self, epoch: int, step: int = 0) -> None:
         """Make batch `step` of an epoch the first; see `DataProvider.set_position`."""
-        if epoch < 0:
-            raise ValueError(f"`epoch` must be at least 0. Received {epoch}.")
+        check_count("epoch", epoch, 0)
         order = pipeline.epoch_order(self.num_samples, self.seed, epoch, self._shuffle)
         if self._short_first is not None and epoch <= 1:
             order = order[np.argsort(text_lengths(self._short_first)[order], kind="stable")]

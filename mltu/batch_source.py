@@ -45,6 +45,7 @@ class BatchSource:
         self.maker = maker
         self.bad_samples = bad_samples
         self._on_bad_sample = on_bad_sample
+        self._is_warned = False
         self._processes = WorkerProcesses(maker, num_processes) if num_processes else None
 
     def make(self, indices: npt.NDArray[np.int64], epoch: int, bucket: int) -> Batch:
@@ -63,9 +64,24 @@ class BatchSource:
         except Exception as error:
             # Something is wrong with one sample: run one by one, they show which.
             _LOGGER.debug("A batch of epoch %d is made sample by sample: %s", epoch, error)
-        made = [self._make_sample(int(index), epoch, bucket) for index in indices]
-        found = [sample for sample in made if sample is not None]
-        return pipeline.stack_batch([data for data, _ in found], [label for _, label in found])
+            reason = f"{type(error).__name__}: {error}"
+        tried = [(index, self._read_or_replace(index, epoch)) for index in indices.tolist()]
+        found = [(index, *read) for index, read in tried if read is not None]
+        kept = [index for index, _, _ in found]
+        try:
+            columns = ([pair[0] for _, pair, _ in found], [pair[1] for _, pair, _ in found])
+            batch = self.maker.complete(*columns, kept, epoch, bucket)
+        except Exception as error:
+            _LOGGER.debug("A batch of epoch %d is completed one by one: %s", epoch, error)
+            made = [
+                self.maker.finish(*pair, index, epoch, bucket, self.samples.source(chosen))
+                for index, pair, chosen in found
+            ]
+            batch = pipeline.stack_batch([data for data, _ in made], [label for _, label in made])
+        if not self._is_warned and [chosen for _, _, chosen in found] == indices.tolist():
+            self._is_warned = True
+            _LOGGER.warning("Batches are made sample by sample, which is slower: %s", reason)
+        return batch
 
     def read(self, index: int) -> tuple[Any, Any] | None:
         """Run the preprocessors on one sample; None where it cannot be read, which is noted."""
@@ -78,8 +94,8 @@ class BatchSource:
             self.bad_samples.add(index, source, error)
             return None
 
-    def _make_sample(self, index: int, epoch: int, bucket: int) -> tuple[Any, Any] | None:
-        """Run one sample, or its stand-in, through all steps; None where it is skipped."""
+    def _read_or_replace(self, index: int, epoch: int) -> tuple[tuple[Any, Any], int] | None:
+        """Read one sample, or its stand-in, and say which it is; None where it is skipped."""
         chosen, attempts = index, count(1)
         while (read := self.read(chosen)) is None:
             if self._on_bad_sample == "skip":
@@ -87,4 +103,4 @@ class BatchSource:
             chosen = pipeline.replacement(
                 len(self.samples), self.maker.seed, epoch, index, next(attempts)
             )
-        return self.maker.finish(*read, index, epoch, bucket, self.samples.source(chosen))
+        return read, chosen

@@ -120,7 +120,7 @@ _Dumper.add_representer(str, _represent_text)
 def _plain(name: str, value: Any) -> Any:
     """Return `value` in the types that safe YAML knows, or say which setting cannot be stored."""
     if isinstance(value, np.generic):
-        return value.item()
+        return _plain(name, value.item())
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, list | tuple):

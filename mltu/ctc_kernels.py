@@ -80,7 +80,7 @@ def scan_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
     states = _states(labels, blank)
     emissions = ops.take_along_axis(logits, states[None], axis=2)  # (time, batch, states)
     starts, skips = _grid(states, lengths, blank)
-    both = ops.stack([emissions, ops.flip(emissions, axis=(0, 2))], axis=1)
+    both = ops.stack([emissions, _turned(emissions)], axis=1)
     scores = _run(both, starts, skips)
 
     ends = ops.stack([2 * lengths - 1, 2 * lengths], axis=1)
@@ -91,7 +91,7 @@ def scan_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
 
     # Of the paths through a state at a time; its emission is in both ways.
     whole, part = (
-        each[:, 0] + ops.flip(each[:, 1], axis=(0, 2)) - emission
+        each[:, 0] + _turned(each[:, 1]) - emission
         for each, emission in zip(scores, _split(emissions), strict=True)
     )
     whole = whole - ops.max(whole, axis=2, keepdims=True)
@@ -102,6 +102,11 @@ def scan_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
     slope = ops.sum(inputs * ops.stop_gradient(gradient), axis=(1, 2))
     # The value of the loss, and that slope.
     return ops.stop_gradient(losses) + slope - ops.stop_gradient(slope)
+
+
+def _turned(values: Any) -> Any:
+    """Turn time and states around, one by one: Keras 3.10 on TensorFlow flips no two axes."""
+    return ops.flip(ops.flip(values, axis=0), axis=2)
 
 
 def _states(labels: Any, blank: int) -> Any:

@@ -4,42 +4,24 @@ from __future__ import annotations
 
 import copy
 import os
-import sys
 from collections.abc import Sequence
-from types import FrameType
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from mltu import pipeline
-from mltu._extras import explain_missing
 from mltu.augmentors import Augmentor
 from mltu.bad_samples import BadSample, BadSamples
 from mltu.batch_maker import Batch, BatchMaker
 from mltu.batch_plan import BatchPlan
 from mltu.batch_source import BatchSource
 from mltu.datasets import check_samples, load_samples, write_csv
+from mltu.keras_dataset import KerasDataset
 from mltu.utils.checks import check_count
 
-with explain_missing():
-    import keras
 
-
-def _is_rehearsal() -> bool:
-    """Say whether Keras only wants a batch to build metrics with, as on JAX and PyTorch.
-
-    It begins and ends an epoch for that, and tells by nothing but the function that does it.
-    """
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        if frame.f_code.co_name in ("_symbolic_build", "_maybe_symbolic_build"):
-            return True
-        frame = frame.f_back
-    return False
-
-
-class DataProvider(keras.utils.PyDataset):
+class DataProvider(KerasDataset):
     """Batches of a data set: paths and labels run through preprocessors, augmentors, transformers.
 
     Batch i of an epoch is a function of (samples, seed, epoch, i): it can be read twice, from any
@@ -119,11 +101,7 @@ class DataProvider(keras.utils.PyDataset):
             )
         if limit is not None:
             check_count("limit", limit, 1)
-        # More threads than processes, so that none waits for its next batch.
-        super().__init__(
-            max(workers, 2 * processes + 1) if processes else workers, False, max_queue_size
-        )
-        self.use_multiprocessing = use_multiprocessing
+        super().__init__(workers, processes, max_queue_size, use_multiprocessing)
         self._samples = load_samples(dataset)[:limit]
         if not self._samples:
             raise ValueError("`dataset` must hold at least one sample. Received an empty one.")
@@ -131,7 +109,6 @@ class DataProvider(keras.utils.PyDataset):
             check_samples(self._samples)
         self._on_bad_sample = on_bad_sample
         self._num_processes = processes
-        self._within_epoch = False
         self._plan = BatchPlan(
             len(self._samples),
             batch_size,
@@ -205,20 +182,6 @@ class DataProvider(keras.utils.PyDataset):
             maker.find_buckets(self._source.read, len(self._samples), self.workers)
         )
 
-    @property
-    def use_multiprocessing(self) -> bool:
-        """Always False; setting True raises ValueError."""
-        return False
-
-    @use_multiprocessing.setter
-    def use_multiprocessing(self, value: bool) -> None:
-        if value:
-            raise ValueError(
-                "`use_multiprocessing` must be False: when one of Keras's worker processes is "
-                "killed, training waits for ever without a word. Threads serve OpenCV well "
-                "(`workers`); for steps that work in Python give `processes`."
-            )
-
     def set_position(self, epoch: int, step: int = 0) -> None:
         """Continue at a batch of an epoch: it becomes `provider[0]` until that epoch ends.
 
@@ -250,15 +213,9 @@ class DataProvider(keras.utils.PyDataset):
         part._set_maker(self._source.maker, BadSamples(len(self._samples)))
         return part
 
-    def on_epoch_begin(self) -> None:
-        """Note that Keras has begun an epoch; called by Keras."""
-        self._within_epoch = not _is_rehearsal()
-
-    def on_epoch_end(self) -> None:
-        """Go on to the next epoch if one had begun; called by Keras, workers stopped."""
-        if self._within_epoch:
-            self._within_epoch = False
-            self.set_position(self.epoch + 1)
+    def _next_epoch(self) -> None:
+        """Go on to the next epoch."""
+        self.set_position(self.epoch + 1)
 
     def __getitem__(self, index: int) -> Batch:
         """Make batch `index` of the current epoch.
@@ -276,7 +233,10 @@ class DataProvider(keras.utils.PyDataset):
             Exception: what a step raised, with a note that names the sample.
         """
         indices, bucket = self._plan.batch(index)
-        return self._source.make(indices, self.epoch, bucket)
+        data, labels = self._source.make(indices, self.epoch, bucket)
+        axes = (pipeline.declared(step, "free_axis") for step in self._source.maker.transformers)
+        axis = next((axis for axis in axes if axis is not None), None)
+        return self._with_free_axis(data, axis), labels  # type: ignore[return-value]
 
     def get_batch_annotations(self, index: int) -> list[tuple[Any, Any]]:
         """Return the (path, label) pairs of batch `index` of the current epoch, nothing read."""

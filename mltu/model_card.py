@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mltu.utils.checks import shorten
+
 TEMPERATURES = (0.05, 20.0)  # The least and the highest that a card may have.
 FORMAT = 1  # Goes up when a reader of an older version would misread a newer file.
 
@@ -23,7 +25,6 @@ _MAX_TEXT = 100_000  # characters of any other entry
 _MAX_SIDE = 1 << 14  # pixels
 _MAX_AREA = 1 << 26  # pixels
 _MAX_ENTRIES = 100  # of `figures` and `versions`
-_SHOWN = 60  # characters of a refused value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class ModelCard:
         outputs: `"probabilities"` or `"logits"`, of shape (batch, time, classes).
         decoder: `"ctc greedy"`: best path.
         temperature: by which logits are divided before probabilities become a confidence; fitted
-            by `mltu.calibration`.
+            by `mltu.evaluation.fit_temperature`.
         figures: what was measured at the export, such as `"cer_onnx"`.
         versions: of the libraries that wrote the file.
     """
@@ -92,10 +93,12 @@ def read_card(entries: Mapping[str, str], source: str = "the file") -> ModelCard
         if key in entries:
             values[key] = _parse(key, entries[key], source)
         elif key not in optional:
+            way_out = "Export it again with the provider: Model2onnx(..., validation=provider)."
+            if "spectrogram" in entries:
+                way_out = "It takes recordings, not images: subclass OnnxInferenceModel to run it."
             raise ValueError(
                 f"The metadata of {source} must have the key `{key}` for a reader to be made from "
-                f"the file alone. Received the keys {_shorten(sorted(entries))}. Export it again "
-                "with the validation provider: Model2onnx(..., validation=provider)."
+                f"the file alone. Received the keys {shorten(sorted(entries))}. {way_out}"
             )
     values = check_fields(values, source)
     if values["blank"] != len(values["vocab"]):
@@ -168,10 +171,10 @@ def _check_width(value: Any, source: str) -> int | tuple[int, ...]:
     return tuple(value)
 
 
-def _check_side(key: str, most: int = _MAX_SIDE) -> Callable[[Any, str], int]:
+def _check_side(key: str) -> Callable[[Any, str], int]:
     def check(value: Any, source: str) -> int:
-        if not _is_side(value) or value > most:
-            raise _refusal(key, f"a whole number in 1..{most}", value, source)
+        if not _is_side(value):
+            raise _refusal(key, f"a whole number in 1..{_MAX_SIDE}", value, source)
         return int(value)
 
     return check
@@ -238,21 +241,9 @@ def _check_blank(value: Any, source: str) -> int:
 
 def _refusal(key: str, expected: str, received: Any, source: str) -> ValueError:
     return ValueError(
-        f"`{key}` in the metadata of {source} must be {expected}. Received {_shorten(received)}. "
+        f"`{key}` in the metadata of {source} must be {expected}. Received {shorten(received)}. "
         "Take the file from its training once more, or export it again."
     )
-
-
-def _shorten(value: Any) -> str:
-    if isinstance(value, str):
-        value = value[:_SHOWN]  # A text of gigabytes is not copied to show its beginning.
-    elif isinstance(value, list | tuple):
-        value = value[:_SHOWN]
-    try:
-        text = repr(value)
-    except (RecursionError, ValueError):  # Nested too deeply, or a number with too many digits.
-        text = f"a {type(value).__name__} that cannot be shown"
-    return text if len(text) <= 2 * _SHOWN else f"{text[: 2 * _SHOWN]}..."
 
 
 _CHECKS: dict[str, Callable[[Any, str], Any]] = {

@@ -107,10 +107,10 @@ def strong_reader(
 
 
 def _check_sides(input_shape: Shape, height: int, width: int) -> None:
-    for name, side, divisor in zip(("height", "width"), input_shape, (height, width), strict=False):
-        if (side is None and name == "height") or (
-            side is not None and (not side or side % divisor)
-        ):
+    wide = width if input_shape[1] is None else input_shape[1]
+    sides = (("height", input_shape[0], height), ("width", wide, width))
+    for name, side, divisor in sides:
+        if not side or side % divisor:
             raise ValueError(
                 f"`input_shape` must be (height, width, channels) with a {name} divisible by "
                 f"{divisor}. Received {tuple(input_shape)}. Resize the images to fit."

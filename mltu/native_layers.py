@@ -56,7 +56,8 @@ def _normalize(
 ) -> Any:
     """Stand in for `keras.layers.BatchNormalization.call`."""
     learns = training and layer.trainable and layer.scale and layer.center
-    special = mask is not None or layer.synchronized or layer.renorm
+    renorm = getattr(layer, "renorm", False)  # New in Keras 3.14.
+    special = mask is not None or layer.synchronized or renorm
     double = keras.backend.standardize_dtype(inputs.dtype) == "float64"
     if not learns or special or double or len(inputs.shape) != 4 or layer.axis not in (-1, 3):
         return slow(layer, inputs, training=training, mask=mask)

@@ -17,12 +17,15 @@ from mltu.utils.files import atomic_path
 
 Image = npt.NDArray[np.uint8]
 
+_LINE = 6.0  # width / height from which on an image is taken for a line of several words
+
 
 def write_contact_sheet(
     path: str | os.PathLike[str],
     tiles: Sequence[tuple[Image, str]],
     *,
     num_columns: int = 6,
+    column_width: float = 1.9,
 ) -> None:
     """Write a PNG with small images in rows, a caption over each.
 
@@ -30,6 +33,7 @@ def write_contact_sheet(
         path: of the PNG file.
         tiles: pairs of an image (uint8, BGR of shape (height, width, 3) or grey) and its caption.
         num_columns: images in each row, at least 1.
+        column_width: in inches, of 150 pixels.
 
     Raises:
         ValueError: there is no tile.
@@ -38,7 +42,7 @@ def write_contact_sheet(
     if not tiles:
         raise ValueError("`tiles` must hold at least one image. Received none.")
     num_rows = -(-len(tiles) // num_columns)
-    figure = _figure(num_columns * 1.9, num_rows * 0.85)
+    figure = _figure(num_columns * column_width, num_rows * 0.85)
     axes = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
     for axis in axes:
         axis.set_axis_off()
@@ -48,6 +52,36 @@ def write_contact_sheet(
         axis.imshow(rgb, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         axis.set_title(caption, fontsize=7, pad=2, parse_math=False)
     _save(figure, path)
+
+
+def write_readings(
+    path: str | os.PathLike[str],
+    images: Sequence[Image],
+    readings: Sequence[tuple[str, float]],
+    labels: Sequence[str],
+) -> None:
+    """Write a contact sheet of readings: text, confidence, and the truth where it differs.
+
+    Words stand in six columns, text lines in two wide ones.
+
+    Args:
+        path: of the PNG file.
+        images: as `write_contact_sheet` takes them.
+        readings: the text and the confidence, in [0, 1], of each image.
+        labels: the true text of each image.
+
+    Raises:
+        ValueError: there is no image, or the three differ in length.
+        ImportError: matplotlib is not installed.
+    """
+    are_lines = np.median([image.shape[1] / image.shape[0] for image in images] or [0]) > _LINE
+    truth = "\ntruth: " if are_lines else ", truth: "
+    captions = [
+        f"{text or '(nothing)'} {confidence:.0%}" + ("" if text == label else truth + label)
+        for (text, confidence), label in zip(readings, labels, strict=True)
+    ]
+    layout: dict[str, Any] = {"num_columns": 2, "column_width": 6.0} if are_lines else {}
+    write_contact_sheet(path, list(zip(images, captions, strict=True)), **layout)
 
 
 def plot_curves(
@@ -78,6 +112,35 @@ def plot_curves(
         axis.grid(alpha=0.3)
         axis.legend(fontsize=7)
     _save(figure, path)
+
+
+def plot_history(
+    path: str | os.PathLike[str],
+    history: Mapping[str, Sequence[float]],
+    *,
+    x: Sequence[float] | None = None,
+    x_label: str = "epoch",
+) -> None:
+    """Write a PNG with loss, CER and WER of a training, each beside that of the validation.
+
+    Args:
+        path: of the PNG file.
+        history: as `fit(...).history` holds it: a value per epoch for each of `loss`, `CER`, `WER`,
+            and where there was a validation, of `val_loss`, `val_CER` and `val_WER`.
+        x: where the epochs stand, shape (epochs,); 1, 2, ... if left out.
+        x_label: what the x values are.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    at = range(1, len(history["loss"]) + 1) if x is None else x
+    panels = {
+        name: {part: (at, history[key]) for part, key in keys.items() if key in history}
+        for name, keys in (
+            (name, {"train": name, "val": f"val_{name}"}) for name in ("loss", "CER", "WER")
+        )
+    }
+    plot_curves(path, panels, x_label=x_label)
 
 
 def plot_bars(path: str | os.PathLike[str], values: Mapping[str, float], label: str) -> None:

@@ -196,7 +196,9 @@ def stack_batch(
             "`data` must hold at least one sample. Received none: every sample of the batch was "
             "skipped. Use larger batches, or `on_bad_sample='replace'`."
         )
-    return _stack(data, "data", "ImageResizer"), _stack(labels, "label", "LabelPadding")
+    return _stack(data, "data", "ImageResizer or SpectrogramPadding"), _stack(
+        labels, "label", "LabelPadding"
+    )
 
 
 def _stack(items: Sequence[Any], name: str, remedy: str) -> npt.NDArray[Any]:

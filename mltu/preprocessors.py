@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
-from mltu.utils.checks import check_count
+from mltu.utils.checks import called, check_count
+from mltu.utils.files import read_bytes
 from mltu.utils.image_size import MAX_PIXELS, decoding_risk, is_small_jpeg
 
 with explain_missing():
@@ -57,7 +58,11 @@ class ImageReader:
         return self.read(data), label
 
     def batch(self, data: Sequence[Any], labels: Sequence[Any]) -> tuple[list[Image], Any]:
-        """Read the images of a batch; arguments and errors as in `__call__`."""
+        """Read the images of a batch.
+
+        Raises:
+            OSError, ValueError, TypeError: one cannot be read; `__call__` says which and why.
+        """
         contents = [_read_whole(item) if isinstance(item, str) else item for item in data]
         if not all(isinstance(content, bytes) for content in contents):
             return [self.read(content) for content in contents], labels
@@ -80,7 +85,7 @@ class ImageReader:
         return images, labels  # type: ignore[return-value]
 
     def __repr__(self) -> str:
-        return f"ImageReader(method={self.method})"
+        return called(self)
 
     def read(self, data: Any) -> Image:
         """Read one image without a label; arguments and errors as in `__call__`."""
@@ -89,7 +94,7 @@ class ImageReader:
         if isinstance(data, bytes | bytearray | memoryview):
             return self._decode(data if isinstance(data, bytes) else bytes(data), "bytes")
         if isinstance(data, str | os.PathLike):
-            return self._decode(_read_bytes(data), f"the file {os.fspath(data)!r}")
+            return self._decode(read_bytes(data, "an image"), f"the file {os.fspath(data)!r}")
         raise TypeError(
             "`data` must be a path, the bytes of an image file, or an array. "
             f"Received {type(data).__name__}."
@@ -120,7 +125,7 @@ class ImageReader:
             )
 
     def _convert(self, array: npt.NDArray[Any]) -> Image:
-        if array.ndim == 3 and array.shape[2] == 1:
+        if self._ndim and array.ndim == 3 and array.shape[2] == 1:
             array = array[:, :, 0]
         channels = array.shape[2] if array.ndim == 3 else 1
         if (
@@ -165,25 +170,12 @@ def _imdecode(content: bytes, method: int, source: str) -> Image:
     return image  # type: ignore[return-value]
 
 
-def _read_bytes(path: str | os.PathLike[str]) -> bytes:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return file.readall()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"`data` must be the path of an image. There is no file {os.fspath(path)!r}. "
-            f"Relative paths start at the working directory, {os.getcwd()!r}."
-        ) from error
-    except ValueError as error:  # A NUL or a lone surrogate.
-        raise _no_path(path, error) from error
-
-
 def _read_whole(path: str) -> bytes:
     """Read a file in half the time that `open` takes for a small one."""
     try:
         descriptor = os.open(path, _FLAGS)
-    except ValueError as error:
-        raise _no_path(path, error) from error
+    except ValueError:
+        return read_bytes(path, "an image")  # It says what is wrong with the name.
     try:
         content = os.read(descriptor, _CHUNK_SIZE)
         if len(content) == _CHUNK_SIZE:
@@ -244,13 +236,6 @@ def _strips(image: npt.NDArray[Any]) -> Iterator[slice]:
     step = max(1, _STRIP // image.shape[1])
     for top in range(0, len(image), step):
         yield slice(top, top + step)
-
-
-def _no_path(path: str | os.PathLike[str], error: ValueError) -> ValueError:
-    return ValueError(
-        f"`data` must be the path of an image. Received {os.fspath(path)!r:.200}, a name that no "
-        f"file can have: {error}. Look at the list that it came from."
-    )
 
 
 def _undecodable(source: str, received: str) -> ValueError:

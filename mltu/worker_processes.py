@@ -174,7 +174,11 @@ def _make(name: str | None, *arguments: Any) -> Batch | list[Place] | str:
     if name is None or any(part.dtype.kind not in _PLAIN_KINDS for part in batch):
         return batch
     if name not in _blocks:
-        _blocks[name] = SharedMemory(name)
+        opened = SharedMemory(name)
+        # Smaller ones were given up for this one: to keep them open would keep their memory.
+        for old in [key for key, block in _blocks.items() if block.size < opened.size]:
+            _blocks.pop(old).close()
+        _blocks[name] = opened
     block = _blocks[name]
     if sum(part.nbytes for part in batch) > block.size:
         return batch

@@ -32,7 +32,7 @@ from mltu.distribution import LocalCheckpoint, Place, distribute
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
 from mltu.native_layers import use_native_layers
-from mltu.pictures import plot_curves, write_contact_sheet
+from mltu.pictures import plot_history, write_readings
 from mltu.preprocessors import ImageReader
 from mltu.state_file import find_state
 from mltu.synthetic import write_mjsynth
@@ -226,7 +226,10 @@ def begin_run(args, place):
     if place.count > 1 and (args.model_path is None or not (args.data or MJSYNTH.is_dir())):
         raise SystemExit("Several processes need --data and --output, folders that all can reach.")
     root = find_data(args.data, args.limit)
-    training, validation = read_mjsynth(root, "train"), read_mjsynth(root, "val")
+    try:
+        training, validation = read_mjsynth(root, "train"), read_mjsynth(root, "val")
+    except (OSError, ValueError) as error:
+        raise SystemExit(str(error)) from None
     configs = make_configs(args, training, validation)
     if args.check:
         raise SystemExit(0 if check(configs, training, validation, args.limit) else 1)
@@ -267,14 +270,13 @@ def show_readings(run, configs, samples):
     reader = ImageToWordModel(model_path=run, char_list=configs.vocab)
     words, tiles = [], []
     for path, label in tqdm(samples, "Reading with model.onnx", unit="words"):
-        word, probability = read_or_empty(reader, path)
-        words.append(word)
+        reading = read_or_empty(reader, path)
+        words.append(reading[0])
         if len(tiles) < 48 and (image := cv2.imread(path)) is not None:
-            truth = "" if word == label else f", truth: {label}"
-            tiles.append((image, f"{word or '(nothing)'} {probability:.0%}{truth}"))
+            tiles.append((image, reading, label))
     labels = [label for _, label in samples]
     per_word = sum(get_cer(word, label) for word, label in zip(words, labels, strict=True))
-    write_contact_sheet(run / "readings.png", tiles)
+    write_readings(run / "readings.png", *zip(*tiles, strict=True))
     print(f"Validation CER of model.onnx: {get_cer(words, labels):.4f} (pooled), "
           f"mean per word {per_word / len(words):.4f}, WER {get_wer(words, labels):.4f}, "
           f"{len(words)} words")  # fmt: skip
@@ -282,14 +284,7 @@ def show_readings(run, configs, samples):
 
 def finish_run(run, configs, history, *, readings):
     """Draw the curves, and show what the exported file reads."""
-    epochs = range(1, len(history["loss"]) + 1)
-    panels = {
-        name: {
-            part: (epochs, history[key]) for part, key in (("train", name), ("val", f"val_{name}"))
-        }
-        for name in ("loss", "CER", "WER")
-    }
-    plot_curves(run / "curves.png", panels)
+    plot_history(run / "curves.png", history)
     if readings:
         show_readings(run, configs, read_csv(run / "val.csv"))
     print(f"Run folder: {run}")

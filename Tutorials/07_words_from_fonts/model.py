@@ -3,4 +3,3 @@
 from mltu.models import column_reader, row_reader, strong_reader
 
 MODELS = {"strong": strong_reader, "columns": column_reader, "rows": row_reader}
-CHANNELS = {"strong": 1, "columns": 3, "rows": 3}

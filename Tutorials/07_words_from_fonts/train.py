@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from configs import ModelConfigs
 from keras.callbacks import ModelCheckpoint
-from model import CHANNELS, MODELS
+from model import MODELS
 
 from mltu.callbacks import FollowSchedule, KeepState, Model2onnx, TrainLogger, fit_resumable
 from mltu.dataProvider import DataProvider
@@ -18,7 +18,7 @@ from mltu.inferenceModel import TextRecognizer
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
 from mltu.native_layers import use_native_layers
-from mltu.pictures import plot_curves, write_contact_sheet
+from mltu.pictures import plot_history, write_readings
 from mltu.synthetic import (
     MARKS,
     FontAtlas,
@@ -98,7 +98,7 @@ def make_providers(configs):
     rng = np.random.default_rng([configs.seed, 1])
     options = {
         "height": 31,  # as MJSynth's images
-        "channels": CHANNELS[configs.model],
+        "channels": 1,  # words are drawn grey, so photographs must be read grey
         "font_weights": family_weights(atlas.names),
     }
     endless = SceneWords(
@@ -155,22 +155,14 @@ def make_schedule(configs):
 def finish_run(run, configs, history, validation):
     """Draw the curves against images seen, and show what the exported file reads."""
     seen = configs.images_per_epoch * np.arange(1, len(history["loss"]) + 1)
-    panels = {
-        name: {
-            part: (seen, history[key]) for part, key in (("train", name), ("val", f"val_{name}"))
-        }
-        for name in ("loss", "CER", "WER")
-    }
-    plot_curves(run / "curves.png", panels, x_label="images seen")
+    plot_history(run / "curves.png", history, x=seen, x_label="images seen")
     reader = TextRecognizer(run / "model.onnx")
     images, labels = validation[0]
-    tiles = []
-    for image, label in zip(images[:48], labels[:48], strict=True):
-        truth = "".join(configs.vocab[i] for i in label if i < len(configs.vocab))
-        reading = reader.predict(image)
-        wrong = "" if reading.text == truth else f", truth: {truth}"
-        tiles.append((image, f"{reading.text or '(nothing)'} {reading.confidence:.0%}{wrong}"))
-    write_contact_sheet(run / "readings.png", tiles)
+    readings = [(r.text, r.confidence) for r in reader.predict_batch(images[:48])]
+    texts = [
+        "".join(configs.vocab[i] for i in row if i < len(configs.vocab)) for row in labels[:48]
+    ]
+    write_readings(run / "readings.png", images[:48], readings, texts)
     print(f"Run folder: {run}")
 
 
@@ -184,7 +176,7 @@ def main(arguments=None):
     train, validation = make_providers(configs)
     configs.save()
 
-    shape = (configs.height, configs.width, CHANNELS[configs.model])
+    shape = (configs.height, configs.width, 1)
     model = MODELS[configs.model](shape, len(configs.vocab), dropout=0.0)
     use_native_layers(model)
     model.compile(
@@ -192,7 +184,7 @@ def main(arguments=None):
         loss=CTCLoss(),
         metrics=[CWERMetric()],
     )
-    metadata = {"vocab": configs.vocab, "color": "GRAY" if shape[2] == 1 else "BGR"}
+    metadata = {"vocab": configs.vocab, "color": "GRAY"}
     callbacks = [
         FollowSchedule(make_schedule(configs)),
         ModelCheckpoint(str(run / "model.keras"), monitor="val_CER", save_best_only=True),

@@ -167,15 +167,16 @@ class Model2onnx(keras.callbacks.Callback):
             print(text)
 
 
-def onnx_path_for(saved_model_path: Path) -> Path:
+def onnx_path_for(saved_model_path: str | os.PathLike[str]) -> Path:
     """Return the path of the ONNX file that belongs beside a checkpoint.
 
     Raises:
         ValueError: the checkpoint has another suffix than `.keras`, `.h5` or `.weights.h5`.
     """
+    path = Path(saved_model_path)
     for suffix in (".weights.h5", ".h5", ".keras"):
-        if saved_model_path.name.endswith(suffix):
-            return saved_model_path.with_name(f"{saved_model_path.name.removesuffix(suffix)}.onnx")
+        if path.name.endswith(suffix):
+            return path.with_name(f"{path.name.removesuffix(suffix)}.onnx")
     raise ValueError(
         "`saved_model_path` must end in '.keras', '.h5' or '.weights.h5'. "
         f"Received {str(saved_model_path)!r}."

@@ -29,6 +29,10 @@ _PROBE_SIZE = 32  # read at every look
 _NUM_BATCHES = 8  # of `data`, from which the sample is drawn
 _NUM_WEIGHTS = 4096  # of each variable, enough to see whether it moves
 _NUM_ROLLS = 16
+_KEPT = (
+    *("_step", "_epoch", "_num_batches", "_sum_before", "_loss_sum", "_first_loss", "_asked_at"),
+    "_first_weights",
+)
 
 
 class ConvergenceWatch(keras.callbacks.Callback):
@@ -96,7 +100,7 @@ class ConvergenceWatch(keras.callbacks.Callback):
         self._step = self._epoch = self._num_batches = 0
         self._sum_before = self._loss_sum = 0.0
         self._asked_at = 0
-        self._first_weights = self._last_weights = self._weights()
+        self._first_weights = self._weights()
         if convergence.gpu_in_machine() and not _gpu_in_backend():
             self._say(convergence.unseen_gpu(keras.backend.backend()))
         if self.data is not None:
@@ -134,19 +138,30 @@ class ConvergenceWatch(keras.callbacks.Callback):
             ask = self._find_evidence
             self._say(convergence.diagnose(self._looks, self._first_loss, self.patience, ask))
 
+    def kept_state(self) -> dict[str, Any]:
+        """Return what a resumed training goes on from; its sample is taken anew."""
+        kept = {name: vars(self)[name] for name in _KEPT if name in vars(self)}
+        looks = [list(look) for look in self._looks]
+        return {**kept, "looks": looks, "diagnoses": [list(found) for found in self.diagnoses]}
+
+    def restore_kept_state(self, state: Mapping[str, Any], position: str) -> None:
+        """Go on from what `kept_state` returned."""
+        for name in _KEPT:
+            if name in state:
+                setattr(self, name, state[name])
+        self._looks = [Look(*look) for look in state["looks"]]
+        self.diagnoses = [Diagnosis(*found) for found in state["diagnoses"]]
+
     def _look(self, cer: Any) -> None:
         """Add a look: the loss since the last one, the rate, the weights and the answers."""
-        _synchronise(self.model)
         figures: dict[str, float | None] = {"cer": None if cer is None else float(cer)}
         if self.data is not None:
             chosen = _evenly(len(self._images), _PROBE_SIZE)
             answers = convergence.best_answers(self._predict(self._images[chosen]))
             figures.update(convergence.answer_figures(answers, [self._texts[i] for i in chosen]))
-        weights = self._weights()
-        moved, change = (_distance(weights, w) for w in (self._first_weights, self._last_weights))
+        moved = _distance(self._weights(), self._first_weights)
         loss = self._loss_sum / self.every
-        self._looks.append(Look(self._step, loss, self._rate(), moved, change, **figures))
-        self._last_weights = weights
+        self._looks.append(Look(self._step, loss, self._rate(), moved, **figures))
         self._loss_sum = 0.0
 
     def _find_evidence(self) -> Evidence:
@@ -190,7 +205,6 @@ class ConvergenceWatch(keras.callbacks.Callback):
         return np.concatenate(flat).astype(np.float64) if flat else np.ones(1)
 
     def _rate(self) -> float | None:
-        _synchronise(self.model)
         rate = getattr(self.model.optimizer, "learning_rate", None)
         return None if rate is None else float(ops.convert_to_numpy(rate))
 
@@ -249,12 +263,6 @@ def _evenly(length: int, count: int) -> npt.NDArray[np.intp]:
 
 def _distance(weights: npt.NDArray[np.float64], before: npt.NDArray[np.float64]) -> float:
     return float(np.linalg.norm(weights - before) / max(float(np.linalg.norm(before)), 1e-12))
-
-
-def _synchronise(model: Any) -> None:
-    """Write back what JAX keeps to itself during an epoch."""
-    if keras.backend.backend() == "jax":
-        model.jax_state_sync()
 
 
 def _advantage(outputs: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from mltu.cli.common import device_options, find_model, print_json, text_or_json
+from mltu.cli.common import count_option, device_options, find_model, print_json, text_or_json
 
 _BATCH_SIZES = (1, 8, 64)
 _WARMUP = 3  # calls before the clock runs: onnxruntime plans its memory in the first
@@ -18,10 +18,7 @@ _WARMUP = 3  # calls before the clock runs: onnxruntime plans its memory in the 
 
 @click.command("bench", short_help="Measure how fast a reader reads here.")
 @click.argument("model")
-@click.option(
-    "--images", "num_images", type=click.IntRange(1), default=256, show_default=True, metavar="N",
-    help="How many to read in each measurement.",
-)  # fmt: skip
+@count_option("--images", "num_images", default=256, text="How many to read in each measurement.")
 @text_or_json
 @device_options
 def command(model: str, num_images: int, form: str, cpu: bool, threads: int | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mltu.cli.common import is_watched
+from mltu.cli.common import count_option, is_watched
 
 if TYPE_CHECKING:
     from mltu.inferenceModel import OnnxInferenceModel
@@ -19,29 +19,12 @@ if TYPE_CHECKING:
 @click.argument("validation", required=False)
 @click.option("--model", "run", metavar="RUN", help="Take what is left out below from a run.")
 @click.option("--vocab", metavar="TEXT", help="The characters that the model knows.")
-@click.option("--width", type=click.IntRange(1), metavar="N", help="Of the model's input.")
-@click.option("--height", type=click.IntRange(1), metavar="N", help="Of the model's input.")
-@click.option(
-    "--steps",
-    "--time-steps",
-    "steps",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Time steps of its output.",
-)
-@click.option(
-    "--max-length",
-    "--max-word-length",
-    "max_length",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Of a label.",
-)
-@click.option("--num-read", type=click.IntRange(1), metavar="N", help="Read only so many images.")
-@click.option(
-    "--workers", type=click.IntRange(1), default=2, show_default=True, metavar="N",
-    help="Threads that read images.",
-)  # fmt: skip
+@count_option("--width", text="Of the model's input.")
+@count_option("--height", text="Of the model's input.")
+@count_option("--steps", "--time-steps", "steps", text="Time steps of its output.")
+@count_option("--max-length", "--max-word-length", "max_length", text="Of a label.")
+@count_option("--num-read", text="Read only so many images.")
+@count_option("--workers", default=2, text="Threads that read images.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with more examples.")
 @click.option("--sheet", metavar="PNG", help="Write images to look at, those with faults first.")
 def command(
@@ -102,9 +85,10 @@ def _expected(run: Path) -> dict[str, Any]:
     from mltu.inferenceModel import OnnxInferenceModel
 
     configs = vars(BaseModelConfigs.load(run / "configs.yaml"))
+    width = configs.get("width")
     found = {
         "vocab": configs.get("vocab"),
-        "width": configs.get("width"),
+        "width": max(width) if isinstance(width, list) else width,
         "height": configs.get("height"),
         "max_length": configs.get("max_text_length"),
     }

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mltu.pretrained import find_pretrained, pretrained_names
+from mltu.pretrained import model_place, pretrained_names
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -19,14 +19,29 @@ _AS_JSON = click.option(
     help="How to print the outcome.",
 )  # fmt: skip
 _CPU = click.option("--cpu", is_flag=True, help="Stay on the CPU where there is a GPU.")
-_THREADS = click.option(
-    "--threads", type=click.IntRange(1), metavar="N",
-    help="Threads of the model; as many as there are cores if left out.",
-)  # fmt: skip
 _PART = click.option(
     "--part", type=click.Choice(["train", "val", "test"]),
     help="Which list of a data set in the layout of MJSynth.",
 )  # fmt: skip
+
+
+def count_option(
+    *names: str, text: str, default: int | None = None, least: int = 1
+) -> Callable[[Function], Function]:
+    """Return an option that takes an integer of at least `least`."""
+    return click.option(
+        *names,
+        type=click.IntRange(least),
+        metavar="N",
+        default=default,
+        show_default=default is not None,
+        help=text,
+    )
+
+
+_THREADS = count_option(
+    "--threads", text="Threads of the model; as many as there are cores if left out."
+)
 
 
 def text_or_json(function: Function) -> Function:
@@ -54,12 +69,9 @@ def find_model(name: str | None) -> Path:
     Raises:
         FileNotFoundError: it is none of them.
     """
-    if name is None:
-        return find_pretrained()
-    if name in pretrained_names():
-        return find_pretrained(name)
-    if Path(name).exists():
-        return Path(name)
+    place = model_place(name)
+    if place.exists():
+        return place
     raise FileNotFoundError(
         "MODEL must be an ONNX file, a run folder with model.onnx, or the name of a shipped "
         f"reader ({', '.join(pretrained_names())}). There is no {name!r}."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mltu.cli.common import (
+    count_option,
     device_options,
     find_model,
     is_watched,
@@ -25,6 +26,7 @@ _NAMES = {
     "cer": "CER",
     "mean_cer": "CER, mean of images",
     "wer": "WER",
+    "exact": "read right",
     "cer_ignoring_case": "CER, ignoring case",
     "mean_cer_ignoring_case": "CER, mean, ignoring case",
     "accuracy_ignoring_case": "read right, [0-9a-z]",
@@ -35,7 +37,7 @@ _NAMES = {
 @click.argument("model", metavar="RUN_OR_MODEL")
 @click.argument("data", required=False)
 @part_option
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Read only the first N images.")
+@count_option("--limit", text="Read only the first N images.")
 @click.option("--report", metavar="HTML", help="Write a page with the worst readings.")
 @text_or_json
 @device_options

@@ -6,10 +6,12 @@ import os
 
 import click
 
+from mltu.cli.common import count_option
+
 
 @click.command("export", short_help="Write the ONNX file of a trained run.")
 @click.argument("run")
-@click.option("--opset", type=click.IntRange(1), metavar="N", help="Of the ONNX file.")
+@count_option("--opset", text="Of the ONNX file.")
 @click.option("--dynamic-width", is_flag=True, help="Leave the width of images free.")
 @click.option("--int8", is_flag=True, help="Write model.int8.onnx too.")
 @click.option("--trust", is_flag=True, help="Run the code of a Lambda layer in the model.")

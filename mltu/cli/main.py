@@ -12,7 +12,9 @@ import click
 from mltu import __version__
 
 # In the order in which `--help` lists them, each the name of its module.
-_COMMANDS = ("read", "evaluate", "train", "export", "check", "pack", "synth", "info", "bench")
+_COMMANDS = (
+    "read", "evaluate", "train", "export", "check", "pack", "synth", "info", "bench", "doctor",
+)  # fmt: skip
 _INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
 
 

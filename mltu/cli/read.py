@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mltu.cli.common import device_options, find_model, is_watched, to_json
+from mltu.cli.common import count_option, device_options, find_model, is_watched, to_json
 
 if TYPE_CHECKING:
     from mltu.inferenceModel import Reading
@@ -36,9 +36,7 @@ if TYPE_CHECKING:
     type=click.Choice(["greedy", "beam"]),
     help="How to search the text; beam where one of the above or below is given, or else greedy.",
 )
-@click.option(
-    "--beam-width", type=click.IntRange(1), metavar="N", help="Texts kept while searching."
-)
+@count_option("--beam-width", text="Texts kept while searching.")
 @click.option(
     "--min-confidence", type=click.FloatRange(0, 1), default=0.0, metavar="X",
     help="Leave out readings that are less sure, and say how many.",
@@ -104,7 +102,12 @@ def _decoder(
     if pattern is not None:
         limits["constraint"] = Pattern(pattern)
     elif lexicon is not None:
-        lines = Path(lexicon).read_text(encoding="utf-8-sig").splitlines()
+        try:
+            lines = Path(lexicon).read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise click.UsageError(
+                f"--lexicon must be a file in UTF-8. Received {lexicon!r}: {error}"
+            ) from None
         words = [word for line in lines if (word := line.strip())]
         limits["constraint"] = Lexicon(words, ignore_case=ignore_case)
     return BeamDecoder(**limits)

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from mltu.cli.common import count_option
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _PLACE = click.Path(path_type=Path)
@@ -17,10 +19,8 @@ def _path_option(name: str, metavar: str, text: str) -> Callable[[Function], Fun
     return click.option(name, type=_PLACE, metavar=metavar, help=text)
 
 
-def _workers_option(function: Function) -> Function:
-    return click.option(
-        "--workers", type=int, metavar="N", help="Processes; 0 for none but this one."
-    )(function)
+_seed_option = count_option("--seed", text="Of all chance.", default=0, least=0)
+_workers_option = count_option("--workers", text="Processes; 0 for none but this one.", least=0)
 
 
 @click.group("synth", short_help="Draw words from fonts to train on.")
@@ -59,7 +59,7 @@ def fonts(folders: tuple[Path, ...], **options: Any) -> None:
 @click.argument("folder", type=_PLACE)
 @click.option("--num-train", type=int, required=True, metavar="N", help="Images to train on.")
 @click.option("--num-validation", type=int, required=True, metavar="M", help="To validate on.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all chance.")
+@_seed_option
 @_path_option("--atlas", "FOLDER", "Draw as MJSynth does, with these fonts.")
 @click.option("--scene", is_flag=True, help="The same with the shipped fonts.")
 @_workers_option
@@ -79,8 +79,8 @@ def words(folder: Path, **options: Any) -> None:
 @click.argument("png", type=_PLACE)
 @_path_option("--atlas", "FOLDER", "Draw with these fonts; the shipped ones if left out.")
 @_path_option("--real", "FOLDER", "Show the words of this data set, as MJSynth lays it out, too.")
-@click.option("--count", type=int, default=80, show_default=True, help="Words, of each kind.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all chance.")
+@count_option("--count", text="Words, of each kind.", default=80)
+@_seed_option
 def sheet(png: Path, **options: Any) -> None:
     """Show generated words in a PNG, perhaps beside real ones.
 

@@ -17,7 +17,6 @@ from mltu.synthetic.font_check import CAPITALS, FontReport, check_fonts, find_fo
 from mltu.synthetic.fonts import shipped_fonts
 from mltu.synthetic.sheets import font_sheet, write_png
 from mltu.synthetic.words import ALPHABET, MARKS
-from mltu.utils.checks import check_count
 from mltu.utils.files import atomic_path
 
 MOST_FONTS = 200  # on a sheet
@@ -42,8 +41,6 @@ def run_fonts(
         OSError: a folder is none, or a file cannot be written.
         ValueError: an argument is unfit, or no font is fit.
     """
-    if workers is not None:
-        check_count("--workers", workers, 0)
     if atlas and atlas == capitals:
         raise ValueError(f"--atlas and --capitals must be two folders. Received '{atlas}'.")
     for folder in filter(None, (atlas, capitals)):
@@ -63,7 +60,7 @@ def run_fonts(
     _print_reports(reports, verbose=verbose)
     if json_path:
         _write_reports(json_path, reports)
-    if not fit:
+    if not fit and (atlas or sheet or not capitals):
         raise ValueError(
             f"At least one font must be fit to draw words. Received {len(reports)} that are not. "
             "Use --verbose to see why, or --shipped."

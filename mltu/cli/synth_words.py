@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
-import cv2
 import numpy as np
 
 from mltu.cli.common import is_watched
 from mltu.datasets import pack_lmdb, read_mjsynth
+from mltu.preprocessors import ImageReader
 from mltu.synthetic.atlas import FontAtlas
 from mltu.synthetic.families import family_weights
 from mltu.synthetic.fonts import shipped_fonts
@@ -19,7 +20,6 @@ from mltu.synthetic.scene import SceneWords
 from mltu.synthetic.sheets import Picture, side_by_side, word_sheet, write_png
 from mltu.synthetic.words import load_words, sample_word
 from mltu.synthetic.writer import write_mjsynth
-from mltu.utils.checks import check_count
 
 
 def run_words(
@@ -65,8 +65,6 @@ def run_sheet(png: Path, *, atlas: Path | None, real: Path | None, count: int, s
         OSError: a folder is missing, or the file cannot be written.
         ValueError: an argument is unfit.
     """
-    check_count("--count", count, 1)
-    check_count("--seed", seed, 0)
     fonts = _atlas_of(atlas)
     scene = SceneWords(fonts, IMAGE_HEIGHT, font_weights=family_weights(fonts.names))
     rng = np.random.default_rng([seed, 1])
@@ -101,23 +99,15 @@ def _real_words(
         FileNotFoundError: the annotation file is missing.
         ValueError: there are not enough.
     """
-    samples, found = read_mjsynth(folder, "val"), []
+    samples, reader, found = read_mjsynth(folder, "val"), ImageReader(), []
     for row in rng.permutation(len(samples)).tolist():
         path, label = samples[row]
-        image = _read_image(Path(path))
-        if image is not None and characters.issuperset(label):
-            found.append((image, label))
+        if characters.issuperset(label):
+            with suppress(OSError, ValueError):  # A file that is missing, or no image.
+                found.append((reader.read(path), label))
         if len(found) == count:
             return found
     raise ValueError(
         f"--real must name a folder with at least --count {count} images that can be read and "
         f"whose labels the fonts draw. Received '{folder}' with {len(found)}. Ask for fewer."
     )
-
-
-def _read_image(path: Path) -> Picture | None:
-    content = path.read_bytes() if path.is_file() else b""
-    if not content:
-        return None
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    return None if image is None else np.asarray(image, np.uint8)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from mltu.cli.common import is_watched
+from mltu.cli.common import count_option, is_watched
 
 if TYPE_CHECKING:
     from mltu.training import TrainedReader, UnfitDataError
 
 _WITH_RESUME = ("resume", "epochs", "export")
-_COUNT = click.IntRange(1)
 
 
 @click.command("train", short_help="Train a reader on your own images.")
@@ -26,62 +26,25 @@ _COUNT = click.IntRange(1)
     "--model", type=click.Choice(["columns", "rows", "strong"]), default="columns",
     show_default=True, help="The network, of mltu.models.",
 )  # fmt: skip
-@click.option(
-    "--epochs", type=_COUNT, metavar="N", help="At most; enough for 5,000 steps if left out."
-)
-@click.option(
-    "--batch-size",
-    type=_COUNT,
-    metavar="N",
-    default=32,
-    show_default=True,
-    help="Images of a step.",
-)
+@count_option("--epochs", text="At most; enough for 5,000 steps if left out.")
+@count_option("--batch-size", default=32, text="Images of a step.")
 @click.option(
     "--learning-rate", type=click.FloatRange(0, min_open=True), metavar="X",
     help="The peak; what suits the network if left out.",
 )  # fmt: skip
-@click.option(
-    "--width",
-    type=_COUNT,
-    metavar="N",
-    default=128,
-    show_default=True,
-    help="Of the model's input.",
-)
-@click.option(
-    "--height",
-    type=_COUNT,
-    metavar="N",
-    default=32,
-    show_default=True,
-    help="Of the model's input.",
-)
+@count_option("--width", default=128, text="Of the model's input.")
+@count_option("--height", default=32, text="Of the model's input.")
 @click.option("--vocab", metavar="TEXT", help="The characters; those of the labels if left out.")
 @click.option(
     "--augment/--no-augment", default=True, show_default=True,
     help="Change brightness, angle and stroke of training images by chance.",
 )  # fmt: skip
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    metavar="N",
-    default=0,
-    show_default=True,
-    help="Of all chance.",
-)
+@count_option("--seed", default=0, least=0, text="Of all chance.")
 @click.option(
     "--precision", type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]),
     default="float32", show_default=True, help="Of the arithmetic.",
 )  # fmt: skip
-@click.option(
-    "--workers",
-    type=_COUNT,
-    metavar="N",
-    default=2,
-    show_default=True,
-    help="Threads that make batches.",
-)
+@count_option("--workers", default=2, text="Threads that make batches.")
 @click.option("--resume", metavar="RUN", help="Go on with a run; --epochs may be raised.")
 @click.option("--export/--no-export", default=True, help="Write model.onnx, or leave it out.")
 @click.pass_context
@@ -118,7 +81,9 @@ def command(
         _say_faults(error)
         raise click.exceptions.Exit(1) from None
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(f"{error}\nContinue with: mltu train --resume {output}") from None
+        if (Path(output) / "configs.yaml").is_file():
+            error = KeyboardInterrupt(f"{error}\nContinue with: mltu train --resume {output}")
+        raise error from None
     _say_outcome(outcome)
 
 

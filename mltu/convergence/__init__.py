@@ -7,7 +7,6 @@ from .figures import (
     best_answers,
     deviations,
     match_of_images_and_labels,
-    needed_steps,
     true_texts,
 )
 from .in_time import diagnose
@@ -25,7 +24,6 @@ __all__ = [
     "diagnose",
     "gpu_in_machine",
     "match_of_images_and_labels",
-    "needed_steps",
     "non_finite_loss",
     "too_few_steps",
     "true_texts",

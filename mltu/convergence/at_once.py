@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .figures import needed_steps
+from mltu.utils.text_utils import required_steps
+
 from .records import Diagnosis
 
 
@@ -47,7 +48,7 @@ def constant_images(images: npt.NDArray[Any]) -> Diagnosis | None:
 
 def too_few_steps(texts: Sequence[tuple[int, ...]], time_steps: int) -> Diagnosis | None:
     """Look whether at least 1 % of the texts need more time steps than the model has."""
-    needed = [needed_steps(text) for text in texts]
+    needed = [required_steps(text) for text in texts]
     count = sum(steps > time_steps for steps in needed)
     if count < 0.01 * len(texts) or not count:
         return None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mltu.decoders import best_path
 from mltu.utils.text_utils import edit_distance
 
 MIN_NUM = 64  # Fewer samples cannot show that labels do not belong to their images.
@@ -25,23 +25,12 @@ def best_answers(outputs: npt.NDArray[Any]) -> list[tuple[int, ...]]:
     >>> best_answers(np.eye(3)[[[0, 0, 2, 0, 1]]])
     [(0, 0, 1)]
     """
-    blank = outputs.shape[2] - 1
-    paths = outputs.argmax(axis=2).tolist()
-    return [tuple(c for c, _ in groupby(path) if c != blank) for path in paths]
+    return [tuple(row.classes.tolist()) for row in best_path(outputs)]
 
 
 def true_texts(labels: npt.NDArray[Any], blank: int) -> list[tuple[int, ...]]:
     """Take the padding (`blank`, or anything outside the classes) from labels (batch, length)."""
     return [tuple(c for c in row if 0 <= c < blank) for row in labels.astype(int).tolist()]
-
-
-def needed_steps(text: Sequence[int]) -> int:
-    """Count the time steps that a text needs: one a character, one more between equal neighbours.
-
-    >>> needed_steps((4, 4, 7))
-    4
-    """
-    return len(text) + sum(a == b for a, b in pairwise(text))
 
 
 def answer_figures(

@@ -52,7 +52,7 @@ def _rate_without_effect(looks: Sequence[Look], first_loss: float) -> Diagnosis 
 def _exploded(looks: Sequence[Look], first_loss: float) -> Diagnosis | None:
     """The loss stays above its start, though not because labels grew longer: nothing is read."""
     limit = max(1.5 * first_loss, first_loss + 1)
-    if any(look.loss <= limit or (look.cer or 1) < 0.9 for look in looks[-3:]):
+    if any(look.loss <= limit or (look.cer is not None and look.cer < 0.9) for look in looks[-3:]):
         return None
     seen = f"The loss began at {first_loss:.3g} and stays above that, at {texts.loss_range(looks)}"
     return texts.too_high(looks, seen)

@@ -11,13 +11,12 @@ LEARNING = 4.0  # and what lies above is none.
 class Look(NamedTuple):
     """What is seen of a training at one step; None where it is not known.
 
-    Args:
+    Attributes:
         step: batches since the training began.
         loss: mean since the last look.
         rate: the learning rate.
         moved: size of the change of the weights since the training began, as a share of their
             size then (Euclidean norms).
-        change: the same since the last look.
         cer: character error rate of the answers, or of the epoch so far.
         empty: share of samples that are answered by blanks only.
         alike: share of samples with the most frequent answer.
@@ -27,7 +26,6 @@ class Look(NamedTuple):
     loss: float
     rate: float | None = None
     moved: float | None = None
-    change: float | None = None
     cer: float | None = None
     empty: float | None = None
     alike: float | None = None
@@ -36,7 +34,7 @@ class Look(NamedTuple):
 class Evidence(NamedTuple):
     """Two figures in standard deviations: 0 is chance, above 4 is beyond it; None if unknown.
 
-    Args:
+    Attributes:
         match: do similar images have similar labels; see `match_of_images_and_labels`.
         advantage: does the model find the own label of an image likelier than other labels.
     """

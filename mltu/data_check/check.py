@@ -14,6 +14,7 @@ from mltu.data_check.image_pass import NOT_READ, READ, ImageFacts, read_images
 from mltu.data_check.joined import Joined
 from mltu.data_check.label_checks import LabelFacts, check_labels
 from mltu.data_check.report import DataReport
+from mltu.utils.checks import check_count
 
 
 def check_data(
@@ -52,11 +53,6 @@ def check_data(
         ValueError: there is no training sample, or a number is below 1.
         TypeError, ValueError, OSError: `samples` or `validation` cannot be loaded.
     """
-    known = None if vocab is None else frozenset(vocab)
-    expected = Expected(known, max_word_length, time_steps, image_size)
-    joined = Joined(samples, validation)
-    if not joined.num_training:
-        raise ValueError("`samples` must hold at least one sample. Received none.")
     numbers = {
         "max_word_length": max_word_length,
         "time_steps": time_steps,
@@ -65,8 +61,13 @@ def check_data(
         "workers": workers,
     }
     for name, number in numbers.items():
-        if number is not None and number < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received {number}.")
+        if number is not None:
+            check_count(name, number, 1)
+    known = None if vocab is None else frozenset(vocab)
+    expected = Expected(known, max_word_length, time_steps, image_size)
+    joined = Joined(samples, validation)
+    if not joined.num_training:
+        raise ValueError("`samples` must hold at least one sample. Received none.")
     labels, hits = check_labels(joined, expected, progress=progress)
     images = read_images(joined, num_read=num_read, workers=workers, progress=progress)
     hits += check_files(images)
@@ -100,10 +101,11 @@ def _statistics(joined: Joined, labels: LabelFacts, images: ImageFacts) -> dict[
         "character_counts": dict(sorted(labels.counts.items())),
         "image_width": _quantiles(widths),
         "image_height": _quantiles(heights),
+        "width_by_height": _quantiles(widths / np.maximum(heights, 1)),
     }
 
 
-def _quantiles(values: npt.NDArray[np.int32]) -> dict[str, int]:
+def _quantiles(values: npt.NDArray[Any]) -> dict[str, Any]:
     """Return some values that occur, by their rank; none of no values."""
     ranks = {"min": 0.0, "5%": 0.05, "median": 0.5, "95%": 0.95, "max": 1.0}
     if not len(values):

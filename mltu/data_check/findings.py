@@ -193,6 +193,12 @@ KINDS = {
         "The label is not in Unicode's NFC: characters that look the same are learned twice.",
         'Store unicodedata.normalize("NFC", label).',
     ),
+    "file_name_label": Kind(
+        "error",
+        "The label is a name that a camera or a program gives to a file; no image shows it.",
+        "Write a table of paths and labels, or name the images after their texts.",
+        tolerated=0.1,
+    ),
     "lost_zeros": Kind(
         "warning",
         "All labels are digits, most have {longest} of them and none begins with 0; these are "

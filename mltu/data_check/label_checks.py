@@ -8,7 +8,6 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from mltu.data_check.findings import Expected, Hit, Positions
 from mltu.data_check.joined import Joined
+from mltu.utils.text_utils import required_steps
 
 _RARE = 10  # A character seen fewer times than this is hardly learned.
 _DOMINANT = 0.5  # The share of one label above which saying it always pays.
@@ -25,6 +25,10 @@ _MIN_NUM = 20  # Fewer labels say nothing about shares.
 _NUM_LISTED = 20  # Characters listed in a sentence.
 _JOINERS = "\u200c\u200d"  # Invisible, but part of the spelling in Persian and Indic scripts.
 _WHOLE_NUMBER = re.compile(r"[0-9]+(\.0)?")
+_FILE_NAME = re.compile(
+    r"(img|image|dsc[fn]?|frame|photo|pic|picture|scan|screenshot)[ _-]*[0-9][0-9 _-]*",
+    re.IGNORECASE,
+)
 
 
 class LabelFacts(NamedTuple):
@@ -83,11 +87,6 @@ def check_labels(
     return facts, [*_hits(joined, expected, facts, found), *_balance(joined, facts)]
 
 
-def required_steps(label: str) -> int:
-    """Count the time steps that CTC needs: the length plus a blank between equal neighbours."""
-    return len(label) + sum(a == b for a, b in pairwise(label))
-
-
 def _make_tests(expected: Expected, counts: Mapping[str, int]) -> dict[str, Callable[[str], bool]]:
     """Return the tests that each label takes alone; `counts` is read as it grows."""
     known = counts.keys() if expected.vocab is None else expected.vocab
@@ -95,6 +94,7 @@ def _make_tests(expected: Expected, counts: Mapping[str, int]) -> dict[str, Call
         "empty_label": lambda label: not label,
         "surrounding_whitespace": lambda label: label != label.strip(),
         "invisible_character": _has_invisible,
+        "file_name_label": lambda label: _FILE_NAME.fullmatch(label) is not None,
         "unnormalized_label": lambda label: not unicodedata.is_normalized("NFC", label),
         "unknown_character": lambda label: not known >= set(label),
         # The training labels come first, and each is counted before it is tested.

@@ -4,7 +4,7 @@ Floor 1: NumPy and the standard library; LMDB and OpenCV are imported where they
 """
 
 from mltu.datasets.folder import find_images, read_folder
-from mltu.datasets.iam import read_iam_words
+from mltu.datasets.iam import IamSplit, read_iam_lines, read_iam_words, split_iam
 from mltu.datasets.lmdb_check import check_lmdb
 from mltu.datasets.lmdb_reader import LmdbImages, read_lmdb
 from mltu.datasets.lmdb_writer import pack_lmdb
@@ -15,6 +15,7 @@ from mltu.datasets.samples import LazyColumn, Samples
 from mltu.datasets.tables import read_csv, read_tsv, write_csv
 
 __all__ = [
+    "IamSplit",
     "LazyColumn",
     "LmdbImages",
     "Samples",
@@ -27,9 +28,11 @@ __all__ = [
     "pack_lmdb",
     "read_csv",
     "read_folder",
+    "read_iam_lines",
     "read_iam_words",
     "read_lmdb",
     "read_mjsynth",
     "read_tsv",
+    "split_iam",
     "write_csv",
 ]

@@ -79,8 +79,8 @@ class LmdbImages(LazyColumn):
         return type(self)(self._path, self._numbers[as_indices(indices)])
 
     def name(self, index: int) -> str:
-        """Return what messages call an image, such as `words.lmdb: image-000000042`."""
-        return f"{os.path.basename(self._path)}: {image_key(self._numbers[index])}"
+        """Return what messages call an image, such as `/data/words.lmdb: image-000000042`."""
+        return f"{self._path}: {image_key(self._numbers[index])}"
 
 
 def read_lmdb(path: str | os.PathLike[str]) -> Samples:

@@ -14,6 +14,7 @@ from mltu._extras import explain_missing
 from mltu.datasets.lmdb_file import DIGEST, NUM_SAMPLES, TOTAL, image_key, label_key, open_lmdb
 from mltu.datasets.loading import load_samples
 from mltu.datasets.samples import Samples
+from mltu.utils.checks import check_count
 
 if TYPE_CHECKING:
     import lmdb
@@ -50,8 +51,7 @@ def pack_lmdb(
         TypeError: a label is not text, or data is neither a path nor bytes. Nothing is stored.
         OSError: the LMDB is damaged, or open in this process.
     """
-    if commit_every < 1:
-        raise ValueError(f"`commit_every` must be at least 1. Received {commit_every}.")
+    check_count("commit_every", commit_every, 1)
     columns, folder = load_samples(samples), Path(path)
     if not columns:
         raise ValueError("`samples` must hold at least one sample. Received an empty list.")
@@ -91,7 +91,7 @@ def _digest(samples: Samples) -> str:
         if not isinstance(label, str):
             raise TypeError(
                 f"`samples` must have text as labels. Received {label!r} of type "
-                f"{type(label).__name__} in row {row}, for {_shorten(data)}."
+                f"{type(label).__name__} in row {row}, for {_named(data)}."
             )
         name = data if isinstance(data, bytes) else _utf8(os.fspath(data))
         for part in (name, _label_bytes(label, row)):
@@ -140,7 +140,7 @@ def _items(samples: Samples, start: int) -> Iterator[tuple[str, bytes]]:
         if not content:
             raise ValueError(
                 "`samples` must have image files that are not empty. Received no byte from "
-                f"{_shorten(samples.source(row - start))} in row {row}. Fetch it again, or take it "
+                f"{_named(samples.source(row - start))} in row {row}. Fetch it again, or take it "
                 "out of the samples."
             )
         yield image_key(row + 1), content
@@ -185,5 +185,5 @@ def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _shorten(data: Any) -> str:
+def _named(data: Any) -> str:
     return f"{len(data)} bytes" if isinstance(data, bytes) else repr(os.fspath(data))

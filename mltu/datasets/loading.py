@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from mltu.datasets.lmdb_reader import read_lmdb
-from mltu.datasets.samples import LazyColumn, Samples
+from mltu.datasets.samples import JoinedColumn, LazyColumn, Samples
 from mltu.datasets.tables import read_csv, read_tsv
 from mltu.utils.text_columns import TextColumn
 
@@ -53,13 +53,16 @@ def check_samples(samples: Sequence[tuple[Any, Any]]) -> None:
     columns = Samples.from_pairs(samples)
     if not isinstance(columns.labels, TextColumn):
         _check_labels(columns.labels)
-    if isinstance(columns.data, LazyColumn):
+    data: Iterable[Any] = columns.data
+    if isinstance(data, JoinedColumn):
+        data = data.held()
+    elif isinstance(data, LazyColumn):
         return
-    progress = tqdm(columns.data, "Checking samples", unit="files", delay=2, leave=False)
+    progress = tqdm(data, "Checking samples", unit="files", delay=2, leave=False)
     missing = [
-        os.fspath(data)
-        for data in progress
-        if isinstance(data, str | os.PathLike) and not os.path.exists(data)
+        os.fspath(path)
+        for path in progress
+        if isinstance(path, str | os.PathLike) and not os.path.exists(path)
     ]
     if missing:
         raise FileNotFoundError(

@@ -48,7 +48,8 @@ def read_mjsynth(root: str | os.PathLike[str], part: str = "train") -> Samples:
     if not annotation.is_file():
         raise FileNotFoundError(
             f"`root` must be a folder with the annotation file annotation_{part}.txt. "
-            f"There is no file {str(annotation)!r}."
+            f"There is no file {str(annotation)!r}. Unpack the archive, and give the folder that "
+            "holds it."
         )
     text = annotation.read_bytes().removeprefix(b"\xef\xbb\xbf")
     if b"\r" in text:

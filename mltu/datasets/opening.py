@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tarfile
+import zipfile
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -43,8 +45,8 @@ def open_samples(
 
     Raises:
         FileNotFoundError: there is nothing at the path, or a folder without images.
-        ValueError: a table lacks a column or a cell, or is no text; `part` was given for a data
-            set that has none.
+        ValueError: the file is an archive; a table lacks a column or a cell, or is no text; `part`
+            was given for a data set that has none.
     """
     place = Path(os.path.abspath(path))
     if not place.exists():
@@ -68,12 +70,13 @@ def open_samples(
 
 
 def open_validation(path: str | os.PathLike[str]) -> Samples | None:
-    """Read the validation list that a data set in the layout of MJSynth has; None of others.
+    """Read the validation list that an MJSynth-like data set has beside the training list, or None.
 
     Raises:
         ValueError: a line has another form.
     """
-    return read_mjsynth(os.path.abspath(path), "val") if "val" in _parts(Path(path)) else None
+    has_both = {"train", "val"} <= set(_parts(Path(path)))
+    return read_mjsynth(os.path.abspath(path), "val") if has_both else None
 
 
 def _parts(place: Path) -> list[str]:
@@ -90,6 +93,11 @@ def _open_folder(folder: Path, label_separator: str | None) -> Samples:
 
 
 def _open_table(table: Path) -> Samples:
+    if zipfile.is_zipfile(table) or tarfile.is_tarfile(table):
+        raise ValueError(
+            f"`path` must be a data set as it lies in a folder. Received {str(table)!r}, an "
+            "archive. Unpack it, and give the folder."
+        )
     samples = read_tsv(table) if table.suffix.lower() == ".tsv" else read_csv(table)
     root = _root(samples.data, table.parent)
     paths = TextColumn.from_strings(os.path.join(root, name) for name in samples.data)

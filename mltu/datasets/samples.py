@@ -68,6 +68,13 @@ class JoinedColumn(LazyColumn):
         number, place = self._places[index].tolist()
         return _name(self._columns[number], place)
 
+    def held(self) -> Iterator[Any]:
+        """Yield the entries that are not read when they are asked for."""
+        lazy = [isinstance(column, LazyColumn) for column in self._columns]
+        for number, place in self._places.tolist():
+            if not lazy[number]:
+                yield self._columns[number][place]
+
 
 class Samples(Sequence[tuple[Any, Any]]):
     """Pairs of (data, label) kept as two columns; equal to any sequence of the same pairs.

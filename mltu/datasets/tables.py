@@ -83,6 +83,7 @@ def write_csv(path: str | os.PathLike[str], samples: Iterable[tuple[object, obje
 
     Raises:
         TypeError: a path or label is not text, so it could not be read back as it is.
+        ValueError: one of them cannot be stored as UTF-8, such as a file name in another encoding.
     """
     with (
         atomic_path(path) as temporary,
@@ -96,7 +97,13 @@ def write_csv(path: str | os.PathLike[str], samples: Iterable[tuple[object, obje
                     "`samples` must be pairs of text to be stored as CSV. Received "
                     f"({type(data).__name__}, {type(label).__name__})."
                 )
-            writer.writerow([os.fspath(data), label])
+            try:
+                writer.writerow([os.fspath(data), label])
+            except UnicodeEncodeError as error:
+                raise ValueError(
+                    "`samples` must be pairs of text to be stored as UTF-8. Received "
+                    f"({os.fspath(data)!r}, {label!r}): {error.reason}. Rename the file."
+                ) from error
 
 
 def _csv_pairs(rows: Any, path: str) -> Iterator[tuple[str, str]]:

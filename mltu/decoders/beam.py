@@ -54,11 +54,7 @@ class BeamDecoder:
     def decode(
         self, probabilities: npt.ArrayLike, vocab: str | Sequence[str]
     ) -> list[list[Hypothesis]]:
-        """Return up to `num_best` texts for each row of the batch, the likeliest first.
-
-        Args:
-            probabilities: shape (batch, time, classes), the blank last.
-            vocab: the characters in the order of their classes.
+        """Return up to `num_best` texts for each row of the batch; see `Decoder.decode`.
 
         Returns:
             A list for each row; it is empty if the constraint has no text that fits into that
@@ -79,6 +75,8 @@ class BeamDecoder:
     def _decode(
         self, outputs: Array, automaton: Automaton | None
     ) -> list[list[tuple[list[int], float]]]:
+        if automaton is not None and automaton.num_missing[0] > outputs.shape[1]:
+            return [[] for _ in outputs]  # Not even its shortest text fits.
         logs = np.log(np.maximum(outputs, _LEAST))
         found, width = search(logs, self.beam_width, automaton), self.beam_width
         # A narrow beam can run into an end, since two equal characters need a blank between.

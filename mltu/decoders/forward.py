@@ -27,16 +27,35 @@ def text_log_probabilities(
     Returns:
         Shape (batch,); -inf for a text that cannot stand in that many time steps.
 
+    Raises:
+        ValueError: there are not as many texts as rows.
+
     Source: Graves et al., 2006, section 4.1 (the forward variables).
     """
+    if len(classes) != len(probabilities):
+        raise ValueError(
+            "`classes` must have a text for each row of `probabilities`. "
+            f"Received {len(classes)} texts and {len(probabilities)} rows."
+        )
     labels, ends = _with_blanks(classes, probabilities.shape[2] - 1)
-    num_rows, num_labels = labels.shape
     # May a label be reached from the one before the blank before it? Not if both are equal.
     skips = np.zeros(labels.shape)
     skips[:, 1:2] = 1  # The first character may stand at once.
     skips[:, 2:] = labels[:, 2:] != labels[:, :-2]
-    if num_rows == 1:
-        return _one_row(probabilities[0, :, labels[0]].T.astype(np.float64), skips[0], int(ends[0]))
+    if len(labels) == 1:
+        gains = probabilities[0, :, labels[0]].T.astype(np.float64)
+        logs = _one_row(gains, skips[0], int(ends[0]))
+    else:
+        logs = _rows(probabilities, labels, ends, skips)
+    for row in np.flatnonzero(np.isneginf(logs)).tolist():
+        # Beside the other alignments so small a number may have become 0.
+        gains = probabilities[row, :, labels[row]].T.astype(np.float64)
+        logs[row] = _in_logarithms(gains, skips[row] > 0, int(ends[row]))
+    return logs
+
+
+def _rows(probabilities: npt.NDArray[Any], labels: Ints, ends: Ints, skips: Floats) -> Floats:
+    num_rows, num_labels = labels.shape
     # (time, batch, labels): what each step gives to each label.
     rows = np.arange(num_rows)[:, None]
     gains = probabilities[rows, :, labels].transpose(2, 0, 1).astype(np.float64)
@@ -84,6 +103,20 @@ def _one_row(gains: Floats, skips: Floats, end: int) -> Floats:
             log += float(_rescale(sums[None])[0])
     with np.errstate(divide="ignore"):
         return np.atleast_1d(log + np.log(sums[max(end - 1, 0) : end + 1].sum()))
+
+
+def _in_logarithms(gains: Floats, skips: npt.NDArray[np.bool_], end: int) -> float:
+    """Do the same for one row of numbers of any size, slowly; arguments as of `_one_row`."""
+    with np.errstate(divide="ignore"):
+        logs = np.log(gains)
+    sums = np.full(len(skips), -np.inf)
+    sums[:2] = logs[0, :2]
+    for gain in logs[1:]:
+        moved = sums.copy()
+        moved[1:] = np.logaddexp(moved[1:], sums[:-1])
+        moved[2:] = np.where(skips[2:], np.logaddexp(moved[2:], sums[:-2]), moved[2:])
+        sums = moved + gain
+    return float(np.logaddexp.reduce(sums[max(end - 1, 0) : end + 1]))
 
 
 def skip_sure_blanks(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -61,8 +62,13 @@ class Lexicon:
     def __repr__(self) -> str:
         return f"Lexicon({len(self)} words, ignore_case={self.ignore_case})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the words; the automata are built anew."""
+        return partial(Lexicon, ignore_case=self.ignore_case), (self.words,)
+
     def _fold(self, text: str) -> str:
-        return text.lower() if self.ignore_case else text
+        # Each for itself, as the vocabulary is: a sigma at the end of a word would become another.
+        return "".join([char.lower() for char in text]) if self.ignore_case else text
 
     def _build(self, vocab: tuple[str, ...]) -> Automaton:
         symbols = {self._fold(char) for char in vocab}

@@ -37,11 +37,7 @@ def best_path(outputs: npt.NDArray[Any]) -> list[Spans]:
 
     Source: Graves et al., 2006, section 3.2 (best path decoding).
     """
-    return merge_repeats(outputs.argmax(axis=2), outputs.shape[2] - 1)
-
-
-def merge_repeats(path: npt.NDArray[Any], blank: int) -> list[Spans]:
-    """Return the characters of paths, shape (batch, time): runs of one class that is no blank."""
+    path, blank = outputs.argmax(axis=2), outputs.shape[2] - 1
     num_rows, num_steps = path.shape
     is_new = np.ones(path.shape, bool)
     is_new[:, 1:] = path[:, 1:] != path[:, :-1]

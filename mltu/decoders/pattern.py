@@ -17,7 +17,7 @@ _MAX_CELLS = 1 << 28  # states * classes, of 4 bytes each
 _MAX_WORK = 4_000_000  # states looked at while the automaton is built, some seconds
 _MAX_COUNT = 1_000
 _MAX_DEPTH = 50
-_CLASSES = {"d": str.isdigit, "w": lambda char: char == "_" or char.isalnum(), "s": str.isspace}
+_CLASSES = {"d": str.isdecimal, "w": lambda char: char == "_" or char.isalnum(), "s": str.isspace}
 
 Accepts = Callable[[str], bool]
 
@@ -47,6 +47,10 @@ class Pattern:
 
     def __repr__(self) -> str:
         return f"Pattern({self.pattern!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the expression; the automata are built anew."""
+        return Pattern, (self.pattern,)
 
     def _build(self, vocab: tuple[str, ...]) -> Automaton:
         graph = _Graph(self.pattern)

@@ -19,10 +19,16 @@ def to_probabilities(outputs: Array, kind: str, temperature: float = 1.0) -> Arr
         temperature: above 1 makes the model less sure, below 1 more.
 
     Returns:
-        Shape (..., classes), of the same dtype, summing to 1.
+        Shape (..., classes), of the same dtype, summing to 1; probabilities at temperature 1 are
+        returned as they came.
+
+    Raises:
+        ValueError: `kind` is none of the two.
 
     Source: Guo et al., 2017, "On Calibration of Modern Neural Networks", section 4.2.
     """
+    if kind not in ("probabilities", "logits"):
+        raise ValueError(f"`kind` must be 'probabilities' or 'logits'. Received {kind!r}.")
     if kind == "probabilities":
         if temperature == 1:
             return outputs

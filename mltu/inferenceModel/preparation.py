@@ -67,7 +67,8 @@ class Preparation:
 
     def prepare(self, image: Any) -> Prepared:
         """Prepare one image; arguments and errors as in `prepare_image`."""
-        if self._is_rgb and isinstance(image, np.ndarray) and image.ndim == 3:
+        is_array = isinstance(image, np.ndarray) and image.ndim == 3
+        if self._is_rgb and is_array and image.shape[2] in (3, 4):
             image = np.ascontiguousarray(image[:, :, [2, 1, 0, 3][: image.shape[2]]])
         found = self._reader.read(image)
         values, _ = self._resizer(found, None)
@@ -90,7 +91,7 @@ def prepare_image(image: Any, card: ModelCard) -> Array:
         card: of the model.
 
     Returns:
-        Values 0..255 or 0..1, shape (height, width, channels).
+        Values 0..255 as uint8, or 0..1 as float32, shape (height, width, channels).
 
     Raises:
         FileNotFoundError: there is no file at the path.

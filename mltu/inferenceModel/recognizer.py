@@ -23,7 +23,7 @@ from mltu.inferenceModel.preparation import Preparation, Prepared
 from mltu.inferenceModel.reading import Character, Reading
 from mltu.inferenceModel.session import OnnxInferenceModel
 from mltu.model_card import ModelCard, read_card
-from mltu.pretrained import find_pretrained, pretrained_names
+from mltu.pretrained import model_place
 from mltu.utils.checks import check_count
 
 Array = npt.NDArray[Any]
@@ -69,7 +69,7 @@ class TextRecognizer(OnnxInferenceModel):
         num_threads: int | None = None,
     ) -> None:
         super().__init__(
-            find_pretrained() if model_path is None else _by_name(model_path),
+            model_place(model_path),
             force_cpu,
             providers=providers,
             num_threads=num_threads,
@@ -255,13 +255,6 @@ def _output_fault(outputs: Any, num_rows: int, card: ModelCard) -> str | None:
         return "infinite values or NaN"
     is_sane = card.outputs == "logits" or (low >= 0 and high <= 1.001)
     return None if is_sane else f"values from {low} to {high}"
-
-
-def _by_name(model_path: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """Return the file of a shipped reader for its name; any other path as it is."""
-    if isinstance(model_path, str) and model_path in pretrained_names():
-        return find_pretrained(model_path)
-    return model_path
 
 
 def _check_shapes(reader: TextRecognizer) -> None:

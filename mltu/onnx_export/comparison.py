@@ -93,14 +93,11 @@ def compare(
         RuntimeError: the two differ by more than the tolerance.
         ValueError: onnxruntime cannot load the file.
     """
-    exported = OnnxInferenceModel(path, force_cpu=True)
     difference, largest = 0.0, 1.0
     readings: tuple[list[str], list[str]] = ([], [])
     kept: list[Array] = []
     leads: list[Array] = []
-    for images, ours in zip(batches, keras_outputs(model, batches), strict=True):
-        inputs = np.asarray(images, np.float32)
-        theirs = exported.model.run(None, {exported.input_name: inputs})[0]
+    for ours, theirs in _run_both(model, path, batches):
         # NaN stays NaN in `np.maximum`, and so fails the check below.
         difference = float(np.maximum(difference, _difference(ours, theirs)))
         largest = max(largest, float(np.abs(ours).max(initial=0.0)))
@@ -129,6 +126,16 @@ def compare(
         temperature=calibrated.temperature,
         calibration_error=calibrated.error_after,
     )
+
+
+def _run_both(
+    model: Any, path: str | os.PathLike[str], batches: Sequence[Array]
+) -> Iterator[tuple[Array, Array]]:
+    """Yield the outputs of the model and of the file for each batch."""
+    exported = OnnxInferenceModel(path, force_cpu=True)
+    for images, ours in zip(batches, keras_outputs(model, batches), strict=True):
+        inputs = np.asarray(images, np.float32)
+        yield ours, exported.model.run(None, {exported.input_name: inputs})[0]
 
 
 def keras_outputs(model: Any, batches: Sequence[Array]) -> Iterator[Array]:
@@ -163,13 +170,15 @@ def _full_precision(backend: str) -> Iterator[None]:
         return
     import torch
 
-    before = torch.backends.cudnn.allow_tf32
+    before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
     torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
     try:
         with torch.no_grad():
             yield
     finally:
-        torch.backends.cudnn.allow_tf32 = before
+        torch.backends.cudnn.allow_tf32 = before[0]
+        torch.set_float32_matmul_precision(before[1])
 
 
 def _difference(ours: Array, theirs: Array) -> float:

@@ -95,7 +95,8 @@ def gather(
 def describe_steps(steps: Sequence[Any]) -> dict[str, Any]:
     """Say in the keys of a model card how the steps of a provider prepare images.
 
-    Steps that the card has no words for are named in a warning; then nothing is said of the
+    A step with a method `describe` returns what the file has to tell of it, under keys of its own.
+    Other steps that the card has no words for are named in a warning; then nothing is said of the
     resizing, so that no reader is made from the file that would prepare images in another way.
     """
     prepared: dict[str, Any] = {"scaling": "inside"}
@@ -108,7 +109,9 @@ def describe_steps(steps: Sequence[Any]) -> dict[str, Any]:
             prepared["scaling"] = "1/255"
         elif isinstance(step, ImageResizer):
             prepared.update(_describe_resizer(step))
-    foreign = [step for step in steps if type(step) not in _KNOWN]
+        elif hasattr(step, "describe"):
+            prepared.update(step.describe())
+    foreign = [s for s in steps if type(s) not in _KNOWN and not hasattr(s, "describe")]
     if foreign:
         prepared.pop("resize", None)
         warnings.warn(
@@ -140,6 +143,11 @@ def _take(
     batches: list[Array] = []
     texts: list[str] | None = []
     for images, labels in pairs:
+        if labels is not None and len(labels) != len(images):
+            raise ValueError(
+                "`validation` must have a label for each image. "
+                f"Received {len(images)} images and {len(labels)} labels."
+            )
         images = np.asarray(images)[:num_images]
         num_images -= len(images)
         batches += [images[i : i + _BATCH_SIZE] for i in range(0, len(images), _BATCH_SIZE)]
@@ -154,11 +162,6 @@ def _texts(labels: Any, vocab: str | Sequence[str] | None, num_images: int) -> l
     """Return the labels of a batch as texts; None where they cannot be told."""
     if labels is None:
         return None
-    if len(labels) < num_images:
-        raise ValueError(
-            "`validation` must have a label for each image. "
-            f"Received {num_images} images and {len(labels)} labels."
-        )
     labels = labels[:num_images]
     if all(isinstance(label, str) for label in labels):
         return [str(label) for label in labels]

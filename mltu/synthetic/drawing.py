@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .atlas import EM, FontAtlas
+from .atlas import FontAtlas
+from .font_sheet import EM
 from .textures import Texture
 
 Gray = npt.NDArray[np.uint8]

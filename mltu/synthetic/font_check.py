@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from mltu._extras import explain_missing
 
-from .atlas import EM, draw_glyphs, in_processes
+from .font_sheet import EM, draw_glyphs, in_processes
 from .fonts import Mask, glyph_of, shipped_fonts
 from .words import ALPHABET
 

@@ -53,14 +53,14 @@ def load_font(font_path: str, size: int) -> ImageFont.FreeTypeFont:
     """
     if not Path(font_path).is_file():
         raise FileNotFoundError(
-            f"`font_path` must name a TrueType or OpenType file, received '{font_path}', "
+            f"`font_path` must name a TrueType or OpenType file. Received '{font_path}', "
             "which does not exist. `shipped_fonts()` lists the fonts of the library."
         )
     try:
         return ImageFont.truetype(font_path, size, layout_engine=ImageFont.Layout.BASIC)
     except OSError as error:
         raise ValueError(
-            f"`font_path` must name a TrueType or OpenType file, received '{font_path}', "
+            f"`font_path` must name a TrueType or OpenType file. Received '{font_path}', "
             f"which cannot be decoded ({error}). Replace the file or leave it out."
         ) from error
 

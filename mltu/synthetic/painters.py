@@ -76,14 +76,14 @@ def paint_scene(
 def _check_fonts(fonts: Sequence[Path]) -> None:
     if not fonts:
         raise ValueError(
-            "`fonts` must hold at least one font file, received none. "
+            "`fonts` must hold at least one font file. Received none. "
             "Leave the argument out to get `shipped_fonts()`."
         )
     for path in fonts:
         missing = missing_characters(ALPHABET, str(path))
         if missing:
             raise ValueError(
-                f"`fonts` must each draw all of [0-9A-Za-z], received '{path}', which has no "
+                f"`fonts` must each draw all of [0-9A-Za-z]. Received '{path}', which has no "
                 f"glyph for {missing!r}. Leave this font out."
             )
 

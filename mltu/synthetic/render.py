@@ -86,18 +86,18 @@ def render_word(
 def _check(text: str, font_path: str, height: int) -> None:
     if not text.strip() or not text.isprintable():
         raise ValueError(
-            f"`text` must be one line with at least one visible character, received {text!r}. "
+            f"`text` must be one line with at least one visible character. Received {text!r}. "
             "Leave the sample out."
         )
     if height < MIN_HEIGHT:
         raise ValueError(
-            f"`height` must be at least {MIN_HEIGHT} pixels, received {height}. "
+            f"`height` must be at least {MIN_HEIGHT} pixels. Received {height}. "
             "Render higher and shrink the image."
         )
     missing = missing_characters(text, font_path)
     if missing:
         raise ValueError(
-            f"`text` must hold only characters that the font can draw, received {text!r}: "
+            f"`text` must hold only characters that the font can draw. Received {text!r}: "
             f"'{Path(font_path).name}' has no glyph for {', '.join(map(repr, missing))}. "
             "Choose another font or drop the sample."
         )
@@ -143,7 +143,7 @@ def _draw(text: str, font_path: str, size: float, spacing: float) -> Mask:
     mask = draw_mask(text, font_path, pixels, spacing=round(spacing * pixels))
     if not mask.size:
         raise ValueError(
-            f"`text` must leave ink, received {text!r}: '{Path(font_path).name}' draws nothing. "
+            f"`text` must leave ink. Received {text!r}: '{Path(font_path).name}' draws nothing. "
             "Choose another font or drop the sample."
         )
     return mask

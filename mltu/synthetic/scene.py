@@ -15,8 +15,9 @@ from mltu.augmentors import Augmentor
 from mltu.utils.checks import check_count
 from mltu.utils.text_columns import distinct_characters, text_lengths
 
-from .atlas import FontAtlas, FontSheet
+from .atlas import FontAtlas
 from .drawing import Gray, colour, photograph, place, set_letters, store
+from .font_sheet import FontSheet
 from .textures import make_textures
 from .words import add_marks, in_all_cases, sample_scene_text
 

@@ -46,7 +46,7 @@ def sample_word(
     """
     if not words:
         raise ValueError(
-            "`words` must hold at least one word, received none. `load_words()` has a list."
+            "`words` must hold at least one word. Received none. `load_words()` has a list."
         )
     if rng.random() >= CODE_SHARE:
         return _in_some_case(rng, _choose(rng, words))
@@ -55,7 +55,7 @@ def sample_word(
         if accept is None or accept(code):
             return code
     raise ValueError(
-        f"`accept` must let some code of 1 to 8 characters pass, received a rule that refused "
+        f"`accept` must let some code of 1 to 8 characters pass. Received a rule that refused "
         f"{_MAX_DRAWS} of them. Loosen the rule."
     )
 

@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import shutil
 import zlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +13,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from tqdm import tqdm
+
+from mltu.utils.checks import check_count
+from mltu.utils.files import atomic_folder
 
 from .atlas import FontAtlas
 from .painters import Painter, Recipe, plain_style, scene_style, sha256
@@ -96,19 +98,11 @@ def write_mjsynth(
     recipe = _recipe(counts, seed, max_word_length) | style
     if _is_finished(root, recipe):
         return root
-    root.parent.mkdir(parents=True, exist_ok=True)
-    part = root.with_name(f".{root.name}.{os.getpid()}.part")
-    try:
+    with atomic_folder(root) as part:
         jobs = _write_texts(part, counts, seed, max_word_length)
         _write_images(part, jobs, seed, painter, workers, progress)
         text = json.dumps(recipe, indent=2, ensure_ascii=False) + "\n"
         (part / RECIPE_FILE).write_text(text, encoding="utf-8")
-        if root.exists():
-            root.rmdir()  # it was empty; Windows renames onto nothing that exists
-        part.replace(root)
-    finally:
-        if part.exists():
-            shutil.rmtree(part)
     return root
 
 
@@ -159,11 +153,8 @@ def _check_numbers(
         "max_word_length": (max_word_length, 2),
     }
     for name, (value, least) in lowest.items():
-        if value is not None and value < least:
-            raise ValueError(
-                f"`{name}` must be at least {least}, received {value}. "
-                "Leave the argument out to get its default."
-            )
+        if value is not None:
+            check_count(name, value, least)
 
 
 def _recipe(counts: tuple[int, int], seed: int, max_word_length: int | None) -> Recipe:
@@ -192,7 +183,7 @@ def _is_finished(root: Path, recipe: Recipe) -> bool:
         return True
     what = "files of another origin" if found is None else "a set of another recipe"
     raise FileExistsError(
-        f"`root` must be a new folder or hold the set asked for, received '{root}', "
+        f"`root` must be a new folder or hold the set asked for. Received '{root}', "
         f"which holds {what}. Choose another folder or remove this one."
     )
 
@@ -201,7 +192,6 @@ def _write_texts(
     part: Path, counts: tuple[int, int], seed: int, max_word_length: int | None
 ) -> list[Job]:
     """Draw all labels, write lexicon and annotations, and return the images to render."""
-    part.mkdir(parents=True)
     labels = [
         _draw_labels(split, count, seed, max_word_length) for split, count in enumerate(counts)
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,23 +10,14 @@ import cv2
 from mltu.augmentors import RandomBrightness, RandomErodeDilate, RandomRotate
 from mltu.data_check import DataReport, Finding, check_data
 from mltu.dataProvider import DataProvider
-from mltu.datasets import (
-    Samples,
-    load_samples,
-    open_samples,
-    open_validation,
-    read_csv,
-    write_csv,
-)
+from mltu.datasets import Samples, load_samples, open_samples, open_validation
 from mltu.pipeline import epoch_order
 from mltu.preprocessors import ImageReader
 from mltu.training.settings import ReaderConfigs
 from mltu.transformers import ExpandDims, ImageResizer, LabelIndexer, LabelPadding
-from mltu.utils.text_columns import TextColumn
 
 _TRAINING_SHARE = 0.9
 _NUM_CHECKED = 20_000  # images read by the check; all labels are looked at
-_LISTS = ("train.csv", "val.csv")
 
 
 class UnfitDataError(ValueError):
@@ -111,30 +101,6 @@ def make_provider(samples: Samples, configs: ReaderConfigs, *, trains: bool) -> 
         seed=configs.seed,
         workers=configs.train_workers,
     )
-
-
-def keep_samples(run: Path, training: Samples, validation: Samples) -> None:
-    """Write train.csv and val.csv, where the samples are paths and can be listed."""
-    parts = (training, validation)
-    if all(isinstance(samples.data, TextColumn) for samples in parts):
-        for name, samples in zip(_LISTS, parts, strict=True):
-            write_csv(run / name, samples)
-
-
-def kept_samples(run: Path, configs: ReaderConfigs) -> tuple[Samples, Samples]:
-    """Read the samples of a run again: its lists, or where they came from.
-
-    Raises:
-        FileNotFoundError: neither is there.
-    """
-    if all((run / name).is_file() for name in _LISTS):
-        return read_csv(run / _LISTS[0]), read_csv(run / _LISTS[1])
-    if configs.data is None:
-        raise FileNotFoundError(
-            f"`run` must have train.csv and val.csv to be continued. Received {str(run)!r} without "
-            "them: it was stopped before its first batch. Begin it anew."
-        )
-    return gather_samples(configs.data, configs.validation, configs.seed)
 
 
 def _open(data: Any) -> Samples:

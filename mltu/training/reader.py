@@ -8,31 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from mltu._extras import explain_missing
-from mltu.callbacks import fit_resumable
 from mltu.datasets import Samples
 from mltu.evaluation import Evaluation
-from mltu.losses import CTCLoss
-from mltu.metrics import CWERMetric
-from mltu.native_layers import use_native_layers
 from mltu.onnx_export import check_packages
-from mltu.state_file import find_state
-from mltu.training.callbacks import make_callbacks
-from mltu.training.data import (
-    check_samples,
-    gather_samples,
+from mltu.training.data import check_samples, gather_samples, make_provider
+from mltu.training.fitting import compile_reader, fit_reader
+from mltu.training.outcome import evaluate_export
+from mltu.training.run_folder import (
+    continue_configs,
     keep_samples,
     kept_samples,
-    make_provider,
+    refuse_old_run,
 )
-from mltu.training.outcome import draw_curves, evaluate_export
 from mltu.training.settings import NETWORKS, ReaderConfigs, enough_epochs
 from mltu.utils.checks import check_count
 from mltu.utils.text_columns import distinct_characters, text_lengths
 
 with explain_missing():
     import keras
-
-_BLANK_BIAS = 3.0  # An untrained model that says blank has no random text to unlearn first.
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +103,13 @@ def train_reader(
     vars(configs).update(
         model=model, batch_size=batch_size, width=width, height=height,
         augment=augment, seed=seed, precision=precision, train_workers=workers,
-        learning_rate=learning_rate or NETWORKS[model].learning_rate,
+        learning_rate=NETWORKS[model].learning_rate if learning_rate is None else learning_rate,
         color="GRAY" if NETWORKS[model].channels == 1 else "BGR",
         data=_as_path(data), validation=_as_path(validation),
     )  # fmt: skip
     if output is not None:
         configs.model_path = os.fspath(output)
-    run = Path(str(configs.model_path))
-    if (run / "model.keras").exists() or (run / "state").exists():
-        raise FileExistsError(
-            f"`output` must be a new folder. Received {str(run)!r}, which holds a run. Take "
-            "another one, or continue this run (--resume)."
-        )
+    refuse_old_run(str(configs.model_path))
     if export:
         check_packages()
     training, held = gather_samples(data, validation, seed)
@@ -153,22 +141,13 @@ def resume_reader(
         ValueError: the run is finished, or was made otherwise.
         KeyboardInterrupt: after Ctrl-C.
     """
-    folder = Path(run)
-    if not (folder / "configs.yaml").is_file():
-        raise FileNotFoundError(
-            f"`run` must be the folder of a training. Received {str(folder)!r}, which has no "
-            "configs.yaml. Give the folder that `train_reader` wrote."
-        )
-    configs = ReaderConfigs.load(folder / "configs.yaml")
-    configs.model_path = str(folder)
-    configs.train_epochs = max(configs.train_epochs, epochs or 0)
-    state = find_state(folder / "state")
-    if state is not None and state.finished and configs.train_epochs <= state.facts["epochs"]:
-        raise ValueError(
-            f"`epochs` must be more than the {state.facts['epochs']} of the finished training in "
-            f"{str(folder)!r}. Received {configs.train_epochs}. Give a larger number (--epochs)."
-        )
-    samples = kept_samples(folder, configs)
+    configs = continue_configs(run, ReaderConfigs, epochs)
+    try:
+        samples = kept_samples(run)
+    except FileNotFoundError:
+        if configs.data is None:
+            raise
+        samples = gather_samples(configs.data, configs.validation, configs.seed)
     return _train(configs, *samples, export=export, progress=progress, resume=True)
 
 
@@ -201,16 +180,18 @@ def _train(
         if found := [f"{f.name} ({f.count})" for f in report.findings if f.severity == "warning"]:
             print(f"Warnings of the data check, see {run / 'data_check.json'}: {', '.join(found)}")
         keep_samples(run, training, validation)
-    history = fit_resumable(
+    history = fit_reader(
         model,
         batches,
-        validation_data=held,
+        held,
+        run,
         epochs=configs.train_epochs,
-        callbacks=make_callbacks(run, configs, len(batches), held, export=export),
+        learning_rate=configs.learning_rate,
+        metadata={"vocab": configs.vocab, "color": configs.color},
         resume=resume,
-        verbose=1 if progress else 2,
-    ).history
-    draw_curves(run, history)
+        export=export,
+        progress=progress,
+    )
     evaluation = evaluate_export(run, validation, progress=progress) if export else None
     return TrainedReader(run, history, evaluation)
 
@@ -219,15 +200,7 @@ def _build(configs: ReaderConfigs) -> Any:
     network = NETWORKS[configs.model]
     shape = (configs.height, configs.width, network.channels)
     model = network.build(shape, len(configs.vocab))
-    kernel, bias = model.get_layer("output").get_weights()
-    bias[-1] = _BLANK_BIAS
-    model.get_layer("output").set_weights([kernel, bias])
-    use_native_layers(model)
-    model.compile(
-        optimizer=keras.optimizers.Adam(configs.learning_rate),
-        loss=CTCLoss(),
-        metrics=[CWERMetric()],
-    )
+    compile_reader(model, configs.learning_rate)
     return model
 
 

@@ -56,7 +56,7 @@ class ReaderConfigs(BaseModelConfigs):
         self.model = "columns"
         self.batch_size = 32
         self.precision = "float32"
-        self.learning_rate: float | None = None
+        self.learning_rate = 0.0
         self.train_epochs = 0
         self.train_workers = 2
         self.augment = True

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from mltu._extras import explain_missing
 from mltu.transformers.base import Transformer
+from mltu.utils.checks import check_count
 
 with explain_missing():
     import cv2
@@ -69,10 +70,7 @@ class ImageResizer(Transformer):
     ) -> None:
         self.width = tuple(width) if isinstance(width, Sequence) else width
         for name, value in (*(("width", one) for one in self.widths), ("height", height)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{name}` must be a positive number of pixels. Received {value!r}."
-                )
+            check_count(name, value, 1)
         if isinstance(self.width, tuple):
             if not self.width or sorted(set(self.width)) != list(self.width):
                 raise ValueError(f"`width` must be growing widths. Received {self.width}.")
@@ -89,6 +87,11 @@ class ImageResizer(Transformer):
     def widths(self) -> tuple[int, ...]:
         """The widths that results can have, in pixels."""
         return self.width if isinstance(self.width, tuple) else (self.width,)
+
+    @property
+    def free_axis(self) -> int | None:
+        """The axis in which batches differ, 2 where there are several widths."""
+        return 2 if len(self.widths) > 1 else None
 
     def __call__(self, data: Array, label: Any) -> tuple[Array, Any]:
         """Return the image in the shape (height, width) or (height, width, channels).

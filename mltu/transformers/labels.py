@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu.transformers.base import Transformer
+from mltu.utils.checks import check_count
 from mltu.utils.text_columns import TextColumn, distinct_characters, text_lengths
 
 _NUM_NAMED = 10  # How many labels an error names.
@@ -38,10 +40,10 @@ class LabelIndexer(Transformer):
             raise TypeError(
                 f"`vocab` must be made of strings of one character each. Received {odd[0]!r}."
             )
-        repeated = sorted({char for char in vocab if list(vocab).count(char) > 1})
+        repeated = sorted(char for char, number in Counter(vocab).items() if number > 1)
         if repeated:
             raise ValueError(f"`vocab` must hold each character once. Received twice: {repeated}.")
-        self.vocab = vocab
+        self.vocab = vocab if isinstance(vocab, str) else tuple(vocab)
         self._indices = {char: index for index, char in enumerate(vocab)}
 
     def __call__(self, data: Any, label: str) -> tuple[Any, npt.NDArray[np.int32]]:
@@ -64,7 +66,11 @@ class LabelIndexer(Transformer):
     def batch(
         self, data: Sequence[Any], labels: Sequence[str]
     ) -> tuple[Sequence[Any], list[npt.NDArray[np.int32]]]:
-        """Look up the characters of all labels at once; errors as in `__call__`."""
+        """Look up the characters of all labels at once.
+
+        Raises:
+            KeyError, TypeError: one of the labels does not suit; `__call__` says which and why.
+        """
         indices = self._look_up("".join(labels))
         ends = list(accumulate(map(len, labels)))
         pairs = zip(ends, labels, strict=True)
@@ -112,8 +118,7 @@ class LabelPadding(Transformer):
     """
 
     def __init__(self, max_word_length: int, padding_value: int) -> None:
-        if max_word_length < 1:
-            raise ValueError(f"`max_word_length` must be at least 1. Received {max_word_length}.")
+        check_count("max_word_length", max_word_length, 1)
         self.max_word_length = max_word_length
         self.padding_value = padding_value
 
@@ -142,7 +147,11 @@ class LabelPadding(Transformer):
     def batch(
         self, data: Sequence[Any], labels: Sequence[npt.NDArray[np.int32]]
     ) -> tuple[Sequence[Any], npt.NDArray[np.int32]]:
-        """Pad the labels of a batch into one array, shape (batch, max_word_length)."""
+        """Pad the labels of a batch into one array, shape (batch, max_word_length).
+
+        Raises:
+            ValueError, TypeError: one of the labels does not suit; `__call__` says which and why.
+        """
         padded = np.full((len(labels), self.max_word_length), self.padding_value, np.int32)
         lengths = np.fromiter(map(len, labels), np.int64, len(labels))
         padded[np.arange(self.max_word_length) < lengths[:, None]] = np.concatenate(labels)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any
+
+_SHOWN = 200
 
 
 def check_count(name: str, value: int, least: int) -> None:
@@ -23,18 +25,34 @@ def check_callables(name: str, steps: Sequence[Any]) -> list[Any]:
     Raises:
         TypeError: `steps` is no list, or one of them cannot be called.
     """
-    wrong = [steps] if callable(steps) else [step for step in steps if not callable(step)]
+    is_list = isinstance(steps, Iterable) and not callable(steps)
+    wrong = [step for step in steps if not callable(step)] if is_list else [steps]
     if wrong:
         raise TypeError(f"`{name}` must be a list of callables. Received {wrong[0]!r}.")
     return list(steps)
 
 
-def shorten(value: str | bytes | list[Any], most: int = 200) -> str:
+def settings_of(step: object) -> dict[str, Any]:
+    """Return the public attributes of a step, which are the arguments that it was made with."""
+    return {key: value for key, value in vars(step).items() if not key.startswith("_")}
+
+
+def called(step: object) -> str:
+    """Return how a step looks in messages: its class with its settings."""
+    settings = ", ".join(f"{key}={value!r}" for key, value in settings_of(step).items())
+    return f"{type(step).__name__}({settings})"
+
+
+def shorten(value: Any) -> str:
     """Return how an error shows a value that came from a file and may be huge.
 
-    Args:
-        value: of which the first `most` characters, bytes or entries are looked at.
-        most: characters of what is returned, without the three dots.
+    It has at most 200 characters and three dots, and no more than 200 characters, bytes or entries
+    of the value are looked at.
     """
-    text = repr(value[:most])
-    return text if len(text) <= most and len(value) <= most else f"{text[:most]}..."
+    has_parts = isinstance(value, str | bytes | list | tuple)
+    try:
+        text = repr(value[:_SHOWN] if has_parts else value)
+    except (RecursionError, ValueError):  # Nested too deeply, or a number with too many digits.
+        text = f"a {type(value).__name__} that cannot be shown"
+    is_whole = len(text) <= _SHOWN and not (has_parts and len(value) > _SHOWN)
+    return text if is_whole else f"{text[:_SHOWN]}..."

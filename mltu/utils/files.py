@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files: read with an error that helps, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,32 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def read_bytes(path: str | os.PathLike[str], kind: str) -> bytes:
+    """Return what a file holds.
+
+    Args:
+        path: of the file.
+        kind: what it should be, for the error: `"an image"`.
+
+    Raises:
+        FileNotFoundError: there is no file at the path.
+        ValueError: no file can have such a name.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"`data` must be the path of {kind}. There is no file {os.fspath(path)!r}. "
+            f"Relative paths start at the working directory, {os.getcwd()!r}."
+        ) from error
+    except ValueError as error:  # A NUL or a lone surrogate.
+        raise ValueError(
+            f"`data` must be the path of {kind}. Received {os.fspath(path)!r:.200}, a name that no "
+            f"file can have: {error}. Look at the list that it came from."
+        ) from error
 
 
 @contextmanager
@@ -29,3 +55,27 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary = Path(folder) / f"new{suffixes}"
         yield temporary
         os.replace(temporary, target)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a new folder that stands at `path` when the block ends well, and else is removed.
+
+    Args:
+        path: where the finished folder shall stand; nothing, or an empty folder, stands there.
+
+    Yields:
+        An empty folder in the same place to write to.
+
+    Raises:
+        OSError: a folder with content stands at `path`.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+        temporary = Path(folder) / "new"
+        temporary.mkdir()
+        yield temporary
+        if target.is_dir():
+            target.rmdir()  # Windows renames onto nothing that exists.
+        temporary.replace(target)

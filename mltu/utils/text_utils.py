@@ -6,11 +6,14 @@ Error rates are pooled: the edits of all pairs over the reference length of all 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
+
+from mltu.decoders.paths import best_path
 
 
 def edit_distance(prediction: Sequence[Any], reference: Sequence[Any]) -> int:
@@ -26,6 +29,17 @@ def edit_distance(prediction: Sequence[Any], reference: Sequence[Any]) -> int:
     Source: Levenshtein, 1966; computed by rapidfuzz.
     """
     return Levenshtein.distance(prediction, reference)
+
+
+def required_steps(text: Sequence[Any]) -> int:
+    """Count the time steps that CTC needs: one a character, one more between equal neighbours.
+
+    Source: Graves et al., 2006, section 3.1.
+
+    >>> required_steps("book")
+    5
+    """
+    return len(text) + sum(bool(a == b) for a, b in pairwise(text))
 
 
 def get_cer(preds: str | Sequence[str], target: str | Sequence[str]) -> float:
@@ -77,7 +91,7 @@ def get_wer(preds: str | Sequence[str], target: str | Sequence[str]) -> float:
 
 
 def ctc_decoder(predictions: npt.ArrayLike, chars: str | Sequence[str]) -> list[str]:
-    """Read CTC outputs by best path: the likeliest class of each step, repeats merged, no blanks.
+    """Read CTC outputs as text by best path; see `mltu.decoders.best_path`.
 
     Args:
         predictions: probabilities or logits, shape (batch, time, classes); the last class is the
@@ -90,8 +104,6 @@ def ctc_decoder(predictions: npt.ArrayLike, chars: str | Sequence[str]) -> list[
     Raises:
         ValueError: the shape does not fit the vocabulary.
 
-    Source: Graves et al., 2006, section 3.2 (best path decoding).
-
     >>> ctc_decoder([[[0.9, 0.0, 0.1], [0.8, 0.1, 0.1], [0.1, 0.2, 0.7], [0.6, 0.3, 0.1]]], "ab")
     ['aa']
     """
@@ -102,10 +114,7 @@ def ctc_decoder(predictions: npt.ArrayLike, chars: str | Sequence[str]) -> list[
             f"{len(chars) + 1} classes: the {len(chars)} entries of `chars` and the blank. "
             f"Received shape {scores.shape}. Use the vocabulary that the model was trained with."
         )
-    best = scores.argmax(axis=2)
-    emitted = best != len(chars)
-    emitted[:, 1:] &= best[:, 1:] != best[:, :-1]
-    return ["".join(chars[i] for i in row[keep]) for row, keep in zip(best, emitted, strict=True)]
+    return ["".join(chars[i] for i in row.classes) for row in best_path(scores)]
 
 
 def paired_texts(

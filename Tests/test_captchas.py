@@ -1,0 +1,136 @@
+"""Tutorial 02: captchas of a folder or drawn, folds, and its scripts as its README runs them."""
+
+import functools
+import json
+import re
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import ROOT, load_tutorial, run_tutorial
+
+from mltu.datasets import open_samples, read_csv
+from mltu.inferenceModel import TextRecognizer
+
+TUTORIAL = ROOT / "Tutorials" / "02_captcha_to_text"
+SMALL = ("--limit", 40, "--epochs", 1)
+
+
+run_script = functools.partial(run_tutorial, TUTORIAL.name)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_tutorial("02_captcha_to_text", "data")
+
+
+@pytest.fixture(scope="module")
+def captchas(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("captchas") / "drawn"
+    data.draw_captchas(folder, 40, "plain", 0)
+    return folder
+
+
+@pytest.mark.parametrize(("style", "lengths"), [("plain", {5}), ("mixed", {4, 5, 6})])
+def test_drawn_captchas_are_named_after_their_texts(data, tmp_path, style, lengths):
+    folder = tmp_path / style
+    data.draw_captchas(folder, 24, style, 0)
+    samples = open_samples(folder, label_separator="_")
+    labels = list(samples.labels)
+    assert len(set(labels)) == 24
+    assert {len(label) for label in labels} == lengths
+    assert set("".join(labels)) <= set(data.STYLES[style][1])
+    for path, _ in samples:
+        image = cv2.imread(path)
+        assert image.shape == (50, 200, 3)
+        assert image.std() > 5
+    data.draw_captchas(tmp_path / "again", 24, style, 0)
+    assert list(open_samples(tmp_path / "again", label_separator="_").labels) == labels
+
+
+def test_each_captcha_is_held_out_once(data, captchas):
+    samples = open_samples(captchas, label_separator="_")
+    held = []
+    for fold in range(5):
+        training, part = data.hold_out(samples, 5, fold, seed=0)
+        assert len(part) == 8
+        assert not set(training.data) & set(part.data)
+        assert set(training.data) | set(part.data) == set(samples.data)
+        held += part.data
+    assert sorted(held) == sorted(samples.data)
+
+
+def test_augmented_captchas_keep_their_ink(data, captchas):
+    configs = load_tutorial("02_captcha_to_text", "configs").ModelConfigs()
+    samples = open_samples(captchas, label_separator="_")
+    configs.vocab, configs.max_text_length = "".join(sorted(set("".join(samples.labels)))), 5
+    train = data.make_provider(samples, configs, trains=True)
+    images, labels = train[0]
+    assert images.shape == (16, 48, 192, 1)
+    assert labels.shape == (16, 5)
+    train.set_position(2)
+    assert not np.array_equal(images, train[0][0])
+    plain = data.make_provider(samples, configs, trains=False)[0][0]
+    assert 0.5 < images.astype(float).std() / plain.astype(float).std() < 1.6
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("gone", "There is nothing at"),
+        ("empty", "which has none of them"),
+        ("captchas.zip", "Unpack it"),
+        ("few", "at least 10 captchas"),
+    ],
+)
+def test_data_that_is_none_ends_with_a_sentence(captchas, tmp_path, name, text):
+    (tmp_path / "empty").mkdir()
+    shutil.make_archive(str(tmp_path / "captchas"), "zip", captchas)
+    (tmp_path / "few").mkdir()
+    shutil.copy(next(captchas.iterdir()), tmp_path / "few")
+    train = load_tutorial("02_captcha_to_text")
+    with pytest.raises(SystemExit, match=text):
+        train.main(["--data", str(tmp_path / name), "--output", str(tmp_path / "run")])
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_run_trains_goes_on_and_reads(captchas, tmp_path):
+    run = tmp_path / "run"
+    printed = run_script("train.py", "--data", captchas, "--output", run, *SMALL).stdout
+    assert re.search(r"4 captchas held out: .* exact, CER", printed)
+    files = {path.name for path in run.iterdir()}
+    assert {"configs.yaml", "model.keras", "model.onnx", "train.csv", "val.csv"} <= files
+    for picture in ("curves.png", "readings.png"):
+        assert cv2.imread(str(run / picture)).std() > 1
+    refused = run_script("train.py", "--data", captchas, "--output", run, check=False)
+    assert refused.returncode == 1
+    assert "holds a run" in refused.stderr.splitlines()[-1]
+    assert "Epoch 2/2" in run_script("train.py", "--resume", run, "--epochs", 2).stdout
+    assert TextRecognizer(run).card.color == "GRAY"
+    printed = run_script("inferenceModel.py", run, "--pattern", "[2-8b-y]{5}").stdout
+    assert re.search(r"4 captchas: .* exact\nAverage CER: ", printed)
+    images = [path for path, _ in read_csv(run / "val.csv")[:2]]
+    read = run_script("inferenceModel.py", run, "--images", *images, tmp_path / "none.png")
+    assert [line.partition(": ")[0] for line in read.stdout.splitlines()] == [
+        *images,
+        str(tmp_path / "none.png"),
+    ]
+
+
+@pytest.mark.slow
+def test_folds_are_trained_once(captchas, tmp_path):
+    folds = ("--folds", 2, "--output", tmp_path / "folds", "--pattern", ".{5}")
+    arguments = ("cross_validate.py", "--data", captchas, *folds, "--epochs", 1)
+    printed = run_script(*arguments).stdout
+    figures = json.loads(printed.splitlines()[-1])
+    assert figures["greedy"]["num_samples"] == figures[".{5}"]["num_samples"] == 40
+    assert cv2.imread(str(tmp_path / "folds" / "worst.png")).std() > 1
+    stamps = [Path(path).stat().st_mtime_ns for path in (tmp_path / "folds").glob("*/model.onnx")]
+    again = run_script(*arguments).stdout
+    assert json.loads(again.splitlines()[-1]) == figures
+    assert stamps == [
+        Path(path).stat().st_mtime_ns for path in (tmp_path / "folds").glob("*/model.onnx")
+    ]

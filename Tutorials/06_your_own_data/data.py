@@ -1,0 +1,33 @@
+"""A stand-in for your own data: labels of devices, photographed, with their serial numbers."""
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from mltu.datasets import write_csv
+from mltu.synthetic import render_word, shipped_fonts
+from mltu.utils.files import atomic_folder
+
+LETTERS, DIGITS = list("ABCDEFGHJKLMNPRSTUVWXYZ"), list("0123456789")
+
+
+def draw_serial_numbers(folder, count, seed=0):
+    """Write images/000.png ... and labels.csv; a folder that is there already is left alone."""
+    if folder.is_dir():
+        return
+    with atomic_folder(folder) as unfinished:
+        _draw(unfinished, count, seed)
+
+
+def _draw(folder, count, seed):
+    rng, fonts = np.random.default_rng(seed), shipped_fonts()
+    (folder / "images").mkdir()
+    samples = []
+    for number in tqdm(range(count), "Drawing serial numbers", unit="images"):
+        digits = rng.choice(DIGITS, rng.integers(4, 7))  # Some begin with 0: labels stay text.
+        label = "".join([*rng.choice(LETTERS, 2), *digits])
+        image = render_word(label, fonts[rng.integers(len(fonts))], rng, height=40)
+        name = f"images/{number:05}.png"
+        (folder / name).write_bytes(cv2.imencode(".png", image)[1].tobytes())
+        samples.append((name, label))
+    write_csv(folder / "labels.csv", samples)

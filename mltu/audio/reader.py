@@ -1,0 +1,145 @@
+"""AudioReader: a recording becomes an array of samples."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mltu._extras import explain_missing
+from mltu.utils.checks import called, check_count
+from mltu.utils.files import read_bytes
+
+Audio = npt.NDArray[np.float32]
+
+_MAX_VALUES = 1 << 28  # of all channels, 1 GiB in float32
+_ENDLESS = 0xFFFFFFFF  # The length in the header of a WAV that was written to a pipe.
+
+
+class AudioReader:
+    """Read a recording into float32 samples of one channel, shape (samples,), values in -1..1.
+
+    Called with (data, label), where data is a path, the bytes of a WAV, FLAC, OGG or MP3 file, or
+    an array that has `sample_rate` already, it returns the samples and the label as it was.
+    Channels are averaged. Another rate is converted by soxr, which is a hundredth of the size of
+    SciPy and filters what the new rate cannot hold; plain interpolation would fold it down.
+
+    Args:
+        sample_rate: of the result, in samples per second.
+        max_seconds: that a file may last. A few hundred bytes can claim to be a recording of
+            gigabytes, so the length is read from the header before anything is decoded.
+
+    Raises:
+        ValueError: an argument is below 1.
+    """
+
+    keeps_label = True
+
+    def __init__(self, sample_rate: int, *, max_seconds: int = 600) -> None:
+        check_count("sample_rate", sample_rate, 1)
+        check_count("max_seconds", max_seconds, 1)
+        self.sample_rate = sample_rate
+        self.max_seconds = max_seconds
+
+    def __call__(self, data: Any, label: Any) -> tuple[Audio, Any]:
+        """Read one recording.
+
+        Raises:
+            FileNotFoundError: there is no file at the path.
+            ValueError: the file is no whole recording that libsndfile can decode, is empty or
+                lasts too long, or the array is none; the message names the path.
+            TypeError: `data` is none of the above.
+            ImportError: soundfile or soxr is missing, with its pip line.
+        """
+        return self.read(data), label
+
+    def __repr__(self) -> str:
+        return called(self)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the metadata of an ONNX file says of this step."""
+        return {"sample_rate": self.sample_rate}
+
+    def read(self, data: Any) -> Audio:
+        """Read one recording without a label; arguments and errors as in `__call__`."""
+        if isinstance(data, np.ndarray):
+            return _mono(_scaled(data), f"an array of shape {data.shape}")
+        if isinstance(data, bytes | bytearray | memoryview):
+            return self._decode(bytes(data), "bytes")
+        if isinstance(data, str | os.PathLike):
+            return self._decode(read_bytes(data, "a recording"), f"the file {os.fspath(data)!r}")
+        raise TypeError(
+            "`data` must be a path, the bytes of a recording, or an array. "
+            f"Received {type(data).__name__}."
+        )
+
+    def _decode(self, content: bytes, source: str) -> Audio:
+        with explain_missing():
+            import soundfile
+
+        if _is_cut_wav(content):
+            raise _undecodable(source, "a WAV shorter than its header says; it was cut off")
+        try:
+            with soundfile.SoundFile(io.BytesIO(content)) as file:
+                rate, length = file.samplerate, file.frames
+                self._check_length(length, rate, file.channels, source)
+                values = file.read(dtype="float32")
+        except (soundfile.SoundFileError, TypeError) as error:  # TypeError: raw without a rate.
+            raise _undecodable(source, f"{len(content)} bytes: {error}") from error
+        if len(values) < length:
+            raise _undecodable(source, f"{len(values)} of its {length} samples; it was cut off")
+        samples = _mono(values, source)
+        return samples if rate == self.sample_rate else _resampled(samples, rate, self.sample_rate)
+
+    def _check_length(self, length: int, rate: int, channels: int, source: str) -> None:
+        if length > self.max_seconds * rate or length * channels > _MAX_VALUES:
+            raise ValueError(
+                f"`data` must be a recording of at most `max_seconds` = {self.max_seconds}. "
+                f"Received {source}, of {length / rate:.0f} seconds and {channels} channels. Cut "
+                "it, or raise `max_seconds`."
+            )
+
+
+def _scaled(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Bring whole numbers of 16 bits to -1..1."""
+    if values.dtype == np.int16:
+        return values / np.float32(1 << 15)
+    if not np.issubdtype(values.dtype, np.floating):
+        raise ValueError(
+            "`data` must be an array of floats in -1..1 or of int16. "
+            f"Received {values.dtype}. Divide by the largest value that it can hold."
+        )
+    return values
+
+
+def _mono(values: npt.NDArray[Any], source: str) -> Audio:
+    """Average the channels of (samples,) or (samples, channels), and look at the values."""
+    if values.ndim not in (1, 2) or not values.size:
+        raise _undecodable(source, f"values of shape {values.shape}")
+    if not np.isfinite(values).all():
+        raise _undecodable(source, "values that are NaN or infinite")
+    mono: Audio = values.mean(axis=1) if values.ndim == 2 else values
+    return np.clip(mono, -1, 1).astype(np.float32)
+
+
+def _resampled(samples: Audio, rate: float, new_rate: float) -> Audio:
+    with explain_missing():
+        import soxr
+
+    made: Audio = np.clip(soxr.resample(samples, rate, new_rate), -1, 1)
+    return made
+
+
+def _is_cut_wav(content: bytes) -> bool:
+    claimed = int.from_bytes(content[4:8], "little")
+    return content[:4] == b"RIFF" and claimed != _ENDLESS and claimed + 8 > len(content) + 1
+
+
+def _undecodable(source: str, received: str) -> ValueError:
+    return ValueError(
+        f"`data` must be a whole recording that libsndfile can decode. Received {source}, with "
+        f"{received}. Fetch it again, or take it out of the data set."
+    )

@@ -1,0 +1,214 @@
+"""Fixed steps for audio: samples become spectrograms, spectrograms of a batch get one length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mltu.transformers import Transformer
+from mltu.utils.checks import check_count, settings_of
+
+Floats = npt.NDArray[np.float32]
+
+_RANGE = 1e-8  # of power: what is more than 80 dB below the loudest value counts as silence
+_LEAST_DEVIATION = 1.0  # dB: a band that hardly changes is not blown up
+
+
+class Spectrogram(Transformer):
+    """Turn samples into a spectrogram in decibels, normalised over the recording.
+
+    Frame t holds the samples from t * hop on, times a Hann window w[n] = sin(pi n / window)^2,
+    followed by zeros up to a power of two. Its values are 10 log10 |DFT|^2, at least 80 dB below
+    the loudest value of the recording; then each band loses its mean over the recording and is
+    divided by its standard deviation, or by 1 dB if that is more. Loudness does not matter so.
+    What is left at the end and fills no frame is dropped; a recording shorter than one window is
+    filled up with zeros.
+
+    Source: Rabiner and Schafer, 1978, "Digital Processing of Speech Signals", chapter 6; of the
+    normalisation: Viikki and Laurila, 1998.
+
+    Args:
+        sample_rate: of the samples, per second.
+        window: in seconds.
+        hop: from frame to frame, in seconds.
+
+    Raises:
+        ValueError: `sample_rate` is below 1, or `window` or `hop` holds no sample.
+    """
+
+    keeps_label = True
+
+    def __init__(self, sample_rate: int, window: float = 0.025, hop: float = 0.01) -> None:
+        check_count("sample_rate", sample_rate, 1)
+        self.sample_rate = sample_rate
+        self.window = window
+        self.hop = hop
+        self._length, self._step = round(window * sample_rate), round(hop * sample_rate)
+        if self._length < 2 or self._step < 1:
+            raise ValueError(
+                "`window` must last at least two samples and `hop` one. "
+                f"Received {window} and {hop} seconds at {sample_rate} samples per second."
+            )
+        self._size = 1 << (self._length - 1).bit_length()
+        self._shape: Floats = np.sin(np.pi * np.arange(self._length) / self._length) ** 2
+        self._shape = self._shape.astype(np.float32)
+
+    def __call__(self, data: npt.NDArray[Any], label: Any) -> tuple[Floats, Any]:
+        """Return the spectrogram as float32, shape (time, features).
+
+        Raises:
+            ValueError: `data` is no array of samples, shape (samples,).
+        """
+        if not isinstance(data, np.ndarray) or data.ndim != 1 or not data.size:
+            shape = getattr(data, "shape", type(data).__name__)
+            raise ValueError(
+                "`data` must be an array of samples, shape (samples,). "
+                f"Received {shape}. Put AudioReader(sample_rate) into `data_preprocessors`."
+            )
+        power = self._bands(self._power(data))
+        floor = max(float(power.max()) * _RANGE, float(np.finfo(np.float32).tiny))
+        levels = 10 * np.log10(np.maximum(power, floor))
+        deviation = np.maximum(levels.std(axis=0), _LEAST_DEVIATION)
+        return ((levels - levels.mean(axis=0)) / deviation).astype(np.float32), label
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the metadata of an ONNX file says of this step: its arguments."""
+        return {"spectrogram": settings_of(self)}
+
+    def _power(self, samples: npt.NDArray[Any]) -> Floats:
+        """Return |DFT|^2 of each frame, shape (time, bins)."""
+        short = max(0, self._length - len(samples))
+        padded = np.pad(samples.astype(np.float32), (0, short))
+        frames = np.lib.stride_tricks.sliding_window_view(padded, self._length)[:: self._step]
+        spectrum = np.fft.rfft(frames * self._shape, self._size)
+        return (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+
+    def _bands(self, power: Floats) -> Floats:
+        return power
+
+
+class MelSpectrogram(Spectrogram):
+    """Turn samples into a spectrogram with bands as wide as the ear's, as `Spectrogram` does.
+
+    The power goes through triangular filters, before it becomes decibels. Their corners stand
+    evenly on the mel scale, 2595 log10(1 + f / 700), from `low` to `high`; each rises from 0 at
+    the corner before to 1 at its own and falls to 0 at the next.
+
+    Source: Davis and Mermelstein, 1980; of the scale: O'Shaughnessy, 1987, "Speech Communication".
+
+    Args:
+        sample_rate: of the samples, per second.
+        window: in seconds.
+        hop: from frame to frame, in seconds.
+        num_mels: how many bands.
+        low: where the first begins, in Hz.
+        high: where the last ends, in Hz; half of `sample_rate` if None.
+
+    Raises:
+        ValueError: as for `Spectrogram`; or the frequencies do not grow up to half of
+            `sample_rate`; or there are so many bands that some would hold no frequency of the DFT.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int,
+        window: float = 0.025,
+        hop: float = 0.01,
+        num_mels: int = 40,
+        low: float = 20.0,
+        high: float | None = None,
+    ) -> None:
+        super().__init__(sample_rate, window, hop)
+        check_count("num_mels", num_mels, 1)
+        self.num_mels = num_mels
+        self.low = low
+        self.high = sample_rate / 2 if high is None else high
+        if not 0 <= self.low < self.high <= sample_rate / 2:
+            raise ValueError(
+                "`low` and `high` must be frequencies that grow within 0.."
+                f"{sample_rate / 2:g} Hz, half of `sample_rate`. Received {low:g} and "
+                f"{self.high:g}."
+            )
+        self._filters = self._make_filters()
+        if empty := int((self._filters.sum(axis=0) == 0).sum()):
+            raise ValueError(
+                f"`num_mels` must be so few that each band holds a frequency of the DFT. Received "
+                f"{num_mels}, of which {empty} hold none. Take fewer, or a longer `window`."
+            )
+
+    def _make_filters(self) -> Floats:
+        """Return the weight of each bin in each band, shape (bins, num_mels)."""
+        mels = np.linspace(_mel(self.low), _mel(self.high), self.num_mels + 2)
+        corners = 700 * (10 ** (mels / 2595) - 1)
+        bins = np.fft.rfftfreq(self._size, 1 / self.sample_rate)[:, None]
+        rise = (bins - corners[:-2]) / np.diff(corners)[:-1]
+        fall = (corners[2:] - bins) / np.diff(corners)[1:]
+        return np.maximum(0, np.minimum(rise, fall)).astype(np.float32)
+
+    def _bands(self, power: Floats) -> Floats:
+        return power @ self._filters
+
+
+class SpectrogramPadding(Transformer):
+    """Pad spectrograms at their end with zeros, the mean of each band, to one length in a batch.
+
+    That is the length of the longest, rounded up, so that a compiled model meets few shapes.
+
+    Args:
+        max_frames: the longest of all lengths, a multiple of `multiple`.
+        multiple: to which lengths are rounded up, in frames.
+
+    Raises:
+        ValueError: an argument is below 1, or `max_frames` is no such multiple.
+    """
+
+    keeps_label = True
+    free_axis = 1  # of a batch; see `KerasDataset`
+
+    def __init__(self, max_frames: int, multiple: int = 64) -> None:
+        check_count("multiple", multiple, 1)
+        check_count("max_frames", max_frames, 1)
+        if max_frames % multiple:
+            raise ValueError(
+                f"`max_frames` must be a multiple of `multiple` = {multiple}. "
+                f"Received {max_frames}. Take {-(-max_frames // multiple) * multiple}."
+            )
+        self.max_frames = max_frames
+        self.multiple = multiple
+
+    def __call__(self, data: npt.NDArray[Any], label: Any) -> tuple[npt.NDArray[Any], Any]:
+        """Return the spectrogram in the next length that is such a multiple; errors as `batch`."""
+        return self.batch([data], [label])[0][0], label
+
+    def batch(self, data: Sequence[npt.NDArray[Any]], labels: Any) -> tuple[npt.NDArray[Any], Any]:
+        """Return the spectrograms of a batch, shape (batch, time, features).
+
+        Raises:
+            ValueError: one of them is longer than `max_frames`, or has another number of features.
+        """
+        longest, widths = max(map(len, data)), {item.shape[1:] for item in data}
+        if len(widths) > 1:
+            raise ValueError(
+                f"`data` must be spectrograms of one number of features. Received {sorted(widths)}."
+            )
+        if longest > self.max_frames:
+            raise ValueError(
+                f"`data` must have at most `max_frames` = {self.max_frames} frames. "
+                f"Received {longest}. Cut long recordings, or raise `max_frames`."
+            )
+        length = -(-longest // self.multiple) * self.multiple
+        padded = np.zeros((len(data), length, *widths.pop()), data[0].dtype)
+        for row, item in zip(padded, data, strict=True):
+            row[: len(item)] = item
+        return padded, labels
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the metadata of an ONNX file says of this step: its arguments."""
+        return {"padding": vars(self)}
+
+
+def _mel(frequency: float) -> float:
+    return float(2595 * np.log10(1 + frequency / 700))

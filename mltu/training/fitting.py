@@ -1,0 +1,130 @@
+"""The fit of a reader with all that runs beside it: rate, checkpoint, logs, export, state."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mltu._extras import explain_missing
+from mltu.callbacks import (
+    ConvergenceWatch,
+    FollowSchedule,
+    KeepState,
+    Model2onnx,
+    TrainLogger,
+    fit_resumable,
+    tensorboard,
+)
+from mltu.losses import CTCLoss
+from mltu.metrics import CWERMetric
+from mltu.native_layers import use_native_layers
+from mltu.pictures import plot_history
+
+with explain_missing():
+    import keras
+    from keras.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+    from keras.optimizers.schedules import CosineDecay
+
+_BLANK_BIAS = 3.0  # An untrained model that says blank has no random text to unlearn first.
+_WARMUP = 300  # steps, or a tenth of the training
+_PATIENCE = 2000  # steps: for hundreds of them CTC answers blanks alone, and all seems to stand
+
+
+def compile_reader(model: Any, learning_rate: float) -> None:
+    """Make a model of `mltu.models`, or one like it, ready to be trained.
+
+    It says blank first, runs the layers of its backend where they are faster, and is compiled with
+    Adam, `CTCLoss` and `CWERMetric`.
+
+    Args:
+        model: a Keras model whose last layer is a Dense named `output`, the blank its last class.
+        learning_rate: above 0.
+    """
+    kernel, bias = model.get_layer("output").get_weights()
+    bias[-1] = _BLANK_BIAS
+    model.get_layer("output").set_weights([kernel, bias])
+    use_native_layers(model)
+    optimizer = keras.optimizers.Adam(learning_rate)
+    model.compile(optimizer=optimizer, loss=CTCLoss(), metrics=[CWERMetric()])
+
+
+def fit_reader(
+    model: Any,
+    training: Any,
+    validation: Any,
+    run: str | os.PathLike[str],
+    *,
+    epochs: int,
+    learning_rate: float,
+    metadata: Mapping[str, Any],
+    keep_best: bool = True,
+    resume: bool = False,
+    export: bool = True,
+    progress: bool = True,
+) -> dict[str, list[float]]:
+    """Train a compiled model, and write its files to a run folder; it can be stopped and resumed.
+
+    The rate rises to its peak and falls along a cosine.
+
+    Args:
+        model: compiled, as by `compile_reader`.
+        training: a `DataProvider`.
+        validation: another, not shuffled.
+        run: the folder for `model.keras`, `model.onnx`, `logs.log`, `logs`, `curves.png`, `state`.
+        epochs: how many, those before a resumption included.
+        learning_rate: the peak.
+        metadata: of the ONNX file, as in `Model2onnx`; `vocab` is needed.
+        keep_best: True to keep the weights of the least `val_CER`, and to end sooner where that has
+            not fallen for 2,000 steps and ten epochs; False for the weights of the last epoch,
+            which have not been chosen by the validation samples.
+        resume: True to continue from `state`.
+        export: True to write `model.onnx`, proven before the first epoch.
+        progress: True for progress bars, False for a line for each epoch.
+
+    Returns:
+        The figures of each epoch, by name, as Keras gives them.
+
+    Raises:
+        ValueError: the run cannot be continued with this model or these settings.
+        ImportError: a package is missing, with its pip line.
+        KeyboardInterrupt: after Ctrl-C; `resume=True` goes on.
+    """
+    folder = Path(run)
+    num_steps = len(training) * epochs
+    warmup = min(_WARMUP, num_steps // 10)
+    schedule = CosineDecay(
+        0.0, num_steps - warmup, warmup_target=learning_rate, warmup_steps=warmup
+    )
+    callbacks: list[Any] = [FollowSchedule(schedule)]
+    if keep_best:
+        patience = max(10, -(-_PATIENCE // len(training)))
+        callbacks += [
+            EarlyStopping(monitor="val_CER", patience=patience, mode="min"),
+            ReduceLROnPlateau(
+                monitor="val_CER", factor=0.9, min_delta=1e-10, patience=patience // 2, mode="min"
+            ),
+        ]
+    callbacks += [
+        ModelCheckpoint(
+            str(folder / "model.keras"), monitor="val_CER", mode="min", save_best_only=keep_best
+        ),
+        TrainLogger(folder),
+        *tensorboard(folder / "logs", update_freq=1),
+        ConvergenceWatch(validation, log_path=folder / "watch.log"),
+    ]
+    if export:  # Behind the checkpoint, whose file it reads.
+        callbacks.append(Model2onnx(folder / "model.keras", dict(metadata), validation=validation))
+    callbacks.append(KeepState(folder / "state", settings={"vocab": metadata["vocab"]}))
+    history: dict[str, list[float]] = fit_resumable(
+        model,
+        training,
+        validation_data=validation,
+        epochs=epochs,
+        callbacks=callbacks,
+        resume=resume,
+        verbose=1 if progress else 2,
+    ).history
+    plot_history(folder / "curves.png", history)
+    return history
