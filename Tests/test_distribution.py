@@ -11,7 +11,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from mltu.distribution import ADDRESSES, distribute
+from mltu.distribution import ADDRESSES, Place, distribute
+from mltu.training import fit_reader
 
 SCRIPT = Path(__file__).with_name("distributed_training.py")
 
@@ -85,3 +86,12 @@ def test_what_keras_cannot_distribute_is_said_at_once(backend, environment, monk
         monkeypatch.setenv(key, value)
     with pytest.raises(ValueError, match=f"Received the backend '{backend}'.*KERAS_BACKEND=jax"):
         distribute()
+
+
+def test_a_run_of_several_processes_is_not_resumed(tmp_path):
+    with pytest.raises(ValueError, match=r"Received True with 2 of\s*them"):
+        fit_reader(
+            None, [], None, tmp_path, epochs=1, learning_rate=1e-3, metadata={"vocab": "a"},
+            resume=True, place=Place(0, 2, 2),
+        )  # fmt: skip
+    assert not list(tmp_path.iterdir())

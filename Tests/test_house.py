@@ -98,6 +98,7 @@ SAME_FLOOR = {
     ("synthetic", "synthetic"),
     ("training", "callbacks"),
     ("training", "dataProvider"),
+    ("training", "distribution"),
     ("training", "losses"),
     ("training", "metrics"),
     ("training", "models"),

@@ -61,7 +61,7 @@ def test_the_set_of_the_readme_is_frozen():
 def test_training_fills_the_run_folder(run):
     folder, printed = run
     assert {path.name for path in folder.iterdir()} == RUN_FILES
-    assert re.search(r"Validation CER of model.onnx: \d\.\d{4} \(pooled\)", printed)
+    assert re.search(r"model.onnx on 40 validation words: CER \d+\.\d\d%", printed)
     configs = BaseModelConfigs.load(folder / "configs.yaml")
     assert configs.vocab == "".join(sorted(without_unknown(folder / "train.csv")))
     assert len(read_csv(folder / "val.csv")) == 40
@@ -104,7 +104,7 @@ def test_a_finished_run_is_never_overwritten(run, data):
     folder, _ = run
     before = (folder / "model.keras").read_bytes()
     failed = run_script("train.py", "--data", data, "--output", folder, check=False)
-    assert "already holds a run" in failed.stderr
+    assert "which holds a run" in failed.stderr
     assert (folder / "model.keras").read_bytes() == before
 
 

@@ -7,38 +7,27 @@ same layout is made first.
 import argparse
 from pathlib import Path
 
-import cv2
 import keras
 from configs import ROOT, ModelConfigs
-from inferenceModel import ImageToWordModel, read_or_empty
-from keras.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
-from keras.optimizers.schedules import CosineDecay
 from model import MODELS
-from tqdm import tqdm
 
-from mltu.callbacks import (
-    ConvergenceWatch,
-    FollowSchedule,
-    KeepState,
-    Model2onnx,
-    TrainLogger,
-    fit_resumable,
-    tensorboard,
-)
 from mltu.data_check import check_data, write_sheet
 from mltu.dataProvider import DataProvider
-from mltu.datasets import read_csv, read_mjsynth
-from mltu.distribution import LocalCheckpoint, Place, distribute
-from mltu.losses import CTCLoss
-from mltu.metrics import CWERMetric
-from mltu.native_layers import use_native_layers
-from mltu.pictures import plot_history, write_readings
+from mltu.datasets import read_mjsynth
+from mltu.distribution import Place, distribute
 from mltu.preprocessors import ImageReader
 from mltu.state_file import find_state
 from mltu.synthetic import write_mjsynth
+from mltu.training import (
+    compile_reader,
+    continue_configs,
+    evaluate_export,
+    fit_reader,
+    kept_samples,
+    refuse_old_run,
+)
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.text_columns import distinct_characters, text_lengths
-from mltu.utils.text_utils import get_cer, get_wer
 from mltu.warm_start import warm_start
 
 MJSYNTH = ROOT / "Datasets" / "90kDICT32px"
@@ -172,53 +161,10 @@ def make_provider(samples, configs, limit, **options):
     )
 
 
-def start_with_blanks(model):
-    """Let the untrained model say blank, so that it has no random text to unlearn first."""
-    output = model.get_layer("output")
-    kernel, bias = output.get_weights()
-    bias[-1] = 3.0
-    output.set_weights([kernel, bias])
-
-
 def take_weights(model, run, vocab):
     """Start from the model of an earlier run, whatever its vocabulary was, and say what fitted."""
     old_vocab = ModelConfigs.load(run / "configs.yaml").vocab
     print(f"From {run}:", warm_start(model, run / "model.keras", vocab=vocab, old_vocab=old_vocab))
-
-
-def make_callbacks(run, configs, steps_per_epoch, validation, args, place):
-    """Make what runs beside the training: Model2onnx behind the best checkpoint, KeepState last.
-
-    Of several processes all change the rate and stop together, and the first writes the files.
-    """
-    num_steps = steps_per_epoch * configs.train_epochs
-    warmup = min(300, num_steps // 10)
-    # From nothing up to the learning rate, then down a cosine to nothing at the last step.
-    schedule = CosineDecay(
-        0.0, num_steps - warmup, warmup_target=configs.learning_rate, warmup_steps=warmup
-    )
-    callbacks = [
-        FollowSchedule(schedule),
-        EarlyStopping(monitor="val_CER", patience=10),
-        ReduceLROnPlateau(monitor="val_CER", factor=0.9, min_delta=1e-10, patience=5, mode="auto"),
-    ]
-    if place.index > 0:
-        return callbacks
-    checkpoint = LocalCheckpoint if place.count > 1 else ModelCheckpoint
-    callbacks += [
-        checkpoint(str(run / "model.keras"), monitor="val_CER", save_best_only=True),
-        TrainLogger(run),
-        *tensorboard(run / "logs", update_freq=1),
-    ]
-    if place.count > 1:
-        return callbacks
-    callbacks.append(ConvergenceWatch(validation, log_path=run / "watch.log"))
-    if not args.no_export:
-        metadata = {"vocab": configs.vocab}
-        callbacks.append(
-            Model2onnx(run / "model.keras", metadata, validation=validation, int8=args.int8)
-        )
-    return [*callbacks, KeepState(run / "state", settings={"vocab": configs.vocab})]
 
 
 def begin_run(args, place):
@@ -226,68 +172,22 @@ def begin_run(args, place):
     if place.count > 1 and (args.model_path is None or not (args.data or MJSYNTH.is_dir())):
         raise SystemExit("Several processes need --data and --output, folders that all can reach.")
     root = find_data(args.data, args.limit)
-    try:
-        training, validation = read_mjsynth(root, "train"), read_mjsynth(root, "val")
-    except (OSError, ValueError) as error:
-        raise SystemExit(str(error)) from None
+    training, validation = read_mjsynth(root, "train"), read_mjsynth(root, "val")
     configs = make_configs(args, training, validation)
     if args.check:
         raise SystemExit(0 if check(configs, training, validation, args.limit) else 1)
     refuse_unknown_characters(validation, configs)
-    run = Path(configs.model_path)
-    if place.index == 0 and ((run / "model.keras").exists() or (run / "state").exists()):
-        raise SystemExit(
-            f"{run} already holds a run. Give another folder with --output, or continue it with "
-            f"--resume {run}"
-        )
+    if place.index == 0:
+        refuse_old_run(configs.model_path)
     return configs, training, validation
 
 
-def continue_run(args):
+def continue_run(run, epochs):
     """Read the settings and the samples of a run that was stopped, and say where it stands."""
-    run = args.resume
-    missing = [n for n in ("configs.yaml", "train.csv", "val.csv") if not (run / n).is_file()]
-    if missing:
-        raise SystemExit(
-            f"{run} cannot be continued: {', '.join(missing)} missing, so it was stopped before "
-            "its first batch. Begin it anew."
-        )
-    configs = ModelConfigs.load(run / "configs.yaml")
-    configs.model_path = str(run)
-    configs.train_epochs = max(configs.train_epochs, args.train_epochs or 0)
+    configs = continue_configs(run, ModelConfigs, epochs)
     state = find_state(run / "state")
-    if state is None:
-        print(f"{run} has no state yet: it begins at epoch 1")
-    elif state.finished and configs.train_epochs <= state.facts["epochs"]:
-        raise SystemExit(f"{run} is finished after {state.epoch} epochs. Raise --epochs to go on.")
-    else:
-        print(f"{run} goes on at {state.position}")
-    return configs, read_csv(run / "train.csv"), read_csv(run / "val.csv")
-
-
-def show_readings(run, configs, samples):
-    """Read the validation words with the exported file, print its figures and draw a sheet."""
-    reader = ImageToWordModel(model_path=run, char_list=configs.vocab)
-    words, tiles = [], []
-    for path, label in tqdm(samples, "Reading with model.onnx", unit="words"):
-        reading = read_or_empty(reader, path)
-        words.append(reading[0])
-        if len(tiles) < 48 and (image := cv2.imread(path)) is not None:
-            tiles.append((image, reading, label))
-    labels = [label for _, label in samples]
-    per_word = sum(get_cer(word, label) for word, label in zip(words, labels, strict=True))
-    write_readings(run / "readings.png", *zip(*tiles, strict=True))
-    print(f"Validation CER of model.onnx: {get_cer(words, labels):.4f} (pooled), "
-          f"mean per word {per_word / len(words):.4f}, WER {get_wer(words, labels):.4f}, "
-          f"{len(words)} words")  # fmt: skip
-
-
-def finish_run(run, configs, history, *, readings):
-    """Draw the curves, and show what the exported file reads."""
-    plot_history(run / "curves.png", history)
-    if readings:
-        show_readings(run, configs, read_csv(run / "val.csv"))
-    print(f"Run folder: {run}")
+    print(f"{run} goes on at {state.position}" if state else f"{run} begins at epoch 1")
+    return configs, *kept_samples(run)
 
 
 def main(arguments=None):
@@ -296,15 +196,19 @@ def main(arguments=None):
     place = distribute() if args.distribute else Place(0, 1, 1)
     if args.resume and place.count > 1:
         raise SystemExit("A run of several processes cannot be continued.")
-    configs, training, validation = continue_run(args) if args.resume else begin_run(args, place)
+    try:
+        configs, training, validation = (
+            continue_run(args.resume, args.train_epochs) if args.resume else begin_run(args, place)
+        )
+    except (OSError, ValueError) as error:
+        raise SystemExit(str(error)) from None
     run = Path(configs.model_path)
     keras.utils.set_random_seed(configs.seed)
     keras.config.set_dtype_policy(configs.precision)
 
     # CTC gets off the ground sooner on short words: the README has the curves.
-    equal = {"drop_last": args.distribute}  # Devices need equal parts.
     train_provider, val_provider = (
-        make_provider(samples, configs, args.limit, **options, **equal).shard(
+        make_provider(samples, configs, args.limit, drop_last=args.distribute, **options).shard(
             place.index, place.count
         )
         for samples, options in (
@@ -312,7 +216,6 @@ def main(arguments=None):
             (validation, {"shuffle": False}),
         )
     )
-
     if place.index == 0:
         configs.save()
     if place.index == 0 and not args.resume:
@@ -321,33 +224,33 @@ def main(arguments=None):
 
     with place.scope():
         model = make_model(configs)
-        start_with_blanks(model)
-        use_native_layers(model)
+        compile_reader(model, configs.learning_rate)
         if args.start_from:
             take_weights(model, args.start_from, configs.vocab)
-        model.compile(
-            optimizer=keras.optimizers.Adam(configs.learning_rate),
-            loss=CTCLoss(),
-            metrics=[CWERMetric()],
-        )
     model.summary(line_length=110)
-
-    options = {
-        "validation_data": val_provider,
-        "epochs": configs.train_epochs,
-        "callbacks": make_callbacks(run, configs, len(train_provider), val_provider, args, place),
-    }
-    if place.count > 1:
-        history = model.fit(train_provider, shuffle=False, verbose=place.index == 0, **options)
-        if place.index == 0:
-            finish_run(run, configs, history.history, readings=False)
-            print(f"Export it with: mltu export {run}")
-        return
-    try:  # `model.fit` that can be continued with --resume
-        history = fit_resumable(model, train_provider, resume=args.resume is not None, **options)
+    try:
+        fit_reader(
+            model,
+            train_provider,
+            val_provider,
+            run,
+            epochs=configs.train_epochs,
+            learning_rate=configs.learning_rate,
+            metadata={"vocab": configs.vocab},
+            resume=args.resume is not None,
+            export=not args.no_export,
+            int8=args.int8,
+            place=place,
+        )
     except KeyboardInterrupt as error:
         raise SystemExit(f"{error}\nContinue with: train.py --resume {run}") from None
-    finish_run(run, configs, history.history, readings=not args.no_export)
+    if place.count > 1:
+        print(f"Export it with: mltu export {run}")
+    elif not args.no_export:
+        found = evaluate_export(run, kept_samples(run)[1])
+        print(f"model.onnx on {found.num_samples} validation words: CER {found.cer}, "
+              f"mean per word {found.mean_cer}, WER {found.wer}")  # fmt: skip
+    print(f"Run folder: {run}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from mltu.callbacks import (
     fit_resumable,
     tensorboard,
 )
+from mltu.distribution import LocalCheckpoint, Place
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
 from mltu.native_layers import use_native_layers
@@ -62,6 +63,8 @@ def fit_reader(
     keep_best: bool = True,
     resume: bool = False,
     export: bool = True,
+    int8: bool = False,
+    place: Place | None = None,
     progress: bool = True,
 ) -> dict[str, list[float]]:
     """Train a compiled model, and write its files to a run folder; it can be stopped and resumed.
@@ -81,17 +84,25 @@ def fit_reader(
             which have not been chosen by the validation samples.
         resume: True to continue from `state`.
         export: True to write `model.onnx`, proven before the first epoch.
+        int8: True to write `model.int8.onnx` too.
+        place: what `distribute` returned, None if it was not called. Of several processes the first
+            alone writes, no `model.onnx` and no `state`: the run cannot be resumed.
         progress: True for progress bars, False for a line for each epoch.
 
     Returns:
         The figures of each epoch, by name, as Keras gives them.
 
     Raises:
-        ValueError: the run cannot be continued with this model or these settings.
+        ValueError: the run cannot be continued with this model, these settings or this place.
         ImportError: a package is missing, with its pip line.
         KeyboardInterrupt: after Ctrl-C; `resume=True` goes on.
     """
-    folder = Path(run)
+    folder, place = Path(run), place or Place(0, 1, 1)
+    if resume and place.count > 1:
+        raise ValueError(
+            f"`resume` must be False for several processes. Received True with {place.count} of "
+            "them. Begin the run anew, or go on in one process."
+        )
     num_steps = len(training) * epochs
     warmup = min(_WARMUP, num_steps // 10)
     schedule = CosineDecay(
@@ -106,25 +117,31 @@ def fit_reader(
                 monitor="val_CER", factor=0.9, min_delta=1e-10, patience=patience // 2, mode="min"
             ),
         ]
-    callbacks += [
-        ModelCheckpoint(
-            str(folder / "model.keras"), monitor="val_CER", mode="min", save_best_only=keep_best
-        ),
-        TrainLogger(folder),
-        *tensorboard(folder / "logs", update_freq=1),
-        ConvergenceWatch(validation, log_path=folder / "watch.log"),
-    ]
-    if export:  # Behind the checkpoint, whose file it reads.
-        callbacks.append(Model2onnx(folder / "model.keras", dict(metadata), validation=validation))
-    callbacks.append(KeepState(folder / "state", settings={"vocab": metadata["vocab"]}))
-    history: dict[str, list[float]] = fit_resumable(
-        model,
-        training,
-        validation_data=validation,
-        epochs=epochs,
-        callbacks=callbacks,
-        resume=resume,
-        verbose=1 if progress else 2,
-    ).history
-    plot_history(folder / "curves.png", history)
+    if place.index == 0:
+        checkpoint = LocalCheckpoint if place.count > 1 else ModelCheckpoint
+        callbacks += [
+            checkpoint(
+                str(folder / "model.keras"),
+                monitor="val_CER", mode="min", save_best_only=keep_best,
+            ),
+            TrainLogger(folder),
+            *tensorboard(folder / "logs", update_freq=1),
+        ]  # fmt: skip
+    verbose = (1 if progress else 2) if place.index == 0 else 0
+    options = {"validation_data": validation, "epochs": epochs, "verbose": verbose}
+    history: dict[str, list[float]]
+    if place.count > 1:
+        history = model.fit(training, shuffle=False, callbacks=callbacks, **options).history
+    else:
+        callbacks.append(ConvergenceWatch(validation, log_path=folder / "watch.log"))
+        if export:  # Behind the checkpoint, whose file it reads.
+            callbacks.append(
+                Model2onnx(folder / "model.keras", dict(metadata), validation=validation, int8=int8)
+            )
+        callbacks.append(KeepState(folder / "state", settings={"vocab": metadata["vocab"]}))
+        history = fit_resumable(
+            model, training, resume=resume, callbacks=callbacks, **options
+        ).history
+    if place.index == 0:
+        plot_history(folder / "curves.png", history)
     return history
