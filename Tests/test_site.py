@@ -17,9 +17,11 @@ import numpy as np
 import pages
 import pytest
 
+from mltu.configs import BaseModelConfigs
 from mltu.datasets import read_mjsynth, write_csv
 from mltu.inferenceModel import TextRecognizer
-from mltu.synthetic import write_mjsynth
+from mltu.models import row_reader
+from mltu.synthetic import ALPHABET, write_mjsynth
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -73,9 +75,22 @@ def words(tmp_path_factory):
     )  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def old_run(tmp_path_factory):
+    """A run as mltu 0.1 left it: settings, and a model file of Keras 2's format."""
+    folder = tmp_path_factory.mktemp("old") / "202211270035"
+    configs = BaseModelConfigs()
+    configs.height, configs.width, configs.vocab = 32, 128, ALPHABET
+    configs.model_path = str(folder)
+    configs.save()
+    row_reader((32, 128, 3), len(ALPHABET)).save(folder / "model.h5")
+    return folder
+
+
 @pytest.fixture
-def desk(words, tmp_path):
-    """A folder with what the pages speak of: data sets, photos, a word, a recording."""
+def desk(words, old_run, tmp_path):
+    """A folder with what the pages speak of: data sets, photos, a word, a recording, an old run."""
+    shutil.copytree(old_run, tmp_path / "Models" / "1_image_to_word" / old_run.name)
     shutil.copytree(words, tmp_path / "words")
     samples = list(read_mjsynth(tmp_path / "words", "train"))[:80]
     write_csv(tmp_path / "labels.csv", samples)
