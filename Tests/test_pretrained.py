@@ -74,3 +74,16 @@ def test_the_benchmark_of_real_words_reads_both_kinds_of_set(tmp_path, scene):
     assert figures["words"]["num_samples"] == len(WORDS)
     for sheet in ("words_sheet.png", "words_labels.tsv_sheet.png"):
         assert cv2.imread(str(tmp_path / sheet)).std() > 1
+
+
+def test_the_benchmark_of_decoders_refuses_a_lexicon_of_other_words(tmp_path, scene):
+    cv2.imwrite(str(tmp_path / "word.png"), scene.draw("word", np.random.default_rng(1)))
+    (tmp_path / "labels.tsv").write_text("path\tlabel\nword.png\tword\n", encoding="utf-8")
+    (tmp_path / "lexicon.txt").write_text("others\n", encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "decoders.py"), "labels.tsv",
+         "--lexicon", "lexicon.txt"],
+        cwd=tmp_path, check=False, capture_output=True, text=True, encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
+    )  # fmt: skip
+    assert run.stderr.splitlines()[-1] == "None of the 1 words of labels.tsv is in the lexicon."

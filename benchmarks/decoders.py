@@ -5,8 +5,8 @@ python benchmarks/decoders.py SET [--model words] [--lexicon words.txt] [--limit
 A SET is the root of MJSynth, whose validation list is read, or a CSV or TSV file. The model runs
 once; each decoder then reads the same outputs. The lexicon has a word in each line and is used
 without regard to case; "nearest" takes the word of the lexicon that is nearest, by edit distance,
-to any of 25 texts of a beam. "in lexicon" counts the words that the lexicon has at all. The last
-line printed is JSON.
+to any of the 5 best texts of a beam of 25. "in lexicon" counts the words that the lexicon has at
+all. The last line printed is JSON.
 """
 
 import argparse
@@ -44,12 +44,11 @@ def best(decoder, outputs, vocab):
 
 
 def nearest(words, outputs, vocab):
-    """Return the word nearest to one of the 25 best texts of each row."""
+    """Return the word nearest to one of the 5 best texts of each row."""
     readings = []
-    for row in BeamDecoder(25, num_best=25).decode(outputs, vocab):
+    for row in BeamDecoder(25, num_best=5).decode(outputs, vocab):
         found = [
-            process.extractOne(text.lower(), words, scorer=Levenshtein.distance)
-            for text, _ in row[:5]
+            process.extractOne(text.lower(), words, scorer=Levenshtein.distance) for text, _ in row
         ]
         # The likelier text wins where the distances are equal.
         readings.append(min(found, key=lambda item: item[1])[0])
@@ -76,6 +75,8 @@ def main():
     lexicon.automaton(tuple(vocab))
     built = time.perf_counter() - start
     known = [text in lexicon for text in truths]
+    if not any(known):
+        raise SystemExit(f"None of the {len(truths)} words of {args.set} is in the lexicon.")
     decoders = {
         "best path": lambda: ctc_decoder(outputs, vocab),
         "beam 10": lambda: best(BeamDecoder(10), outputs, vocab),
