@@ -7,7 +7,7 @@ from typing import Any
 from mltu._extras import explain_missing
 
 with explain_missing():
-    from keras import layers
+    from keras import config, layers
 
 
 # TensorFlow 2.21 with oneDNN on AVX-512 corrupts its memory and dies in the gradient of a strided
@@ -86,5 +86,9 @@ def residual_block(
             f"`skip_conv` must be True where the block changes the shape. Received shape "
             f"{tuple(x.shape)} in and {tuple(out.shape)} out, which cannot be added."
         )
-    out = activation_layer(layers.Add()([out, skip]), activation=activation)
+    # Outside training TensorFlow 2.21 on a CPU joins convolution, sum and LeakyReLU in bfloat16,
+    # and then takes 0.2 for any slope. A sum in float32 stays apart.
+    joins = activation == "leaky_relu" and config.dtype_policy().compute_dtype == "bfloat16"
+    out = layers.Add(dtype="float32" if joins else None)([out, skip])
+    out = activation_layer(out, activation=activation)
     return layers.Dropout(dropout)(out) if dropout else out
