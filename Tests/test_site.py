@@ -48,7 +48,8 @@ SMALL = {
     _TRAIN.format(1) + "$": r"\1 --data words --limit 64 --model columns" + _ONCE,
     _TRAIN.format(1) + " --distribute$":
         r"\1 --distribute --data words --limit 64 --batch-size 16 --model columns" + _ONCE,
-    _TRAIN.format(2) + " --style mixed$": r"\1 --style mixed --limit 40" + _ONCE,
+    _TRAIN.format(2) + " --style mixed --batch-size 32 --epochs 150":
+        r"\1 --style mixed --batch-size 32 --limit 40" + _ONCE,
     r"(python Tutorials/01\S*/inferenceModel\.py)": r"\1 trained",
     # None of the shipped fonts draws capitals for small letters.
     r"mltu synth fonts /usr/share/fonts /usr/share/texmf --marks (.*) --capitals \S+":
