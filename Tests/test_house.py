@@ -239,6 +239,7 @@ PUBLIC = {
     "datasets.tables": ["read_csv", "read_tsv", "write_csv"],
     "decoders.automaton": ["Automaton"],
     "decoders.beam": ["BeamDecoder", "search"],
+    "decoders.expression": ["Parser"],
     "decoders.forward": ["skip_sure_blanks", "text_log_probabilities"],
     "decoders.hypothesis": ["Constraint", "Decoder", "Hypothesis", "check_outputs"],
     "decoders.lexicon": ["Lexicon"],
