@@ -79,6 +79,7 @@ def test_a_file_is_calibrated_anew(tmp_path):
     found = calibrate_onnx(path, (prepared, labels))
     after = TextRecognizer(path, force_cpu=True)
     assert after.card.temperature == pytest.approx(found.temperature)
+    assert after.card.figures["temperature"] == after.card.temperature
     assert after.card.figures["calibration_error"] == pytest.approx(found.error_after)
     readings = list(zip(before.predict_batch(images), after.predict_batch(images), strict=True))
     assert all(old.text == new.text for old, new in readings)

@@ -394,7 +394,7 @@ def test_check_ends_with_1_where_there_are_errors(words, table, tmp_path):
     result = run("check", table, words, "--steps", 2, "--json", "--sheet", sheet, status=1)
     found = json.loads(result.stdout)
     assert not found["ok"]
-    assert found["num_validation"] == 16
+    assert found["num_validation"] == 6  # of words, its validation list
     assert "too_few_time_steps" in {finding["name"] for finding in found["findings"]}
     assert cv2.imread(str(sheet)) is not None
 
@@ -542,6 +542,22 @@ def test_train_stops_at_faults_of_the_data(digits, tmp_path):
     assert first.startswith("Error: missing_file: 24 samples, such as ")
     assert last == "Nothing was trained."
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", ["train.csv", "model.h5", "model.onnx"])
+def test_a_training_writes_over_nothing(digits, tmp_path, name):
+    theirs = tmp_path / "theirs" / name
+    theirs.parent.mkdir()
+    theirs.write_text("mine", encoding="utf-8")
+    assert "`output` must be a new folder" in refusal("train", digits, "--output", theirs.parent)
+    assert theirs.read_text(encoding="utf-8") == "mine"
+    assert [path.name for path in theirs.parent.iterdir()] == [name]
+
+
+def test_of_mjsynth_the_validation_list_validates(words, table):
+    from mltu.training.data import gather_samples
+
+    assert gather_samples(table, words, 0)[1] == open_validation(words)
 
 
 def test_what_cannot_be_resumed_is_named(tmp_path):

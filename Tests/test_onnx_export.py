@@ -402,6 +402,13 @@ def fails(folder, error, text, model=None, **options):
             id="killed",
         ),
         pytest.param(
+            "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise OSError('went on')",
+            OSError,
+            "went on",
+            id="Ctrl-C is for the parent",
+            marks=pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent otherwise there"),
+        ),
+        pytest.param(
             "import os, sys\nprint('last words', file=sys.stderr, flush=True)\nos._exit(7)",
             RuntimeError,
             r"(?s)ended with status 7. The last that it printed:.*last words",

@@ -45,6 +45,16 @@ def test_an_unknown_name_lists_those_that_are_there():
         find_pretrained("wrods")
 
 
+def test_a_run_of_the_same_name_is_not_passed_over(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words").mkdir()  # Images, say.
+    assert TextRecognizer("words", force_cpu=True).model_path == str(find_pretrained())
+    (tmp_path / "words" / "model.onnx").write_bytes(find_pretrained("words_small").read_bytes())
+    with pytest.raises(ValueError, match=r"Write '\./words' for the folder"):
+        TextRecognizer("words", force_cpu=True)
+    assert "words" in TextRecognizer("./words", force_cpu=True).model_path
+
+
 def test_each_reader_has_its_card():
     card = find_pretrained().with_name("README.md").read_text(encoding="utf-8")
     for name in pretrained_names():

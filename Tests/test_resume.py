@@ -22,7 +22,7 @@ from resumable_training import (
 )
 
 from mltu import run_state
-from mltu.callbacks import KeepState, TrainLogger, fit_resumable
+from mltu.callbacks import KeepState, Model2onnx, TrainLogger, fit_resumable
 from mltu.state_file import find_state, from_plain, mark_finished, to_plain, write_state
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -126,6 +126,25 @@ def test_a_finished_run_says_so_and_goes_on_with_more_epochs(whole, tmp_path):
     variables, history = train(tmp_path, epochs=EPOCHS, resume=True)
     assert same(variables, whole[1])
     assert history == whole[2]
+
+
+def test_a_run_that_stopped_early_has_its_patience_anew(tmp_path):
+    def never_better():
+        return keras.callbacks.EarlyStopping("val_loss", min_delta=1e6, patience=2, mode="min")
+
+    assert len(train(tmp_path, never_better(), epochs=4)[1]["loss"]) == 3
+    assert len(train(tmp_path, never_better(), epochs=8, resume=True)[1]["loss"]) == 5
+
+
+def test_an_export_that_joins_a_resumed_run_takes_its_best_weights(tmp_path, monkeypatch):
+    train(tmp_path, epochs=2)
+    monkeypatch.setattr(Model2onnx, "_export", lambda *_, **__: None)
+    monkeypatch.setattr(keras.callbacks.ModelCheckpoint, "on_epoch_end", lambda *_, **__: None)
+    model = make_model()
+    train(tmp_path, Model2onnx(tmp_path / "model.keras"), epochs=3, resume=True, model=model)
+    best = make_model()
+    best.load_weights(tmp_path / "model.keras")
+    assert same(model.get_weights(), best.get_weights())
 
 
 @pytest.fixture

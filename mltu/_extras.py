@@ -14,7 +14,7 @@ _WAY_OUT = {
     "onnx": _TRAINING,
     "tf2onnx": _TRAINING,
     "matplotlib": _TRAINING,
-    "PIL": _TRAINING,
+    "PIL": "pip install pillow",
     "soundfile": 'pip install "mltu[audio]"',
     "soxr": 'pip install "mltu[audio]"',
     "lmdb": 'pip install "mltu[lmdb]"',

@@ -21,7 +21,7 @@ from mltu.state_file import Arrays, KeptState, from_plain, to_plain
 
 with explain_missing():
     import keras
-    from keras.callbacks import CSVLogger
+    from keras.callbacks import CSVLogger, EarlyStopping
 
 _NUM_SHOWN = 5
 
@@ -131,12 +131,17 @@ def collect_texts(callbacks: Sequence[Any]) -> list[dict[str, str]]:
 
 
 def restore_callbacks(callbacks: Sequence[Any], state: KeptState) -> None:
-    """Put their state into callbacks, matched by class and order; those without one begin anew."""
+    """Put their state into callbacks, matched by class and order; those without one begin anew.
+
+    One that has the method `begin_late()` is told so by it.
+    """
     remaining = [(name, from_plain(kept, state.arrays)) for name, kept in state.facts["callbacks"]]
     for callback in callbacks:
         name = type(callback).__name__
         found = next((pair for pair in remaining if pair[0] == name), None)
         if found is None:
+            if hasattr(callback, "begin_late"):
+                callback.begin_late()
             continue
         remaining.remove(found)
         if hasattr(callback, "restore_kept_state"):
@@ -146,6 +151,8 @@ def restore_callbacks(callbacks: Sequence[Any], state: KeptState) -> None:
             callback.append_header = found[1]["size"] == 0
         else:
             vars(callback).update(found[1])
+            if state.finished and isinstance(callback, EarlyStopping):
+                callback.wait = callback.stopped_epoch = 0  # Who goes on asks for its patience.
     if missing := [name for name, kept in remaining if kept]:
         warnings.warn(
             "The state of these callbacks is not used, since they are missing now: "

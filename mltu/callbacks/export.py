@@ -92,6 +92,10 @@ class Model2onnx(keras.callbacks.Callback):
             trial.with_suffix(".int8.onnx").unlink(missing_ok=True)
         self._say(f"The ONNX export works here: {self.onnx_path} comes at the end.")
 
+    def begin_late(self) -> None:
+        """Take a checkpoint for one of this training, which began before it had this callback."""
+        self._checkpoint_before = None
+
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Note a checkpoint that was written within an epoch, where the weights go on."""
         if self.at_best:

@@ -55,7 +55,9 @@ def command(
     if (width is None) != (height is None):
         raise click.UsageError("--width and --height go together.")
     training = open_samples(train)
-    held = open_validation(train) if validation is None else open_samples(validation)
+    held = open_validation(validation or train)
+    if held is None and validation is not None:
+        held = open_samples(validation)
     report = check_data(
         training,
         validation=held,

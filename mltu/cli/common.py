@@ -68,6 +68,7 @@ def find_model(name: str | None) -> Path:
 
     Raises:
         FileNotFoundError: it is none of them.
+        ValueError: it is the name of a shipped reader, and of a folder with a model here.
     """
     place = model_place(name)
     if place.exists():

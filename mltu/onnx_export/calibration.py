@@ -49,6 +49,7 @@ def calibrate_onnx(
     found = fit_temperature(outputs, images.texts, card.vocab)
     with atomic_path(Path(reader.model_path)) as temporary:
         shutil.copyfile(reader.model_path, temporary)
-        figures = {**card.figures, "calibration_error": found.error_after}
-        write_metadata(temporary, {"temperature": found.temperature, "figures": figures})
+        temperature = {"temperature": found.temperature}
+        figures = {**card.figures, **temperature, "calibration_error": found.error_after}
+        write_metadata(temporary, {**temperature, "figures": figures})
     return found

@@ -16,8 +16,12 @@ from typing import Any
 
 from mltu.onnx_export.child import REPLY
 
-# Not `-m`, which warns of a module that its package has imported already.
-_CODE = "import sys; from mltu.onnx_export.child import main; sys.exit(main(sys.argv[1:]))"
+# Not `-m`, which warns of a module that its package has imported already. Ctrl-C, which a terminal
+# sends to both, is for the parent to answer: a training goes on to its next batch first.
+_CODE = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    "from mltu.onnx_export.child import main; sys.exit(main(sys.argv[1:]))"
+)
 
 
 def run_child(job: Mapping[str, Any], timeout: float) -> None:

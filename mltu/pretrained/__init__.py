@@ -32,7 +32,18 @@ def find_pretrained(name: str = "words") -> Path:
 
 
 def model_place(model: str | os.PathLike[str] | None) -> Path:
-    """Return the file of a shipped reader for its name, or for None; any other path as it is."""
+    """Return the file of a shipped reader for its name, or for None; any other path as it is.
+
+    Raises:
+        ValueError: there is a model of the same name in the working directory.
+    """
     if model is None:
         return find_pretrained()
-    return find_pretrained(os.fspath(model)) if model in pretrained_names() else Path(model)
+    if model not in pretrained_names():
+        return Path(model)
+    if (Path(model) / "model.onnx").exists():
+        raise ValueError(
+            f"`model` must be one of two readers. Received {model!r}, which comes with mltu, and "
+            f"is a folder with a model.onnx here. Write './{model}' for the folder."
+        )
+    return find_pretrained(os.fspath(model))

@@ -51,7 +51,7 @@ def gather_samples(data: Any, validation: Any, seed: int) -> tuple[Samples, Samp
     """
     training = _open(data)
     if validation is not None:
-        return training, _open(validation)
+        return training, _open_held(validation)
     own = open_validation(data) if isinstance(data, str | os.PathLike) else None
     return (training, own) if own is not None else _split(training, seed)
 
@@ -105,6 +105,12 @@ def make_provider(samples: Samples, configs: ReaderConfigs, *, trains: bool) -> 
 
 def _open(data: Any) -> Samples:
     return open_samples(data) if isinstance(data, str | os.PathLike) else load_samples(data)
+
+
+def _open_held(data: Any) -> Samples:
+    """Read samples to validate on: of MJSynth its validation list."""
+    own = open_validation(data) if isinstance(data, str | os.PathLike) else None
+    return _open(data) if own is None else own
 
 
 def _split(samples: Samples, seed: int) -> tuple[Samples, Samples]:

@@ -13,20 +13,24 @@ from mltu.utils.text_columns import TextColumn
 
 Configs = TypeVar("Configs", bound=BaseModelConfigs)
 
+_MODELS = ("model.keras", "model.h5", "model.onnx", "state")
 _LISTS = ("train.csv", "val.csv")
 
 
 def refuse_old_run(run: str | os.PathLike[str]) -> None:
-    """Make sure that no trained model would be written over.
+    """Make sure that no trained model and no list of samples would be written over.
 
     Raises:
-        FileExistsError: the folder holds a run.
+        FileExistsError: the folder holds a model, the state of a training, or lists of samples that
+            are not those of a training which was stopped before its first batch.
     """
     folder = Path(run)
-    if (folder / "model.keras").exists() or (folder / "state").exists():
+    names = [*_MODELS, *([] if (folder / "configs.yaml").exists() else _LISTS)]
+    if found := [name for name in names if (folder / name).exists()]:
         raise FileExistsError(
-            f"`output` must be a new folder. Received {str(folder)!r}, which holds a run. Take "
-            "another one, or continue this run (--resume)."
+            f"`output` must be a new folder. Received {str(folder)!r}, which holds "
+            f"{'a run' if found[0] in _MODELS else found[0]}. Take another one, or continue a run "
+            "(--resume)."
         )
 
 
