@@ -42,7 +42,7 @@ def _failures(facts: dict[str, Any]) -> Iterator[Finding]:
         if name == "opencv" and re.search(r"lib(GL|gthread|glib|SM|Xext)\b", error):
             way_out = (
                 "A library of the desktop is missing, as on servers: pip uninstall -y "
-                "opencv-python && pip install opencv-python-headless"
+                "opencv-python opencv-python-headless, then pip install opencv-python-headless"
             )
         elif "status -4" in error or "illegal instruction" in error.lower():
             way_out = "This processor lacks AVX, which the package needs."
