@@ -1,11 +1,14 @@
 """A small training with all that has a state, for the tests of resume; also a script of its own.
 
 python Tests/resumable_training.py RUN [--resume] [--export] [--workers N] [--stop EPOCH STEP]
+    [--processes N] [--slow SECONDS]
 """
 
 import argparse
 import os
 import sys
+import time
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -82,7 +85,8 @@ def all_variables(model):
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
-def as_it_is(data, label):
+def as_it_is(data, label, seconds=0):
+    time.sleep(seconds)
     return data, label
 
 
@@ -93,11 +97,11 @@ def make_data(num_samples=NUM_SAMPLES):
     return [[image, label] for image, label in zip(images, labels, strict=True)]
 
 
-def make_provider(samples, workers, **options):
+def make_provider(samples, workers, seconds=0, **options):
     return DataProvider(
-        samples, [as_it_is], batch_size=BATCH_SIZE, workers=workers, seed=3,
+        samples, [partial(as_it_is, seconds=seconds)], batch_size=BATCH_SIZE, workers=workers,
+        seed=3, **options,
         transformers=[LabelIndexer(VOCAB), LabelPadding(max_word_length=4, padding_value=3)],
-        **options,
     )  # fmt: skip
 
 
@@ -132,13 +136,15 @@ def make_callbacks(run, *extra, every_steps=2, settings=None, best=False):
     ]
 
 
-def train(run, *extra, workers=0, resume=False, epochs=EPOCHS, verbose=0, model=None, **options):
+def train(
+    run, *extra, workers=0, resume=False, epochs=EPOCHS, verbose=0, model=None, data=None, **options
+):
     """Train, or go on; return the variables and the history."""
     run, samples = Path(run), make_data()
     model = model or make_model()
     history = fit_resumable(
         model,
-        make_provider(samples[:38], workers, augmentors=[RandomBrightness()]),
+        make_provider(samples[:38], workers, augmentors=[RandomBrightness()], **(data or {})),
         validation_data=make_provider(samples[38:], 0, shuffle=False),
         epochs=epochs,
         callbacks=make_callbacks(run, *extra, **options),
@@ -163,6 +169,8 @@ def main():
     parser.add_argument("--export", action="store_true")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--stop", type=int, nargs=2)
+    parser.add_argument("--processes", type=int, default=0)
+    parser.add_argument("--slow", type=float, default=0, help="seconds for each sample")
     args = parser.parse_args()
     be_deterministic()
     extra = [DieAt(args.stop[0], args.stop[1] or None)] if args.stop else []
@@ -173,7 +181,8 @@ def main():
         print("It is finished.")
         return
     try:
-        _, history = train(args.run, *extra, workers=args.workers, resume=args.resume)
+        data = {"processes": args.processes, "seconds": args.slow}
+        _, history = train(args.run, *extra, workers=args.workers, resume=args.resume, data=data)
     except Killed:
         os._exit(9)
     print("done", history["loss"], flush=True)

@@ -220,6 +220,7 @@ def test_a_failure_at_the_end_keeps_the_model_and_says_how_to_go_on(tmp_path, mo
     Failing(monkeypatch, good=1)
     path = tmp_path / "model.keras"
     (tmp_path / "model.onnx").write_bytes(b"good")
+    (tmp_path / "configs.yaml").touch()
     model = tiny_model()
     save = keras.callbacks.ModelCheckpoint(path)
     with pytest.raises(RuntimeError, match="The training is done and its model is safe") as caught:
@@ -229,6 +230,18 @@ def test_a_failure_at_the_end_keeps_the_model_and_says_how_to_go_on(tmp_path, mo
     loaded = keras.models.load_model(path, compile=False)
     np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
     assert (tmp_path / "model.onnx").read_bytes() == b"good"
+
+
+@pytest.mark.parametrize("name", ["model.keras", "best.keras", "model.weights.h5"])
+def test_the_way_out_is_one_that_works(tmp_path, monkeypatch, name):
+    """`mltu export` needs a run folder, with a model.keras and its configs.yaml."""
+    Failing(monkeypatch, good=1)
+    if name != "model.keras":
+        (tmp_path / "configs.yaml").touch()
+    path = tmp_path / name
+    save = keras.callbacks.ModelCheckpoint(path, save_weights_only=name.endswith("h5"))
+    with pytest.raises(RuntimeError, match="repeat the export alone: load the model and call"):
+        fit(tiny_model(), save, Model2onnx(path), epochs=1)
 
 
 @pytest.mark.filterwarnings("ignore:No checkpoint was written")
@@ -420,6 +433,16 @@ def test_rate_follows_the_schedule():
     rates = Rates()
     fit(tiny_model(), FollowSchedule(schedule), rates, epochs=2)
     np.testing.assert_allclose(rates.rates, [float(schedule(i)) for i in range(4)], rtol=1e-5)
+
+
+def test_several_steps_at_once_are_several_steps_of_the_schedule():
+    """With 4 of them at once a warm-up took four times its length, and the decay never came."""
+    model, rates = tiny_model(), Rates()
+    model.compile(keras.optimizers.SGD(0.05), CTCLoss(), steps_per_execution=4)
+    follow = FollowSchedule(lambda step: 0.1 / (1 + int(step)))
+    fit(model, follow, rates, count=10, batch_size=1)
+    expected = [0.1 / (1 + step) for step in (0, 4, 8, 10, 14, 18)]
+    np.testing.assert_allclose(rates.rates, expected, rtol=1e-5)
 
 
 def test_a_cut_stays_in_force():

@@ -1,8 +1,10 @@
 """The command line: the real work of each command, its exit status, and what it refuses."""
 
 import csv
+import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,9 +23,10 @@ from onnx import TensorProto, helper
 from mltu import __version__
 from mltu.cli.main import Commands, commands
 from mltu.cli.onnx_size import count_parameters
-from mltu.datasets import open_samples, open_validation, pack_lmdb, read_csv, read_mjsynth
+from mltu.datasets import Samples, open_samples, open_validation, pack_lmdb, read_csv, read_mjsynth
 from mltu.pretrained import find_pretrained
 from mltu.synthetic import write_mjsynth
+from mltu.training.run_folder import keep_samples, kept_samples
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ["read", "evaluate", "train", "export", "check", "pack", "synth", "info", "bench"]
@@ -211,6 +214,26 @@ def test_read_gives_json_csv_and_text(images, labels):
     ]
 
 
+def test_a_line_break_in_a_path_stays_in_its_cell(tmp_path, images):
+    """Python before 3.13 puts no quotes around it where lines have no end."""
+    name = tmp_path / "a\nb.jpg" if os.name == "posix" else tmp_path / "a,b.jpg"
+    shutil.copy(images[0], name)
+    _, row = csv.reader(io.StringIO(run("read", tmp_path, "--format", "csv").stdout, newline=""))
+    assert row[0] == str(name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="streams are closed by a shell here")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_no_fault(images, closed):
+    command = f"exec {shlex.join([sys.executable, '-m', 'mltu', 'read', images[0]])} {closed}"
+    done = subprocess.run(
+        ["sh", "-c", command], capture_output=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert bool(done.stdout) == (not closed.startswith(">"))
+
+
 def test_read_searches_folders_and_goes_on_behind_faults(tmp_path, images):
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "empty").mkdir()
@@ -304,6 +327,16 @@ def test_evaluate_writes_a_report(words, table, tmp_path):
     assert "data:image" in packed.read_text(encoding="utf-8")
 
 
+def test_a_report_that_cannot_be_written_costs_no_figures(table, tmp_path):
+    result = run("evaluate", "words", table, "--report", tmp_path, status=2)
+    assert f"'{tmp_path}' is a directory" in result.stderr
+    (tmp_path / "file").touch()
+    page = tmp_path / "file" / "report.html"
+    result = run("evaluate", "words", table, "--report", page, status=1)
+    assert "6 images" in result.stdout
+    assert str(page.parent) in result.stderr
+
+
 def test_evaluate_takes_the_list_of_a_run(table, tmp_path):
     shutil.copy(find_pretrained(), tmp_path / "model.onnx")
     shutil.copy(table, tmp_path / "val.csv")
@@ -351,6 +384,14 @@ def test_info_of_a_shipped_model():
     assert found["card"]["figures"]["cer_onnx"] < 0.1
     assert found["bytes"] == find_pretrained().stat().st_size
     assert found["inputs"][0]["shape"][1:] == [32, 128, 1]
+
+
+def test_info_of_what_is_no_json(tmp_path, strange_model):
+    model = onnx.load(str(strange_model))
+    helper.set_model_props(model, {"loss": "NaN"})
+    onnx.save(model, str(strange_model))
+    printed = run("info", strange_model, "--format", "json").stdout
+    assert json.loads(printed, parse_constant=pytest.fail)["metadata"]["loss"] == "NaN"
 
 
 def test_info_of_a_file_without_a_card(strange_model):
@@ -576,6 +617,20 @@ def test_the_networks_of_the_option_are_those_of_the_training():
 
     (option,) = [option for option in command.params if option.name == "model"]
     assert list(option.type.choices) == list(NETWORKS)
+
+
+def test_samples_of_paths_are_kept_for_a_resumption(digits, tmp_path):
+    pairs = Samples.from_pairs((Path(path), label) for path, label in read_csv(digits))
+    keep_samples(tmp_path, pairs, pairs)
+    assert kept_samples(tmp_path) == (read_csv(digits), read_csv(digits))
+
+
+def test_curves_that_cannot_be_drawn_end_a_training_before_it_begins(tmp_path, monkeypatch):
+    from mltu.training import fit_reader
+
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match="matplotlib"):
+        fit_reader(None, [], [], tmp_path, epochs=1, learning_rate=1e-3, metadata={})
 
 
 @pytest.mark.slow

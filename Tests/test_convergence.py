@@ -297,6 +297,19 @@ def test_looks_have_the_mean_loss_between_them_and_the_weights():
     assert watch._looks[0].rate == pytest.approx(0.01)
 
 
+def test_several_steps_at_once_are_counted_each():
+    """Six batches an epoch, four at once and then two; equal weights, so the losses are equal."""
+    looks = []
+    for several in (1, 4):
+        model = small_model()
+        model.compile(keras.optimizers.SGD(0.0), CTCLoss(), steps_per_execution=several)
+        watch = ConvergenceWatch(small_data(), every=6)
+        fit(model, watch, epochs=3)
+        looks.append([(look.step, look.loss) for look in watch._looks])
+    assert [step for step, _ in looks[1]] == [6, 12, 18]
+    np.testing.assert_allclose(looks[1], looks[0], rtol=1e-4)
+
+
 def test_what_is_kept_of_the_watch_has_no_images_and_brings_its_looks_back():
     """The 256 images of the sample went into every state; the looks were lost."""
     watch, other = ConvergenceWatch(small_data(), every=4), ConvergenceWatch(small_data(), every=4)

@@ -113,6 +113,13 @@ def test_letters_are_folded_each_for_itself():
     assert BeamDecoder(constraint=menu).decode(outputs, "ΟΔΣ")[0][0].text == "ΟΔΟΣ"
 
 
+def test_a_capital_whose_small_letter_is_two_characters_keeps_its_word():
+    assert "İ".lower() == "i\u0307"
+    menu = Lexicon(["İz"], ignore_case=True)
+    outputs = np.eye(4)[[0, 1]][None]
+    assert BeamDecoder(constraint=menu).decode(outputs, "İzm")[0][0].text == "İz"
+
+
 def test_a_row_alone_has_the_probability_that_it_has_in_a_batch():
     batch = outputs(np.random.default_rng(11), 6, num_steps=40)
     texts = [[], [0], [0, 0, 2], [1, 2, 1, 0], [2] * 19, [0] * 21]

@@ -124,6 +124,18 @@ def test_another_opencv_serves_as_well():
     assert examine(facts_with({**headless, "unmet": unmet})) == []
     none = facts_with({"packages/opencv-python": None, "unmet": unmet})
     assert examine(none)[0].is_broken
+    # What doctor itself says of two OpenCVs leaves one of them.
+    headless = [
+        "albumentations needs opencv-python-headless>=4.9; here is no opencv-python-headless"
+    ]
+    assert examine(facts_with({"unmet": headless})) == []
+
+
+def test_another_onnxruntime_serves_as_well():
+    unmet = ["mltu needs onnxruntime>=1.20.1; here is no onnxruntime"]
+    windows = {"packages/onnxruntime": None, "packages/onnxruntime-directml": "1.24.1"}
+    assert examine(facts_with({**windows, "unmet": unmet})) == []
+    assert examine(facts_with({"packages/onnxruntime": None, "unmet": unmet}))[0].is_broken
 
 
 def test_what_is_broken_comes_first_and_ends_with_1(monkeypatch):

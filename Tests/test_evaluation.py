@@ -35,6 +35,13 @@ def test_figures_by_hand():
     assert found.wer.value == pytest.approx(get_wer(READINGS, TRUTHS))
 
 
+def test_lower_case_has_its_own_lengths():
+    """The small letter of "İ" is two characters."""
+    found = evaluate_readings(["x", "ab"], ["İ", "AB"])
+    assert found.cer_ignoring_case.value == pytest.approx(get_cer(["x", "ab"], ["i\u0307", "ab"]))
+    assert found.mean_cer_ignoring_case.value == 1 / 2
+
+
 def test_the_interval_is_that_of_a_share():
     """Of 400 words a tenth is wrong: the normal approximation has 7.06 % to 12.94 %."""
     truths = ["word"] * 400

@@ -199,8 +199,30 @@ def test_a_part_of_a_png_that_claims_gigabytes(length):
 def test_a_jpeg_of_thousands_of_scans():
     content = targets.jpeg(claim=(5000, 5000), progressive=True)
     scan = content[content.rindex(b"\xff\xda") : -2]
-    with pytest.raises(ValueError, match="more than 500 scans of a JPEG"):
+    with pytest.raises(ValueError, match=r"a JPEG of 2\d\d\d scans over 25000000 pixels"):
         ImageReader().read(content[:-2] + 2000 * scan + b"\xff\xd9")
+
+
+@pytest.mark.parametrize(("width", "height", "fits"), [(64, 64, True), (3999, 3999, False)])
+def test_how_often_a_jpeg_may_be_gone_over_depends_on_its_size(width, height, fits):
+    """78 KB of 490 scans over 16 million pixels took 8 seconds."""
+    content = targets.jpeg(width, height, progressive=True)
+    scan = content[content.rindex(b"\xff\xda") : -2]
+    content = content[:-2] + 480 * scan + b"\xff\xd9"
+    assert not is_small_jpeg(content)
+    for read in (ImageReader().read, lambda data: ImageReader().batch([data], [""])[0][0]):
+        if fits:
+            assert read(content).shape == (height, width, 3)
+        else:
+            with pytest.raises(ValueError, match=r"a JPEG of 4\d\d scans over 15992001 pixels"):
+                read(content)
+
+
+def test_a_tile_that_is_larger_than_its_image_counts():
+    """OpenCV made room for 1 GB of a tile behind 16 x 16 pixels."""
+    sides = [(256, 4, 1, 16), (257, 4, 1, 16), (322, 4, 1, 16368), (323, 4, 1, 16368)]
+    with pytest.raises(ValueError, match="267911424 pixels"):
+        ImageReader().read(tiff(*sides))
 
 
 def test_a_pfm_in_colour_becomes_grey_where_grey_was_asked_for():

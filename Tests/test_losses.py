@@ -23,6 +23,19 @@ KERNELS = sorted({"scan", ctc_kernels.kernel_name()})
 KINDS = {"float32": 0, "bfloat16": 2**-8, "float16": 2**-11}
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_labels_are_not_rounded(dtype):
+    """Keras casts labels to the type of the loss: 2001 and 2003 became the same character."""
+    with pytest.raises(ValueError, match=f"`dtype` must be 'float32' or 'float64'.* '{dtype}'"):
+        CTCLoss(dtype=dtype)
+    before = keras.config.floatx()
+    keras.config.set_floatx(dtype)
+    try:
+        assert CTCLoss().dtype == "float32"
+    finally:
+        keras.config.set_floatx(before)
+
+
 @pytest.fixture(params=KERNELS)
 def kernel(request, monkeypatch):
     monkeypatch.setattr(ctc_kernels, "kernel_name", lambda: request.param)

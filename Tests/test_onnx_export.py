@@ -149,7 +149,7 @@ def test_the_file_explains_itself(exported):
     assert stored == {
         "format": 1, "vocab": VOCAB, "blank": 4, "layout": "NHWC", "color": "BGR", "height": 16,
         "width": 32, "channels": 3, "resize": "stretch", "scaling": "inside",
-        "outputs": "probabilities", "decoder": "ctc greedy", "note": "own",
+        "outputs": "probabilities", "decoder": "ctc greedy", "rows": 1, "note": "own",
         "figures": figures.to_dict(), "temperature": figures.temperature,
     }  # fmt: skip
     assert versions["keras"] == keras.__version__

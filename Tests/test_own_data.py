@@ -100,6 +100,23 @@ def test_errors_of_the_data_end_before_the_training(numbers, tmp_path, capsys):
     ]
 
 
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_ctrl_c_offers_to_go_on_where_that_can_be_done(numbers, tmp_path, monkeypatch, has_begun):
+    train = load_tutorial(TUTORIAL.name)
+
+    def press(args, run):
+        if has_begun:
+            run.mkdir()
+            (run / "configs.yaml").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "begin_run", press)
+    with pytest.raises(SystemExit) as caught:
+        train.main([str(numbers), "--output", str(tmp_path / "run")])
+    assert caught.value.code.startswith("Interrupted.")
+    assert ("--resume" in caught.value.code) == has_begun
+
+
 @pytest.mark.slow
 def test_the_way_from_data_to_reader(numbers, tmp_path):
     run = tmp_path / "run"

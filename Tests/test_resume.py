@@ -5,15 +5,18 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import resumable_training
 from resumable_training import (
     EPOCHS,
     DieAt,
     Killed,
+    all_variables,
     make_callbacks,
     make_data,
     make_model,
@@ -22,6 +25,7 @@ from resumable_training import (
 )
 
 from mltu import run_state
+from mltu.augmentors import RandomBrightness
 from mltu.callbacks import KeepState, Model2onnx, TrainLogger, fit_resumable
 from mltu.state_file import find_state, from_plain, mark_finished, to_plain, write_state
 
@@ -166,6 +170,62 @@ def test_ctrl_c_saves_the_last_finished_batch(tmp_path):
         train(tmp_path, Press(), every_steps=0)
     assert find_state(tmp_path / "state").step == 3
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.slow
+def test_the_same_provider_goes_on_where_it_stood(whole, tmp_path):
+    """A notebook cell that is stopped and run again."""
+
+    class Press(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            signal.raise_signal(signal.SIGINT)
+
+    samples = make_data()
+    provider = make_provider(samples[:38], 0, augmentors=[RandomBrightness()])
+    provider.set_position(provider.epoch, 3)  # of no meaning for a training that begins
+    options = {"validation_data": make_provider(samples[38:], 0, shuffle=False), "verbose": 0}
+    model = make_model()
+    with pytest.raises(KeyboardInterrupt, match="goes on at epoch 1, batch 2 of 5"):
+        fit_resumable(
+            model, provider, epochs=EPOCHS, callbacks=make_callbacks(tmp_path, Press()), **options
+        )
+    model, callbacks = make_model(), make_callbacks(tmp_path)
+    fit_resumable(model, provider, epochs=EPOCHS, callbacks=callbacks, resume=True, **options)
+    assert same(all_variables(model), whole[1])
+
+
+def test_a_stop_in_mid_epoch_ends_the_epoch_of_the_data_too(tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = True
+
+    train(tmp_path, Stop(), epochs=2)
+    state = find_state(tmp_path / "state")
+    assert state.epoch == 1
+    assert state.facts["provider"]["epoch"] == make_provider(make_data(), 0).epoch + 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent otherwise there")
+def test_ctrl_c_on_a_terminal_leaves_the_processes_of_the_data_alone(tmp_path):
+    """It goes to all processes of a terminal; those that died took the training with them."""
+    script, options = resumable_training.__file__, ["--processes", "1", "--slow", "0.05"]
+    process = subprocess.Popen(
+        [sys.executable, script, str(tmp_path), *options],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    limit = time.monotonic() + 100
+    while (state := find_state(tmp_path / "state")) is None or not state.step:
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        _, printed = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert "Training was stopped and goes on at epoch" in printed
 
 
 # Refusals: all before a callback has touched a file.

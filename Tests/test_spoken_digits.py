@@ -24,12 +24,15 @@ DATA, VOICES = load_tutorial(FOLDER, "data"), load_tutorial(FOLDER, "voices")
 run_script = functools.partial(run_tutorial, TUTORIAL.name)
 
 
-def write_recordings(folder, speakers=("ann", "bob", "cid"), takes=2):
-    """Write tones of 0.1 seconds, digit * 100 + 200 Hz, in the layout of the data set."""
+def write_recordings(folder, speakers=("ann", "bob", "cid"), takes=2, slow=()):
+    """Write tones of 0.1 seconds, digit * 100 + 200 Hz, in the layout of the data set.
+
+    Those of `slow` speakers last 1.2 seconds.
+    """
     place = folder / "recordings"
     place.mkdir(parents=True)
-    time = np.arange(800) / 8_000
     for speaker in speakers:
+        time = np.arange(9_600 if speaker in slow else 800) / 8_000
         for digit in range(10):
             for take in range(takes):
                 tone = 0.5 * np.sin(2 * np.pi * (digit * 100 + 200) * time)
@@ -168,6 +171,18 @@ def test_faults_of_the_data_are_one_sentence(tmp_path):
     assert "has no configs.yaml" in caught.value.code
     with pytest.raises(SystemExit):
         train.main(["--resume", "x", "--seed", "1"])
+
+
+def test_a_held_out_speaker_may_be_slower_than_all_others(tmp_path):
+    """The training died at its first validation."""
+    train = load_tutorial(FOLDER)
+    data = write_recordings(tmp_path / "set", slow=["ann"])
+    options = ["--data", str(data), "--output", str(tmp_path / "run"), "--strings", "8"]
+    configs, strings, unseen = train.begin_run(train.parse_arguments(options))
+    assert configs.held_out == ["ann"]
+    _, validation = train.make_providers(configs, strings, unseen)
+    for index in range(len(validation)):
+        assert validation[index][0].shape[1] <= configs.max_frames
 
 
 @pytest.mark.slow

@@ -122,6 +122,16 @@ def test_fonts_refuse(tmp_path):
 # Words
 
 
+@pytest.mark.parametrize(
+    "command", ["fonts --shipped --atlas .", "words . --num-train 2 --num-validation 1"]
+)
+def test_the_working_folder_is_not_taken_away(command, tmp_path, monkeypatch):
+    """It was replaced below the shell's feet, or refused after all the work."""
+    monkeypatch.chdir(tmp_path)
+    assert "in which you are" in refusal(*command.split())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_words_are_written_and_packed(words, atlas):
     recipe = json.loads((words / "recipe.json").read_text(encoding="utf-8"))
     assert (recipe["style"], recipe["num_fonts"]) == ("SceneWords", 3)

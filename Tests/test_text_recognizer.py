@@ -115,6 +115,20 @@ def test_positions_are_columns_of_the_given_image(reader):
     assert [c.left for c in larger.characters] == pytest.approx([2 * x for x in lefts], abs=7)
 
 
+def test_positions_of_a_model_that_reads_row_by_row():
+    """Its 256 steps go eight times over the image."""
+    font = next(path for path in shipped_fonts() if "Sans" in path.stem)
+    image = render_word("window", font, np.random.default_rng(0))
+    reader = TextRecognizer("words_small", force_cpu=True)
+    assert reader.card.rows == 8
+    rows, columns = reader.predict(image), TextRecognizer(force_cpu=True).predict(image)
+    assert rows.text == columns.text == "window"
+    width = image.shape[1]
+    for ours, theirs in zip(rows.characters[1:-1], columns.characters[1:-1], strict=True):
+        assert ours.left == pytest.approx(theirs.left, abs=width / 8)
+        assert 0 <= ours.left < ours.right <= width
+
+
 def test_positions_leave_the_padding_out():
     """Steps at both edges and in the middle of 100 columns: 20 padded, 60 of a 30 px image."""
     values = np.zeros((8, 100, 1), np.uint8)
@@ -140,8 +154,11 @@ def test_a_bad_image_among_good_ones(reader, images, tmp_path):
 
 
 def test_what_is_no_list_of_images_is_refused(reader):
-    with pytest.raises(TypeError, match="Received one str"):
-        reader.predict_batch("word.png")
+    one = [np.zeros((32, 9), np.uint8), np.zeros((32, 9, 3), np.uint8), bytearray(b"x")]
+    for image in ["word.png", *one]:
+        with pytest.raises(TypeError, match=f"Received one {type(image).__name__}"):
+            reader.predict_batch(image)
+    assert len(reader.predict_batch(np.zeros((2, 32, 9, 3), np.uint8))) == 2
     with pytest.raises(ValueError, match="`on_error` must be 'raise' or 'keep'"):
         reader.predict_batch([], on_error="skip")
     with pytest.raises(ValueError, match="`batch_size`"):

@@ -106,6 +106,8 @@ def test_arguments(tmp_path):
         warm_start(reader(), tmp_path / "old.keras", vocab=OLD)
     with pytest.raises(ValueError, match="`vocab` must match the last layer, a Dense of 3 units"):
         warm_start(reader(), tmp_path / "old.keras", vocab="ab", old_vocab=OLD)
+    with pytest.raises(ValueError, match="`old_vocab` must be that of the file"):
+        warm_start(reader(), tmp_path / "old.keras", vocab=OLD, old_vocab=OLD + "xy")
     inputs = keras.Input((3,))
     other = keras.Model(inputs, layers.Dense(1)(inputs))
     with pytest.raises(ValueError, match="fits in none"):

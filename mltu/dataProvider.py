@@ -193,6 +193,7 @@ class DataProvider(KerasDataset):
             ValueError: `epoch` is negative, or `step` is outside the epoch.
         """
         self._plan.set_position(epoch, step)
+        self._within_epoch = False  # Else Keras would first end the epoch of an interrupted fit.
 
     def shard(self, index: int, count: int) -> Self:
         """Return the part of one of several processes that train together.

@@ -32,7 +32,11 @@ class CTCLoss(keras.losses.Loss):
         name: of the loss.
         from_logits: False if the model ends in a softmax, True if it ends in logits.
         reduction: as in every Keras loss; `"none"` gives one value for each sample, in nats.
-        dtype: of the loss value; probabilities are always handled in float32.
+        dtype: of the computation, float32 or wider; the outputs of the model may be narrower.
+
+    Raises:
+        ValueError: `dtype` is narrower: Keras gives the labels that type too, and bfloat16 knows no
+            index above 256.
 
     Source: Graves et al., 2006, "Connectionist temporal classification", section 4.
     """
@@ -45,7 +49,12 @@ class CTCLoss(keras.losses.Loss):
         reduction: str = "sum_over_batch_size",
         dtype: Any = None,
     ) -> None:
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        super().__init__(name=name, reduction=reduction, dtype=dtype or "float32")
+        if self.dtype not in ("float32", "float64"):
+            raise ValueError(
+                "`dtype` must be 'float32' or 'float64', since labels get that type too. Received "
+                f"{self.dtype!r}. The outputs of the model may be narrower all the same."
+            )
         self.from_logits = from_logits
 
     def call(self, y_true: Any, y_pred: Any) -> Any:

@@ -46,6 +46,8 @@ class ModelCard:
         scaling: `"inside"`: values 0..255 go in; `"1/255"`: values are divided by 255 before.
         outputs: `"probabilities"` or `"logits"`, of shape (batch, time, classes).
         decoder: `"ctc greedy"`: best path.
+        rows: how many times the time steps go over the image, each time from left to right: 1, or
+            the rows of a feature map that is read row by row.
         temperature: by which logits are divided before probabilities become a confidence; fitted
             by `mltu.evaluation.fit_temperature`.
         figures: what was measured at the export, such as `"cer_onnx"`.
@@ -65,6 +67,7 @@ class ModelCard:
     scaling: str
     outputs: str = "probabilities"
     decoder: str
+    rows: int = 1
     temperature: float = 1.0
     figures: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -87,7 +90,7 @@ def read_card(entries: Mapping[str, str], source: str = "the file") -> ModelCard
         ValueError: an entry is missing, is no JSON, or has another type, size or value than a card
             has; the key is named.
     """
-    optional = {"padding_color", "outputs", "temperature", "figures", "versions"}
+    optional = {"padding_color", "outputs", "rows", "temperature", "figures", "versions"}
     values: dict[str, Any] = {}
     for key in _CHECKS:
         if key in entries:
@@ -135,13 +138,22 @@ def check_fields(fields: Mapping[str, Any], source: str = "the file") -> dict[st
     return {key: check(fields[key], source) for key, check in _CHECKS.items() if key in fields}
 
 
+def parse_json(text: str) -> Any:
+    """Return the value of a JSON text; NaN and the infinities, which Python takes, are none.
+
+    Raises:
+        ValueError, RecursionError: it is no JSON.
+    """
+    return json.loads(text, parse_constant=_refuse_constant)
+
+
 def _parse(key: str, text: object, source: str) -> Any:
     # A character takes at most the 12 of an escaped pair of surrogates, and in a list 4 more.
     limit = 16 * _MAX_VOCAB if key == "vocab" else _MAX_TEXT
     if not isinstance(text, str) or len(text) > limit:
         raise _refusal(key, f"JSON of at most {limit} characters", text, source)
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return parse_json(text)
     except (ValueError, RecursionError) as error:
         raise _refusal(key, "JSON", text, source) from error
 
@@ -260,6 +272,7 @@ _CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "scaling": _check_choice("scaling", "inside", "1/255"),
     "outputs": _check_choice("outputs", "probabilities", "logits"),
     "decoder": _check_choice("decoder", "ctc greedy"),
+    "rows": _check_side("rows"),
     "temperature": _check_temperature,
     "figures": _check_figures,
     "versions": _check_versions,

@@ -71,6 +71,13 @@ def warm_start(
         units = len(old_vocab) + 1
         source = _with_output_units(model, units)
     earlier = _read(source, path)
+    bias = getattr(source.layers[-1], "bias", None)
+    if units is not None and bias is not None and bias.path not in earlier:
+        raise ValueError(
+            "`old_vocab` must be that of the file, whose output layer has a unit for each of its "
+            f"characters and the blank. Received {units - 1} characters, and {path!r} has no Dense "
+            f"of {units} units in that place. Leave both vocabularies out if it has none at all."
+        )
     own = {id(variable) for variable in output.variables}
     loaded, left = [], []
     for variable, target in zip(source.variables, model.variables, strict=True):

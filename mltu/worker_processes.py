@@ -6,6 +6,7 @@ import math
 import multiprocessing
 import os
 import shutil
+import signal
 import threading
 import weakref
 from collections.abc import Sequence
@@ -150,6 +151,8 @@ _blocks: dict[str, SharedMemory] = {}
 def _receive(maker: BatchMaker) -> None:
     global _maker
     _maker = maker
+    # Ctrl-C goes to all processes of a terminal; the one that trains alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

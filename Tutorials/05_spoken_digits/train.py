@@ -71,14 +71,13 @@ def begin_run(args):
     recordings = read_recordings(find_data(args.data, args.limit), args.limit)
     training, held, configs.held_out = divide(recordings, configs.held_out)
     print(f"{len(training)} recordings to train on; held out: {', '.join(configs.held_out)}")
-    strings = make_strings(training, configs)
-    frames = int(strings.longest() / SLOWEST / configs.sample_rate / configs.hop)
+    strings, held_strings = make_strings(training, configs), make_strings(held, configs)
+    longest = max(strings.longest() / SLOWEST, held_strings.longest())
+    frames = int(longest / configs.sample_rate / configs.hop)
     configs.max_frames = (frames // MULTIPLE + 1) * MULTIPLE
     count = min(configs.num_validation, configs.strings_per_epoch)
     seen = Samples.from_pairs((recording.path, recording.digit) for recording in training)
-    unseen = Samples.from_pairs(
-        write_strings(run / "val", make_strings(held, configs), count, configs.seed)
-    )
+    unseen = Samples.from_pairs(write_strings(run / "val", held_strings, count, configs.seed))
     keep_samples(run, seen, unseen)
     return configs, strings, unseen
 

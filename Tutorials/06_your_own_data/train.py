@@ -97,7 +97,9 @@ def main(arguments=None):
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt as error:
-        raise SystemExit(f"{error}\nContinue with: train.py --resume {run}") from None
+        has_begun = (run / "configs.yaml").is_file()
+        way_on = f"\nContinue with: train.py --resume {run}" if has_begun else ""
+        raise SystemExit(f"{str(error) or 'Interrupted.'}{way_on}") from None
     show_outcome(run)
 
 

@@ -133,11 +133,12 @@ class Model2onnx(keras.callbacks.Callback):
             self._export(self.onnx_path)
         except Exception as error:
             saved = saved or self._save()
+            is_run = saved.name == "model.keras" and saved.with_name("configs.yaml").is_file()
+            command = f"{COMMAND} {str(saved.parent)!r}, or " if is_run else ""
             raise RuntimeError(
                 f"The training is done and its model is safe in {str(saved)!r}; only the ONNX "
-                f"export failed. Mend the cause and repeat the export alone: {COMMAND} "
-                f"{str(self.saved_model_path.parent)!r}, or load the model and call "
-                f"mltu.onnx_export.export_onnx. The cause: {error}"
+                f"export failed. Mend the cause and repeat the export alone: {command}load the "
+                f"model and call mltu.onnx_export.export_onnx. The cause: {error}"
             ) from error
         if self.figures is not None:
             self._say(f"{self.onnx_path}: {self.figures.to_text()}")

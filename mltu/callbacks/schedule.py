@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mltu._extras import explain_missing
 
 with explain_missing():
     import keras
+
+
+def num_executed(first: int, last: int, params: Mapping[str, Any]) -> int:
+    """Return how many steps Keras took from `on_train_batch_begin` to `on_train_batch_end`.
+
+    They are several where `steps_per_execution` says so; Keras gives the last execution of an
+    epoch a last step that the epoch need not have.
+
+    Args:
+        first: the number that the first of them was given.
+        last: the number that the second was given.
+        params: of the callback.
+    """
+    steps = params.get("steps")
+    return (last if steps is None else min(last, steps - 1)) - first + 1
 
 
 class FollowSchedule(keras.callbacks.Callback):
@@ -33,11 +49,15 @@ class FollowSchedule(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Multiply the rate by how the schedule changed since the last step."""
+        self._batch = batch
         rate = self._scheduled()
         optimizer = self.model.optimizer
         optimizer.learning_rate = float(optimizer.learning_rate) * rate / self._rate
         self._rate = rate
-        self._step += 1
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Count the steps; Keras takes several at once where `steps_per_execution` says so."""
+        self._step += num_executed(self._batch, batch, self.params)
 
     def _scheduled(self) -> float:
         return max(float(self.schedule(self._step)), 1e-8)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from mltu import convergence
 from mltu._extras import explain_missing
+from mltu.callbacks.schedule import num_executed
 from mltu.convergence import Diagnosis, Evidence, Look
 from mltu.losses import CTCLoss
 from mltu.model_card import kind_of_outputs
@@ -117,23 +118,28 @@ class ConvergenceWatch(keras.callbacks.Callback):
         self._num_batches = 0
         self._sum_before = 0.0
 
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Note where the batches begin that Keras takes at once."""
+        self._batch = batch
+
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Look at the loss; every so many steps, look at weights and answers too."""
         if not logs or "loss" not in logs or self._is_explained():
             return
         # Keras gives the mean of the epoch so far. `batch` does not begin at 0 where a training
         # was resumed, so batches are counted here.
-        self._num_batches += 1
+        count = num_executed(self._batch, batch, self.params)
+        self._num_batches += count
         loss_sum = float(logs["loss"]) * self._num_batches
         loss, self._sum_before = loss_sum - self._sum_before, loss_sum
-        self._step += 1
+        self._step += count
         self._loss_sum += loss
-        if self._step == 1:
-            self._first_loss = loss
+        if self._step == count:
+            self._first_loss = loss / count
         if not np.isfinite(loss):
             where = f"batch {batch + 1} of epoch {self._epoch + 1}"
             self._say(convergence.non_finite_loss(loss, self._step, where, self._rate()))
-        elif self._step % self.every == 0:
+        elif self._step % self.every < count:
             self._look(logs.get("CER"))
             ask = self._find_evidence
             self._say(convergence.diagnose(self._looks, self._first_loss, self.patience, ask))
@@ -160,7 +166,7 @@ class ConvergenceWatch(keras.callbacks.Callback):
             answers = convergence.best_answers(self._predict(self._images[chosen]))
             figures.update(convergence.answer_figures(answers, [self._texts[i] for i in chosen]))
         moved = _distance(self._weights(), self._first_weights)
-        loss = self._loss_sum / self.every
+        loss = self._loss_sum / (self._step - (self._looks[-1].step if self._looks else 0))
         self._looks.append(Look(self._step, loss, self._rate(), moved, **figures))
         self._loss_sum = 0.0
 

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -91,6 +91,11 @@ def print_json(content: Any) -> None:
     click.echo(to_json(content, indent=2))
 
 
+def is_terminal(stream: TextIO | None) -> bool:
+    """Say whether a stream, which may be closed, goes to a terminal."""
+    return stream is not None and stream.isatty()
+
+
 def is_watched() -> bool:
     """Say whether somebody looks at a progress bar: stderr is a terminal."""
-    return sys.stderr is not None and sys.stderr.isatty()
+    return is_terminal(sys.stderr)

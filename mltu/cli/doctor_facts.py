@@ -17,9 +17,10 @@ from mltu.cli.doctor_probes import REPLY
 
 # What mltu uses, and what is known to stand in its way.
 PACKAGES = (
-    "numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python", "opencv-python-headless",
-    "opencv-contrib-python", "opencv-contrib-python-headless", "pyyaml", "rapidfuzz", "tqdm",
-    "click", "keras", "tensorflow", "tensorflow-cpu", "tf-keras", "tensorboard", "jax", "jaxlib",
+    "numpy", "onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino",
+    "opencv-python", "opencv-python-headless", "opencv-contrib-python",
+    "opencv-contrib-python-headless", "pyyaml", "rapidfuzz", "tqdm", "click", "keras",
+    "tensorflow", "tensorflow-cpu", "tf-keras", "tensorboard", "jax", "jaxlib",
     "torch", "onnx", "tf2onnx", "protobuf", "ml-dtypes", "h5py", "pandas", "matplotlib", "pillow",
     "soundfile", "soxr", "lmdb", "fastapi", "starlette", "uvicorn", "python-multipart",
     "albumentations",

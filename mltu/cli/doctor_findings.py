@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 _TOGETHER = (
     ("opencv-python", "opencv-python-headless", "opencv-contrib-python",
      "opencv-contrib-python-headless"),
-    ("onnxruntime", "onnxruntime-gpu"),
+    ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"),
     ("tensorflow", "tensorflow-cpu"),
 )  # fmt: skip
 
@@ -58,13 +58,10 @@ def _failures(facts: dict[str, Any]) -> Iterator[Finding]:
 
 def _unmet(facts: dict[str, Any]) -> Iterator[Finding]:
     """Versions that exclude one another; an OpenCV of another name serves as well."""
-    has_opencv = any(facts["packages"].get(name) for name in _TOGETHER[0])
-    has_onnxruntime = any(facts["packages"].get(name) for name in _TOGETHER[1])
     for text in facts["unmet"]:
-        stands_in = (has_opencv and text.endswith("no opencv-python")) or (
-            has_onnxruntime and text.endswith("no onnxruntime")
-        )
-        if not stands_in:
+        missing = text.rpartition(" is no ")[2]
+        siblings = next((names for names in _TOGETHER[:2] if missing in names), ())
+        if not any(facts["packages"].get(name) for name in siblings):
             yield Finding(True, f"{text}. pip install --upgrade it, or begin a fresh environment.")
 
 

@@ -38,7 +38,10 @@ _NAMES = {
 @click.argument("data", required=False)
 @part_option
 @count_option("--limit", text="Read only the first N images.")
-@click.option("--report", metavar="HTML", help="Write a page with the worst readings.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False, writable=True), metavar="HTML",
+    help="Write a page with the worst readings.",
+)  # fmt: skip
 @text_or_json
 @device_options
 def command(
@@ -69,15 +72,7 @@ def command(
     readings = list(reader.predict_stream(samples.data, on_error="keep", progress=is_watched()))
     labels = list(samples.labels)
     num_unread = _name_unread(samples, readings)
-    if report is None:
-        evaluation = evaluate_readings([reading.text for reading in readings], labels)
-    else:
-        pairs = zip(samples.data, labels, readings, strict=True)
-        evaluation = write_report(
-            report,
-            [Sample(image, label, r.text, r.confidence, r.error) for image, label, r in pairs],
-            title=f"{model} on {data or 'its validation images'}",
-        )
+    evaluation = evaluate_readings([reading.text for reading in readings], labels)
     if form == "json":
         figures = evaluation._asdict()
         content = {
@@ -86,6 +81,13 @@ def command(
         print_json({**content, "num_unread": num_unread})
     else:
         click.echo(_as_text(reader.model_path, evaluation, num_unread))
+    if report is not None:
+        pairs = zip(samples.data, labels, readings, strict=True)
+        write_report(
+            report,
+            [Sample(image, label, r.text, r.confidence, r.error) for image, label, r in pairs],
+            title=f"{model} on {data or 'its validation images'}",
+        )
 
 
 def _open(model: str, data: str | None, part: str | None) -> Samples:

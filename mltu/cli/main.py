@@ -65,7 +65,8 @@ def main() -> None:
     # stand in one, which is shown by its number.
     errors = "surrogateescape" if os.name == "posix" else "backslashreplace"
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors=errors)  # type: ignore[union-attr]
+        if stream is not None:  # as a service may start it
+            stream.reconfigure(encoding="utf-8", errors=errors)  # type: ignore[union-attr]
     commands(prog_name="mltu")
 
 

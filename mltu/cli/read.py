@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mltu.cli.common import count_option, device_options, find_model, is_watched, to_json
+from mltu.cli.common import (
+    count_option,
+    device_options,
+    find_model,
+    is_terminal,
+    is_watched,
+    to_json,
+)
 
 if TYPE_CHECKING:
     from mltu.inferenceModel import Reading
@@ -69,7 +76,7 @@ def command(
     reader = TextRecognizer(find_model(model), decoder=steps, num_threads=threads, force_cpu=cpu)
     paths, faults = _find(images)
     # A bar among lines on the same terminal would tear them apart.
-    shows_bar = is_watched() and not sys.stdout.isatty()
+    shows_bar = is_watched() and not is_terminal(sys.stdout)
     found = reader.predict_stream(paths, on_error="keep", progress=shows_bar)
     counts = {"failed": len(faults), "unsure": 0}
     for fault in faults:
@@ -152,8 +159,8 @@ def _as_text(pairs: Iterable[tuple[str, Reading]]) -> Iterator[str]:
 def _as_csv(pairs: Iterable[tuple[str, Reading]]) -> Iterator[str]:
     def line(*cells: object) -> str:
         text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow(cells)
-        return text.getvalue()
+        csv.writer(text, lineterminator="\n").writerow(cells)  # Without one, Python 3.11 and 3.12
+        return text.getvalue()[:-1]  # put no quotes around cells with line breaks.
 
     yield line("path", "text", "confidence", "error")
     for path, reading in pairs:

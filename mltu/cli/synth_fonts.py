@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from mltu.cli.common import is_watched
 from mltu.synthetic.atlas import FontAtlas, check_place
 from mltu.synthetic.font_check import CAPITALS, FontReport, check_fonts, find_fonts
+from mltu.synthetic.font_sheet import num_cores
 from mltu.synthetic.fonts import shipped_fonts
 from mltu.synthetic.sheets import font_sheet, write_png
 from mltu.synthetic.words import ALPHABET, MARKS
@@ -53,7 +53,7 @@ def run_fonts(
             "none. Name other folders, or use --shipped."
         )
     most = -(-len(paths) // _FONTS_PER_PROCESS) if len(paths) > _FONTS_PER_PROCESS else 0
-    num_workers = min(os.cpu_count() or 1, most) if workers is None else workers
+    num_workers = min(num_cores(), most) if workers is None else workers
     characters = ALPHABET + MARKS if marks else ALPHABET
     reports = check_fonts(paths, characters, workers=num_workers, progress=is_watched())
     fit = [report.path for report in reports if not report.reason]

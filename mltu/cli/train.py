@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mltu.cli.common import count_option, is_watched
+from mltu.cli.common import count_option, is_terminal, is_watched
 
 if TYPE_CHECKING:
     from mltu.training import TrainedReader, UnfitDataError
@@ -69,7 +69,7 @@ def command(
     output = resume or options["output"] or _new_folder()
     more = {
         "export": options["export"],
-        "progress": is_watched() and sys.stdout.isatty(),  # Keras draws its bar on stdout.
+        "progress": is_watched() and is_terminal(sys.stdout),  # Keras draws its bar on stdout.
     }
     try:
         if resume is not None:

@@ -67,8 +67,11 @@ class Lexicon:
         return partial(Lexicon, ignore_case=self.ignore_case), (self.words,)
 
     def _fold(self, text: str) -> str:
-        # Each for itself, as the vocabulary is: a sigma at the end of a word would become another.
-        return "".join([char.lower() for char in text]) if self.ignore_case else text
+        # Each for itself, as the vocabulary is: a sigma at the end of a word would become another,
+        # and a dotted capital I two characters.
+        if not self.ignore_case:
+            return text
+        return "".join([low if len(low := char.lower()) == 1 else char for char in text])
 
     def _build(self, vocab: tuple[str, ...]) -> Automaton:
         symbols = {self._fold(char) for char in vocab}

@@ -89,18 +89,17 @@ def evaluate_readings(
     lower_edits = _edits(lower_readings, lower_truths)
     words = [text.split() for text in truths]
     word_edits = _edits([text.split() for text in readings], words)
-    lengths = _lengths(truths)
-    own = np.maximum(lengths, 1)
+    lengths, lower_lengths = _lengths(truths), _lengths(lower_truths)
     pairs = zip(lower_readings, lower_truths, strict=True)
     right: Floats = np.array([_scene_text(a) == _scene_text(b) for a, b in pairs], np.float64)
     exact: Floats = (edits == 0).astype(np.float64)
     ones = np.ones_like(lengths)
     ratios: list[tuple[Floats, Floats]] = [
         (edits, lengths),
-        (edits / own, ones),
+        (edits / np.maximum(lengths, 1), ones),
         (word_edits, _lengths(words)),
-        (lower_edits, lengths),
-        (lower_edits / own, ones),
+        (lower_edits, lower_lengths),
+        (lower_edits / np.maximum(lower_lengths, 1), ones),
         (right, ones),
         (exact, ones),
     ]

@@ -135,7 +135,8 @@ class TextRecognizer(OnnxInferenceModel):
         check_count("batch_size", batch_size, 1)
         if on_error not in ("raise", "keep"):
             raise ValueError(f"`on_error` must be 'raise' or 'keep'. Received {on_error!r}.")
-        if isinstance(images, str | bytes | os.PathLike):
+        is_one = isinstance(images, str | bytes | bytearray | memoryview | os.PathLike)
+        if is_one or _is_one_image(images):
             raise TypeError(
                 f"`images` must be several images. Received one {type(images).__name__}. "
                 "Read it with `predict`, or put it into a list."
@@ -187,10 +188,12 @@ class TextRecognizer(OnnxInferenceModel):
         confidences = np.minimum(np.exp(logs), 1).tolist()
         own = _own_confidences(calibrated, spans)
         readings, vocab, start = [], self.card.vocab, 0
+        num_columns = max(outputs.shape[1] // self.card.rows, 1)
         for image, row, confidence in zip(prepared, spans, confidences, strict=True):
             text = "".join([vocab[c] for c in row.classes.tolist()])
-            lefts = image.columns(row.starts, outputs.shape[1])
-            rights = image.columns(row.ends, outputs.shape[1])
+            starts = row.starts % num_columns
+            lefts = image.columns(starts, num_columns)
+            rights = image.columns(starts + row.ends - row.starts, num_columns)
             ours = own[start : start + len(text)]
             start += len(text)
             characters = tuple(map(Character, text, ours, lefts, rights))
@@ -225,6 +228,12 @@ class TextRecognizer(OnnxInferenceModel):
         index = {char: i for i, char in enumerate(self.card.vocab)}
         texts = [row[0].text if row else "" for row in found]
         return align_texts(probabilities, [[index[char] for char in text] for text in texts])
+
+
+def _is_one_image(images: Any) -> bool:
+    if not isinstance(images, np.ndarray):
+        return False
+    return images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (1, 3, 4))
 
 
 def _own_confidences(probabilities: Array, spans: Sequence[Spans]) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 import onnxruntime as ort
 
+from mltu.model_card import parse_json
 from mltu.utils.checks import check_count
 
 _LOGGER = logging.getLogger("mltu.inferenceModel")
@@ -177,6 +177,6 @@ def _load(path: str, providers: list[str], num_threads: int | None) -> ort.Infer
 
 def _parse(value: str) -> Any:
     try:
-        return json.loads(value)
+        return parse_json(value)
     except (ValueError, RecursionError):
         return value

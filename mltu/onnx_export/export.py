@@ -156,7 +156,23 @@ def _describe(model: Any, images: ValidationImages | None) -> dict[str, Any]:
         found["outputs"] = model_card.kind_of_outputs(outputs)
     if len(model.outputs[0].shape) == 3:
         found |= {"blank": model.outputs[0].shape[2] - 1, "decoder": "ctc greedy"}
+        found["rows"] = _num_rows(model)
     return found
+
+
+def _num_rows(model: Any) -> int:
+    """Return the rows of the feature map that the time steps go through one after the other."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Reshape):
+            try:
+                before, after = layer.input.shape, layer.output.shape
+            except (AttributeError, ValueError):  # Its calls are no graph, or there are several.
+                continue
+            if len(before) == 4 and before[1] and after[2:] == before[3:]:
+                return int(before[1])
+    return 1
 
 
 def _versions() -> dict[str, str]:

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from mltu.utils.files import refuse_working_folder
+
 from .font_sheet import FontSheet, draw_sheet, in_processes
 from .fonts import Mask
 from .words import ALPHABET
@@ -236,8 +238,10 @@ def check_place(folder: Path, *, replace: bool) -> None:
     """Look whether an atlas may be written to a folder.
 
     Raises:
-        FileExistsError: it exists and may not be replaced, or holds something else.
+        FileExistsError: it exists and may not be replaced, holds something else, or is the working
+            folder.
     """
+    refuse_working_folder(folder)
     if not folder.exists():
         return
     if not replace:

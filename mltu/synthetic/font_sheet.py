@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
@@ -73,6 +74,11 @@ def draw_sheet(path: str, characters: str) -> FontSheet:
         np.array(boxes, np.int16),
         np.clip(np.rint(kerning), -127, 127).astype(np.int8),
     )
+
+
+def num_cores() -> int:
+    """Return how many processes are worth starting; Windows waits for 61 at most."""
+    return min(os.cpu_count() or 1, 61)
 
 
 def in_processes(work: Any, items: Sequence[Any], workers: int) -> Iterator[Any]:

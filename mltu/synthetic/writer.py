@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import os
 import zlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,6 +17,7 @@ from mltu.utils.checks import check_count
 from mltu.utils.files import atomic_folder
 
 from .atlas import FontAtlas
+from .font_sheet import num_cores
 from .painters import Painter, Recipe, plain_style, scene_style, sha256
 from .render import IMAGE_HEIGHT
 from .words import load_words, sample_word
@@ -246,7 +246,7 @@ def _write_images(
 ) -> None:
     starts = range(0, len(jobs), _JOBS_PER_CHUNK)
     chunks = [jobs[start : start + _JOBS_PER_CHUNK] for start in starts]
-    num_workers = min(os.cpu_count() or 1 if workers is None else workers, len(chunks))
+    num_workers = min(num_cores() if workers is None else workers, len(chunks))
     with tqdm(total=len(jobs), unit="image", desc="rendering", disable=not progress) as bar:
         if num_workers == 0:
             for chunk in chunks:

@@ -103,6 +103,8 @@ def fit_reader(
             f"`resume` must be False for several processes. Received True with {place.count} of "
             "them. Begin the run anew, or go on in one process."
         )
+    with explain_missing():
+        import matplotlib  # noqa: F401  # For the curves at the end: it must not fail there.
     num_steps = len(training) * epochs
     warmup = min(_WARMUP, num_steps // 10)
     schedule = CosineDecay(

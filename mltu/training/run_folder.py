@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,9 +70,14 @@ def continue_configs(
 def keep_samples(run: str | os.PathLike[str], training: Samples, validation: Samples) -> None:
     """Write train.csv and val.csv, where the samples are paths and can be listed."""
     parts = (training, validation)
-    if all(isinstance(samples.data, TextColumn) for samples in parts):
+    if all(_are_paths(samples.data) for samples in parts):
         for name, samples in zip(_LISTS, parts, strict=True):
             write_csv(Path(run) / name, samples)
+
+
+def _are_paths(data: Sequence[Any]) -> bool:
+    is_list = isinstance(data, list) and all(isinstance(x, str | os.PathLike) for x in data)
+    return isinstance(data, TextColumn) or is_list
 
 
 def kept_samples(run: str | os.PathLike[str]) -> tuple[Samples, Samples]:

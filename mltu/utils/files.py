@@ -47,14 +47,35 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Yields:
         A path in the same folder, and so on the same file system, to write to.
+
+    Raises:
+        IsADirectoryError: a folder stands at `path`.
     """
     target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(
+            f"`path` must be that of a file. Received {str(target)!r}, a folder. Name a file in it."
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     suffixes = "".join(target.suffixes[-2:])
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
         temporary = Path(folder) / f"new{suffixes}"
         yield temporary
         os.replace(temporary, target)
+
+
+def refuse_working_folder(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a folder that may be put in the place of another.
+
+    Raises:
+        FileExistsError: it is the working folder, which would be taken away below the user's feet.
+    """
+    if Path(path).resolve() == Path.cwd():
+        raise FileExistsError(
+            f"`folder` must be a new one. Received {os.fspath(path)!r}, in which you are. Name a "
+            "folder in it, or go to another."
+        )
+    return Path(path)
 
 
 @contextmanager
@@ -68,9 +89,9 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         An empty folder in the same place to write to.
 
     Raises:
-        OSError: a folder with content stands at `path`.
+        OSError: a folder with content stands at `path`, or it is the working folder.
     """
-    target = Path(path)
+    target = refuse_working_folder(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
         temporary = Path(folder) / "new"

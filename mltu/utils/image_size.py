@@ -19,19 +19,22 @@ _CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000
 _NUM_DIGITS = 20  # More of them are no size, and Python refuses thousands.
 
 MAX_PIXELS = 100_000_000  # What images from outside may have, unless their reader is told more.
-MAX_SCANS = 500  # of a JPEG: each may go over the whole image, and costs a few bytes.
+# Each scan of a JPEG may go over the whole image and costs a few bytes; those of cameras and of
+# websites have up to 20.
+MAX_SCANS = 500
+_FREE_SCANS = 30
+_MAX_SCANNED = 400_000_000  # pixels in all scans, where there are more of them
 
 _SIDE = 0x27  # times 256 pixels: two sides below have less than MAX_PIXELS
 _FRAMES = frozenset(range(0xC0, 0xD0)) - frozenset(_JPEG_TABLES)
 _SEGMENTS = frozenset([0xC4, *range(0xDB, 0xFF)])
-_SCAN_SIZE = 10  # bytes of the shortest header of a scan
 
 
 def is_small_jpeg(content: bytes) -> bool:
     """Tell in a microsecond that a file is a JPEG within both limits; False if it may not be."""
     if not content.startswith(b"\xff\xd8\xff"):
         return False
-    if len(content) > MAX_SCANS * _SCAN_SIZE and _num_scans(content) > MAX_SCANS:
+    if _num_scans(content) > _FREE_SCANS:
         return False
     at = 2
     try:
@@ -56,8 +59,9 @@ def decoding_risk(content: bytes, max_pixels: int = MAX_PIXELS) -> str | None:
     """
     if (found := num_pixels(content)) > max_pixels:
         return f"a header that speaks of {found} pixels"
-    if _num_scans(content) > MAX_SCANS:
-        return f"more than {MAX_SCANS} scans of a JPEG"
+    scans = _num_scans(content)
+    if scans > MAX_SCANS or (scans > _FREE_SCANS and scans * found > _MAX_SCANNED):
+        return f"a JPEG of {scans} scans over {found} pixels"
     return "a PNG that was cut off" if _is_cut_png(content) else None
 
 
@@ -158,7 +162,8 @@ def _tiff(content: bytes) -> Sizes:
     start = struct.unpack_from(order + ("Q" if is_big else "I"), content, 8 if is_big else 4)[0]
     count = struct.unpack_from(order + ("Q" if is_big else "H"), content, start)[0]
     start, step = (start + 8, 20) if is_big else (start + 2, 12)
-    found = {256: 0, 257: 0}  # ImageWidth and ImageLength
+    # ImageWidth and ImageLength, TileWidth and TileLength.
+    found = {256: 0, 257: 0, 322: 0, 323: 0}
     for place in range(start, min(start + count * step, len(content)), step):
         tag, kind = struct.unpack_from(order + "HH", content, place)
         if tag in found:
@@ -166,6 +171,7 @@ def _tiff(content: bytes) -> Sizes:
             side = abs(struct.unpack_from(order + _TIFF_CODES.get(kind, "I"), content, value)[0])
             found[tag] = max(found[tag], side)
     yield found[256], found[257]
+    yield found[322], found[323]  # Room is made for a whole tile, however small the image is.
 
 
 def _pnm(content: bytes) -> Sizes:
