@@ -438,6 +438,16 @@ class TestLmdb:
         with pytest.raises(OSError, match=r"must have at least 20480 bytes. Received 12288"):
             read_lmdb(tmp_path)
 
+    def test_more_entries_than_the_file_has_room_for(self, tmp_path):
+        """With both numbers altered, `check_lmdb` looked for a billion images."""
+        content = targets.lmdb_seeds()[0]
+        for meta in (0, 4096):  # The entries stand there, behind the page's head and other numbers.
+            content = patched(content, meta + 120, "<Q", 10**9)
+        (tmp_path / "data.mdb").write_bytes(content)
+        for read in (read_lmdb, check_lmdb):
+            with pytest.raises(OSError, match="must have at least 16000000000 bytes"):
+                read(tmp_path)
+
 
 # Decoders -----------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ NUM_SAMPLES = "num-samples"
 TOTAL = "mltu-total"  # What `pack_lmdb` notes: how many samples there shall be, ...
 DIGEST = "mltu-digest"  # ... and what their names and labels are.
 
+_ENTRY_SIZE = 16  # bytes of the file that each entry takes at least
 _NUM_DIGITS = 18  # Of a number; whoever has more samples has no room for them.
 
 
@@ -47,13 +48,14 @@ class LmdbFile:
 
     def _check_whole(self, file: str) -> None:
         """Refuse a file that was cut off: to read behind its end would kill the process."""
-        num_pages = self._environment.info()["last_pgno"] + 1
-        expected, found = num_pages * self._environment.stat()["psize"], os.path.getsize(file)
+        num_pages, stat = self._environment.info()["last_pgno"] + 1, self._environment.stat()
+        expected = max(num_pages * stat["psize"], stat["entries"] * _ENTRY_SIZE)
+        found = os.path.getsize(file)
         if found < expected:
             self._environment.close()
             raise OSError(
                 f"The LMDB {file!r} must have at least {expected} bytes. Received {found}; it was "
-                "cut off. Fetch it again."
+                "cut off or altered. Fetch it again."
             )
 
     def get(self, key: str) -> bytes | None:
