@@ -96,6 +96,15 @@ def test_data_that_is_none_ends_with_a_sentence(captchas, tmp_path, name, text):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("options", [["--folds", "1"], ["--epochs", "0"], ["--limit", "-1"]])
+def test_numbers_that_are_none_leave_no_folder(captchas, tmp_path, options):
+    train = load_tutorial("02_captcha_to_text")
+    with pytest.raises(SystemExit) as caught:
+        train.main(["--data", str(captchas), "--output", str(tmp_path / "run"), *options])
+    assert caught.value.code == 2 or "must be at least 2" in caught.value.code
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.slow
 def test_a_run_trains_goes_on_and_reads(captchas, tmp_path):
     run = tmp_path / "run"
@@ -129,6 +138,12 @@ def test_folds_are_trained_once(captchas, tmp_path):
     assert figures["greedy"]["num_samples"] == figures[".{5}"]["num_samples"] == 40
     assert cv2.imread(str(tmp_path / "folds" / "worst.png")).std() > 1
     stamps = [Path(path).stat().st_mtime_ns for path in (tmp_path / "folds").glob("*/model.onnx")]
+    held = read_csv(tmp_path / "folds" / "fold_0" / "val.csv")
+    kept = Path(held[0][0]).read_bytes()
+    Path(held[0][0]).write_bytes(b"")  # It cannot be drawn among the worst, and ends nothing.
+    broken = json.loads(run_script(*arguments).stdout.splitlines()[-1])
+    assert broken["greedy"]["num_samples"] == 40
+    Path(held[0][0]).write_bytes(kept)
     again = run_script(*arguments).stdout
     assert json.loads(again.splitlines()[-1]) == figures
     assert stamps == [

@@ -312,6 +312,16 @@ def test_evaluate_gives_figures_with_intervals(words, table):
     assert ": 16 images" in run("evaluate", "words", words, "--part", "train").stdout
 
 
+def test_evaluate_of_another_script_has_no_figure_of_scene_text(table, tmp_path):
+    (tmp_path / "other.csv").write_text(f"path,label\n{read_csv(table)[0][0]},слово\n", "utf-8")
+    options = ("--report", tmp_path / "report.html")
+    assert "[0-9a-z]" not in run("evaluate", "words", tmp_path / "other.csv", *options).stdout
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Accuracy of scene text" not in page
+    found = json.loads(run("evaluate", "words", tmp_path / "other.csv", "--format", "json").stdout)
+    assert found["accuracy_ignoring_case"] is None
+
+
 def test_evaluate_writes_a_report(words, table, tmp_path):
     with table.open("a", encoding="utf-8") as file:
         file.write(f"{tmp_path / 'gone.png'},abc\n")

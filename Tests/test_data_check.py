@@ -316,6 +316,13 @@ def test_labels_alone_decide_over_numbers_on_their_way():
 
     floats = check(pictures([f"{number}.0" for number in range(100, 160)]))
     assert counts(floats)["float_label"] == 60
+    # A cell that was empty is what makes pandas write floats.
+    floats = check(pictures([*(f"{number}.0" for number in range(100, 160)), ""]))
+    assert counts(floats)["float_label"] == 60
+    assert counts(check(pictures([*numbers[:999:9], ""])))["lost_zeros"] == 11
+    # One of the two files alone went through a spreadsheet.
+    codes = pictures([f"{number:03}" for number in range(1, 999, 9)])
+    assert counts(check(codes, validation=pictures(numbers[2:999:9])))["lost_zeros"] == 11
     assert "float_label" not in counts(check(pictures(["7.0", "7.5"])))
 
 

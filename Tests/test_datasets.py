@@ -19,6 +19,7 @@ from mltu.datasets import (
     check_samples,
     load_samples,
     mjsynth,
+    open_samples,
     read_csv,
     read_folder,
     read_iam_lines,
@@ -90,6 +91,13 @@ def test_missing_columns(tmp_path, text, columns):
 def test_short_row_is_named_with_its_line(tmp_path):
     path = written(tmp_path, 'path,label\n"a\n.png",x\nb.png\n')
     with pytest.raises(ValueError, match=r"Received \['b.png'\] in line 4"):
+        read_csv(path)
+
+
+def test_a_label_that_was_cut_at_its_comma_is_named(tmp_path):
+    """It became a shorter label, in silence."""
+    path = written(tmp_path, 'path,label\na.png,"Hello, world"\nb.png,Hello, world\n')
+    with pytest.raises(ValueError, match=r"' world'\] in line 3\. Put a label with commas into"):
         read_csv(path)
 
 
@@ -591,3 +599,24 @@ def test_hidden_folders_are_left_alone_and_closed_ones_are_not_forgotten(tmp_pat
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(PermissionError, match="closed"):
         read_folder(tmp_path, recursive=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_linked_folders_are_looked_into_once(tmp_path):
+    """What lay behind a link was left out in silence; a link upwards is no loop."""
+    for name in ("real", "set/own"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / f"{Path(name).name}.png").touch()
+    for name in ("real", "up"):
+        (tmp_path / "set" / name).symlink_to(tmp_path / ("real" if name == "real" else "set"))
+    assert list(read_folder(tmp_path / "set", recursive=True).labels) == ["own", "real"]
+
+
+def test_an_absolute_path_does_not_lead_the_others_astray(tmp_path, monkeypatch):
+    for name in ("beside.png", "absolute.png"):
+        (tmp_path / name).touch()
+    absolute = tmp_path / "absolute.png"
+    table = written(tmp_path, f"path,label\n{absolute},a\nbeside.png,b\n")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert list(open_samples(table).data) == [str(absolute), str(tmp_path / "beside.png")]

@@ -42,6 +42,13 @@ def test_lower_case_has_its_own_lengths():
     assert found.mean_cer_ignoring_case.value == 1 / 2
 
 
+def test_texts_of_other_scripts_have_no_accuracy_of_scene_text():
+    """All of them counted as read right, since nothing of them was left."""
+    assert evaluate_readings(["кот"], ["пёс"]).accuracy_ignoring_case is None
+    mixed = evaluate_readings(["кот", "a", "c"], ["пёс", "A", "b"])
+    assert mixed.accuracy_ignoring_case.value == 1 / 2
+
+
 def test_the_interval_is_that_of_a_share():
     """Of 400 words a tenth is wrong: the normal approximation has 7.06 % to 12.94 %."""
     truths = ["word"] * 400

@@ -303,6 +303,7 @@ PUBLIC = {
         "plot_bars",
         "plot_curves",
         "plot_history",
+        "shrink",
         "write_contact_sheet",
         "write_readings",
     ],
@@ -398,7 +399,13 @@ PUBLIC = {
     "transformers.images": ["ExpandDims", "ImageNormalizer", "ImageResizer"],
     "transformers.labels": ["LabelIndexer", "LabelPadding"],
     "utils.checks": ["called", "check_callables", "check_count", "settings_of", "shorten"],
-    "utils.files": ["atomic_folder", "atomic_path", "read_bytes", "refuse_working_folder"],
+    "utils.files": [
+        "atomic_folder",
+        "atomic_path",
+        "read_bytes",
+        "refuse_working_folder",
+        "use_utf8_output",
+    ],
     "utils.image_size": ["decoding_risk", "is_small_jpeg", "num_pixels"],
     "utils.text_columns": [
         "TextColumn",

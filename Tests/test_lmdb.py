@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,6 +85,18 @@ def test_what_is_packed_comes_back(samples, tmp_path):
     assert list(back.data) == [picture(i) for i in range(7)]
     assert check(path) == check(path, samples) == check(path, back) == 7
     assert load_samples(str(path)) == back
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps files that are open")
+def test_an_lmdb_that_was_packed_again_is_another(samples, tmp_path):
+    """As in a notebook: the old labels came back, from the file that was still open."""
+    before = read_lmdb(pack(samples[:2], tmp_path / "lmdb"))
+    assert before[0] == (picture(0), "")
+    shutil.rmtree(tmp_path / "lmdb")
+    pack(samples[2:5], tmp_path / "lmdb")
+    assert list(read_lmdb(tmp_path / "lmdb").labels) == LABELS[2:5]
+    assert check(tmp_path / "lmdb", samples[2:5]) == 3
+    assert before[1] == (picture(1), "a b")
 
 
 def test_the_layout_is_that_of_scene_text(samples, tmp_path):

@@ -18,6 +18,18 @@ def test_longer_bars_take_more_ink(tmp_path):
     assert ink(9.0) > 1.3 * ink(1.0)
 
 
+def test_photographs_are_shrunk_before_they_are_drawn(tmp_path, monkeypatch):
+    """Forty-eight of 12 megapixels took gigabytes."""
+    image = np.arange(3000 * 4000 * 3, dtype=np.uint8).reshape(3000, 4000, 3)
+    assert pictures.shrink(image).shape == (214, 285, 3)
+    assert pictures.shrink(image[:50, :200]) is not None
+    assert pictures.shrink(image[:50, :200]).shape == (50, 200, 3)
+    assert pictures.shrink(image[:1, :, 0]).shape == (1, 285)
+    monkeypatch.setattr(pictures, "shrink", lambda image, width: image[:8, :8] * 0 + 9)
+    pictures.write_contact_sheet(tmp_path / "sheet.png", [(image, "a")])
+    assert (cv2.imread(str(tmp_path / "sheet.png")) == 9).sum() > 10_000
+
+
 def test_no_bars(tmp_path):
     with pytest.raises(ValueError, match="at least one bar"):
         plot_bars(tmp_path / "bars.png", {}, "images/s")

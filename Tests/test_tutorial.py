@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -260,3 +261,18 @@ def test_pictures_and_links_of_all_pages_are_there():
             assert not link.endswith(".png") or (page.parent / link).stat().st_size > 1000
     assert "docs/readings.png" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(shipped_fonts()) >= 12
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_whole_trainings_serves_this_checkout(data, tmp_path):
+    """Its one command takes an hour; one epoch shows that it still finds its way in."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "time_to_cer.py"), "--serve", str(ROOT)]
+    options = ["--no-export", "--epochs", "1", "--data", data, "--output", tmp_path / "run"]
+    done = subprocess.run(
+        [*command, *map(str, options)], input="\n" * 9, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    first, last = (json.loads(line) for line in done.stdout.splitlines())
+    assert first == {}
+    assert (last["batches"], last["end"]) == (13, True)
+    assert last["CER"] > 0

@@ -75,13 +75,25 @@ def serve(tree, arguments):
                            for row in indices]  # fmt: skip
             return get_cer(words, labels)
 
-    make_callbacks = train.make_callbacks
+    if hasattr(train, "make_callbacks"):  # A checkout from before `mltu.training`.
+        make_callbacks = train.make_callbacks
 
-    def with_turns(run, configs, num_steps, validation, *rest):
-        callbacks = make_callbacks(run, configs, num_steps, validation, *rest)
-        return [TakeTurns(validation, configs.vocab), *callbacks]
+        def make_with_turns(run, configs, num_steps, validation, *rest):
+            callbacks = make_callbacks(run, configs, num_steps, validation, *rest)
+            return [TakeTurns(validation, configs.vocab), *callbacks]
 
-    train.make_callbacks = with_turns
+        train.make_callbacks = make_with_turns
+    else:
+        from mltu.training import fitting
+
+        fit = fitting.fit_resumable
+
+        def fit_with_turns(*data, callbacks, validation_data, **options):
+            turns = TakeTurns(validation_data, callbacks[-1].settings["vocab"])
+            options["validation_data"] = validation_data
+            return fit(*data, callbacks=[turns, *callbacks], **options)
+
+        fitting.fit_resumable = fit_with_turns
     train.main(arguments)
 
 

@@ -17,6 +17,9 @@ from mltu.utils.files import atomic_path
 
 Image = npt.NDArray[np.uint8]
 
+COLUMN_WIDTH = 1.9  # inches
+_DPI = 150
+
 _LINE = 6.0  # width / height from which on an image is taken for a line of several words
 
 
@@ -25,7 +28,7 @@ def write_contact_sheet(
     tiles: Sequence[tuple[Image, str]],
     *,
     num_columns: int = 6,
-    column_width: float = 1.9,
+    column_width: float = COLUMN_WIDTH,
 ) -> None:
     """Write a PNG with small images in rows, a caption over each.
 
@@ -47,11 +50,28 @@ def write_contact_sheet(
     for axis in axes:
         axis.set_axis_off()
     for axis, (image, caption) in zip(axes, tiles, strict=False):
+        image = shrink(image, column_width)
         is_color = image.ndim == 3 and image.shape[2] == 3
         rgb = image[..., ::-1] if is_color else image.reshape(image.shape[:2])
         axis.imshow(rgb, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         axis.set_title(caption, fontsize=7, pad=2, parse_math=False)
     _save(figure, path)
+
+
+def shrink(image: Image, column_width: float = COLUMN_WIDTH) -> Image:
+    """Return an image in the size in which a contact sheet shows it; a smaller one as it is.
+
+    Args:
+        image: uint8, as `write_contact_sheet` takes it.
+        column_width: as there.
+    """
+    scale = column_width * _DPI / image.shape[1]
+    if scale >= 1:
+        return image
+    with explain_missing():
+        import cv2
+    size = int(column_width * _DPI), max(round(image.shape[0] * scale), 1)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
 def write_readings(
@@ -177,4 +197,4 @@ def _figure(width: float, height: float) -> Any:
 
 def _save(figure: Any, path: str | os.PathLike[str]) -> None:
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=150, format="png")
+        figure.savefig(temporary, dpi=_DPI, format="png")

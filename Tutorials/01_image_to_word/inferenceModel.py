@@ -15,6 +15,7 @@ from mltu.configs import BaseModelConfigs
 from mltu.datasets import read_csv
 from mltu.inferenceModel import OnnxInferenceModel
 from mltu.preprocessors import ImageReader
+from mltu.utils.files import use_utf8_output
 from mltu.utils.text_utils import ctc_decoder, get_cer
 
 
@@ -63,6 +64,7 @@ def main(arguments=None):
     parser.add_argument("--limit", type=int, help="read only the first N validation words")
     parser.add_argument("--show", action="store_true", help="print each reading")
     args = parser.parse_args(arguments)
+    use_utf8_output()
 
     run = args.run or newest_run()
     configs = BaseModelConfigs.load(run / "configs.yaml")

@@ -133,10 +133,10 @@ def check(configs, training, validation, limit):
         image_size=(configs.width, configs.height),
         workers=max(1, configs.train_workers),
     )
-    print(report.to_text())
     run = Path(configs.model_path)
     report.write_json(run / "data_check.json")
     num_shown = write_sheet(run / "data_check.png", report, training, validation)
+    print(report.to_text())
     print(f"All examples: {run / 'data_check.json'}; "
           f"{num_shown} images to look at: {run / 'data_check.png'}")  # fmt: skip
     return report.ok

@@ -59,7 +59,11 @@ def main(arguments=None):
             print(f"fold {fold}, {name}: {_figures(found, list(held.labels))}")
     for name, found in readings.items():
         print(f"all, {name}: {_figures(found, labels)}")
-    rows = list(zip(paths, readings["greedy"], labels, strict=True))
+    print(
+        json.dumps({name: _evaluate(found, labels)._asdict() for name, found in readings.items()})
+    )
+    rows = zip(paths, readings["greedy"], labels, strict=True)
+    rows = [row for row in rows if row[1].error is None]
     rows.sort(key=lambda row: (row[1].text == row[2], row[1].confidence))
     read = ImageReader().read
     write_readings(
@@ -67,9 +71,6 @@ def main(arguments=None):
         [read(path) for path, _, _ in rows[:24]],
         [(reading.text, reading.confidence) for _, reading, _ in rows[:24]],
         [label for _, _, label in rows[:24]],
-    )
-    print(
-        json.dumps({name: _evaluate(found, labels)._asdict() for name, found in readings.items()})
     )
 
 

@@ -12,6 +12,7 @@ from mltu.datasets import read_csv
 from mltu.decoders import BeamDecoder, Pattern
 from mltu.evaluation import evaluate_readings
 from mltu.inferenceModel import TextRecognizer
+from mltu.utils.files import use_utf8_output
 
 
 class CaptchaReader(TextRecognizer):
@@ -37,6 +38,7 @@ def main(arguments=None):
     parser.add_argument("--images", nargs="+", help="read these instead of the run's val.csv")
     parser.add_argument("--pattern", help="the form of every text, such as [a-z0-9]{5}")
     args = parser.parse_args(arguments)
+    use_utf8_output()
 
     run = args.run or newest_run()
     reader = CaptchaReader(run, args.pattern)

@@ -23,16 +23,23 @@ from mltu.training import (
 from mltu.utils.text_columns import distinct_characters, text_lengths
 
 
+def positive(text):
+    """Read a command line number of at least 1."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, received {text}")
+    return number
+
+
 def parse_arguments(arguments):
     """Read the command line; what is left out keeps the value of ModelConfigs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="a folder of images named after their texts")
     parser.add_argument("--style", choices=STYLES, help="of drawn captchas; plain if left out")
-    parser.add_argument("--limit", type=int, help="use only the first N captchas")
+    parser.add_argument("--limit", type=positive, help="use only the first N captchas")
     parser.add_argument("--fold", type=int, help="the part to hold out, from 0")
     parser.add_argument("--folds", type=int, dest="num_folds", help="into how many parts to divide")
-    parser.add_argument("--epochs", type=int, dest="train_epochs")
-    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--epochs", type=positive, dest="train_epochs")
+    parser.add_argument("--batch-size", type=positive)
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--workers", type=int, dest="train_workers")
     parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"])
@@ -53,6 +60,8 @@ def begin_run(args):
     vars(configs).update({key: value for key, value in given.items() if hasattr(configs, key)})
     configs.model_path = str(configs.model_path)
     refuse_old_run(configs.model_path)
+    if configs.num_folds < 2:
+        raise ValueError(f"--folds must be at least 2. Received {configs.num_folds}.")
     if not 0 <= configs.fold < configs.num_folds:
         raise ValueError(f"--fold must be in 0..{configs.num_folds - 1}. Received {configs.fold}.")
     samples = read_captchas(args.data, args.style or "plain", args.limit, configs.seed)

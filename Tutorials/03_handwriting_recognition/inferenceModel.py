@@ -11,6 +11,7 @@ from configs import RUNS
 from mltu.datasets import read_csv
 from mltu.evaluation import evaluate_readings
 from mltu.inferenceModel import TextRecognizer
+from mltu.utils.files import use_utf8_output
 
 
 class HandwritingModel(TextRecognizer):
@@ -41,6 +42,7 @@ def main(arguments=None):
     parser.add_argument("--limit", type=int, help="read only the first N test words")
     parser.add_argument("--show", action="store_true", help="print each reading")
     args = parser.parse_args(arguments)
+    use_utf8_output()
     run = args.run or newest_run()
     try:
         model = HandwritingModel(run)

@@ -13,6 +13,7 @@ from mltu.datasets import read_csv
 from mltu.decoders import BeamDecoder
 from mltu.evaluation import evaluate_readings
 from mltu.inferenceModel import TextRecognizer
+from mltu.utils.files import use_utf8_output
 
 
 class SentenceModel(TextRecognizer):
@@ -73,6 +74,7 @@ def main(arguments=None):
     parser.add_argument("--limit", type=int, help="read only the first N test lines")
     parser.add_argument("--show", action="store_true", help="print each reading")
     args = parser.parse_args(arguments)
+    use_utf8_output()
     run = args.run or newest_run()
     try:
         model = SentenceModel(run)

@@ -17,6 +17,7 @@ from mltu.decoders import best_path, text_log_probabilities, to_probabilities
 from mltu.evaluation import evaluate_readings
 from mltu.inferenceModel import OnnxInferenceModel
 from mltu.pictures import write_readings
+from mltu.utils.files import use_utf8_output
 
 NUM_SHOWN = 24
 
@@ -109,6 +110,7 @@ def main(arguments=None):
     parser.add_argument("--audio", nargs="+", help="read these files instead of the run's val.csv")
     parser.add_argument("--limit", type=int, help="read only the first N strings")
     args = parser.parse_args(arguments)
+    use_utf8_output()
     run = args.run or newest_run()
     try:
         if not args.audio:

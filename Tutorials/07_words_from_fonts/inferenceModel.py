@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from mltu.inferenceModel import TextRecognizer
+from mltu.utils.files import use_utf8_output
 
 
 def main(arguments=None):
@@ -15,6 +16,7 @@ def main(arguments=None):
     parser.add_argument("images", nargs="+", type=Path)
     parser.add_argument("--model", help="an ONNX file or a run folder; the shipped reader if none")
     args = parser.parse_args(arguments)
+    use_utf8_output()
     reader = TextRecognizer(args.model)
     for path in args.images:
         try:

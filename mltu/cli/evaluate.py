@@ -64,7 +64,7 @@ def command(
     mltu evaluate run
     mltu evaluate words labels.csv --format json
     """
-    from mltu.evaluation import Sample, evaluate_readings, write_report
+    from mltu.evaluation import Figure, Sample, evaluate_readings, write_report
     from mltu.inferenceModel import TextRecognizer
 
     samples = _open(model, data, part)[:limit]
@@ -76,7 +76,8 @@ def command(
     if form == "json":
         figures = evaluation._asdict()
         content = {
-            name: value._asdict() if name in _NAMES else value for name, value in figures.items()
+            name: value._asdict() if isinstance(value, Figure) else value
+            for name, value in figures.items()
         }
         print_json({**content, "num_unread": num_unread})
     else:
@@ -116,5 +117,6 @@ def _as_text(model: str, evaluation: Evaluation, num_unread: int) -> str:
     unread = f", {num_unread} of which could not be read" if num_unread else ""
     lines = [f"{model}: {evaluation.num_samples} images{unread}; 95 % intervals in brackets"]
     width = max(map(len, _NAMES.values()))
-    lines += [f"{name:{width}}  {getattr(evaluation, key)}" for key, name in _NAMES.items()]
+    figures = {name: getattr(evaluation, key) for key, name in _NAMES.items()}
+    lines += [f"{name:{width}}  {value}" for name, value in figures.items() if value is not None]
     return "\n".join(lines)

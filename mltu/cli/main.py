@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from importlib import import_module
 from typing import Any
 
 import click
 
 from mltu import __version__
+from mltu.utils.files import use_utf8_output
 
 # In the order in which `--help` lists them, each the name of its module.
 _COMMANDS = (
@@ -60,13 +59,8 @@ def commands() -> None:
 
 
 def main() -> None:
-    """Run the command line; texts go out as UTF-8, whatever the system's own encoding is."""
-    # File names are bytes on Linux, and go out as they came in; elsewhere half a character may
-    # stand in one, which is shown by its number.
-    errors = "surrogateescape" if os.name == "posix" else "backslashreplace"
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # as a service may start it
-            stream.reconfigure(encoding="utf-8", errors=errors)  # type: ignore[union-attr]
+    """Run the command line."""
+    use_utf8_output()
     commands(prog_name="mltu")
 
 

@@ -79,7 +79,8 @@ def check_labels(
             if not first_seen.keys() >= set(label):
                 first_seen.update({char: position for char in label if char not in first_seen})
             counts.update(label)
-        whole_numbers = whole_numbers and _WHOLE_NUMBER.fullmatch(label) is not None
+        # A cell that was empty is what most often makes floats of numbers.
+        whole_numbers = whole_numbers and (not label or bool(_WHOLE_NUMBER.fullmatch(label)))
         for name, is_faulty in tests.items():
             if is_faulty(label):
                 found[name].append(position)
@@ -186,8 +187,9 @@ def _balance(joined: Joined, facts: LabelFacts) -> Iterator[Hit]:
             values = {"label": repr(joined.label(int(positions[0]))), "share": share}
             yield _hit(joined, "dominant_label", positions, repr, values)
 
-    if facts.whole_numbers and is_text.any():
-        yield from _numbers(joined, facts, np.flatnonzero(is_text))
+    numbers = np.flatnonzero(facts.lengths > 0)
+    if facts.whole_numbers and numbers.size:
+        yield from _numbers(joined, facts, numbers)
 
 
 def _numbers(joined: Joined, facts: LabelFacts, positions: Positions) -> Iterator[Hit]:
@@ -196,14 +198,25 @@ def _numbers(joined: Joined, facts: LabelFacts, positions: Positions) -> Iterato
     if is_float.any():
         yield _hit(joined, "float_label", positions[is_float], repr, {})
     lengths = facts.lengths[positions] - 2 * is_float
-    longest = int(lengths.max())
-    is_short = lengths < longest
-    if len(positions) < _MIN_NUM or not 0 < is_short.mean() <= 1 - _LONGEST:
-        return
+    is_training = positions < joined.num_training
+    # One of the two files alone may have gone through a spreadsheet.
+    for part in (np.ones_like(is_training), is_training, ~is_training):
+        short = _lost_zeros(joined, positions[part], lengths[part])
+        if len(short):
+            values = {"longest": int(lengths[part].max())}
+            yield _hit(joined, "lost_zeros", short, repr, values)
+            return
+
+
+def _lost_zeros(joined: Joined, positions: Positions, lengths: npt.NDArray[Any]) -> Positions:
+    """Return those whose labels are shorter than most, where no label begins with a zero."""
+    is_short = lengths < lengths.max(initial=0)
+    if len(positions) < _MIN_NUM or is_short.mean() > 1 - _LONGEST:
+        return positions[:0]
     # The number 0 itself is written as a zero; no other number begins with one.
     others = positions[(lengths > 1) | ~is_short]
-    if not any(joined.label(p).startswith("0") for p in others.tolist()):
-        yield _hit(joined, "lost_zeros", positions[is_short], repr, {"longest": longest})
+    has_zero = any(joined.label(p).startswith("0") for p in others.tolist())
+    return positions[:0] if has_zero else positions[is_short]
 
 
 def _counted(counts: Sequence[tuple[str, int]]) -> str:

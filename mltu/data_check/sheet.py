@@ -9,7 +9,7 @@ from typing import Any
 from mltu.data_check.findings import Finding
 from mltu.data_check.joined import Joined
 from mltu.data_check.report import DataReport
-from mltu.pictures import Image, write_contact_sheet
+from mltu.pictures import Image, shrink, write_contact_sheet
 from mltu.preprocessors import ImageReader
 
 _NUM_TILES = 48
@@ -50,7 +50,7 @@ def write_sheet(
         if position in tiles:
             continue
         try:
-            image = reader.read(joined.data(position))
+            image = shrink(reader.read(joined.data(position)))
         except (OSError, TypeError, ValueError):
             continue  # The report counts it, and there is nothing to show.
         tiles[position] = (image, caption)

@@ -76,9 +76,15 @@ def find_images(
 
 
 def _images(folder: str | os.PathLike[str], recursive: bool) -> Iterator[str]:
-    """Give the path of each image below `folder`, with slashes."""
-    for current, folders, names in os.walk(folder, onerror=_raise):
-        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+    """Give the path of each image below `folder`, with slashes; each folder once, by any link."""
+    seen = {os.path.realpath(folder)}
+    for current, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
+        places = {name: os.path.realpath(os.path.join(current, name)) for name in sorted(folders)}
+        folders.clear()
+        for name, place in places.items():
+            if recursive and not name.startswith(".") and place not in seen:
+                seen.add(place)
+                folders.append(name)
         below = Path(current).relative_to(folder)
         for name in names:
             if os.path.splitext(name)[1].lower() in _SUFFIXES and not name.startswith("."):

@@ -39,7 +39,7 @@ class LmdbFile:
     def __init__(self, path: str) -> None:
         with explain_missing():
             import lmdb
-        self.pid = os.getpid()
+        self.pid, self.identity = os.getpid(), _identity(path)
         self._error = lmdb.Error
         self._environment: lmdb.Environment = lmdb.open(
             path, readonly=True, lock=False, readahead=False, create=False
@@ -107,6 +107,8 @@ _LOCK = threading.Lock()
 def open_lmdb(path: str | os.PathLike[str]) -> LmdbFile:
     """Open an LMDB for reading, or return the one that is open in this process.
 
+    One that was deleted and packed again is another file; samples of the former keep that open.
+
     Raises:
         FileNotFoundError: there is no LMDB.
         OSError: it is none that can be read, or it is open for writing in this process.
@@ -121,6 +123,8 @@ def open_lmdb(path: str | os.PathLike[str]) -> LmdbFile:
     place = os.path.realpath(path)
     with _LOCK:
         file = _OPEN.get(place)
+        if file is not None and file.identity != _identity(place):
+            file = None
         if file is not None and file.pid != os.getpid():  # Inherited through a fork.
             file.close()
             file = None
@@ -130,6 +134,12 @@ def open_lmdb(path: str | os.PathLike[str]) -> LmdbFile:
             except lmdb.Error as error:
                 raise OSError(f"The LMDB {place!r} cannot be opened: {error}") from error
         return file
+
+
+def _identity(path: str) -> tuple[int, int]:
+    """Return what tells the file in a folder from another one that takes its place."""
+    found = os.stat(os.path.join(path, "data.mdb"))
+    return found.st_dev, found.st_ino
 
 
 def image_key(number: int) -> str:

@@ -106,6 +106,7 @@ def _open_table(table: Path) -> Samples:
 
 def _root(names: Iterable[str], folder: Path) -> str:
     """Return where relative paths start: the working directory, or the folder of the table."""
-    first = list(islice(names, _NUM_TRIED))
+    relative = (name for name in islice(names, _NUM_TRIED) if not os.path.isabs(name))
+    first = list(relative)
     is_beside = any(os.path.isfile(folder / name) for name in first)
     return str(folder) if is_beside and not any(map(os.path.isfile, first)) else os.getcwd()

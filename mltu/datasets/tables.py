@@ -119,10 +119,11 @@ def _csv_pairs(rows: Any, path: str) -> Iterator[tuple[str, str]]:
     for row in rows:
         if not row:  # A blank line.
             continue
-        if len(row) <= max(first, second):
+        if not max(first, second) < len(row) <= len(header):
             raise ValueError(
                 f"`dataset` {path!r} must have {len(header)} cells in each line. "
-                f"Received {shorten(row)} in line {rows.line_num}."
+                f"Received {shorten(row)} in line {rows.line_num}. Put a label with commas into "
+                "double quotes."
             )
         yield row[first], row[second]
 

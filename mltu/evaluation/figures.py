@@ -40,7 +40,8 @@ class Evaluation(NamedTuple):
         cer_ignoring_case: `cer` after `str.lower`.
         mean_cer_ignoring_case: `mean_cer` after `str.lower`.
         accuracy_ignoring_case: the share of samples read right in lower case with all but
-            [0-9a-z] left out, as published for scene text.
+            [0-9a-z] left out, as published for scene text, among those in which something of that
+            stands; None if there are none.
         exact: the share of samples read exactly right, case and white space included; for single
             words it is 1 - `wer`.
     """
@@ -51,7 +52,7 @@ class Evaluation(NamedTuple):
     wer: Figure
     cer_ignoring_case: Figure
     mean_cer_ignoring_case: Figure
-    accuracy_ignoring_case: Figure
+    accuracy_ignoring_case: Figure | None
     exact: Figure
 
 
@@ -91,7 +92,9 @@ def evaluate_readings(
     word_edits = _edits([text.split() for text in readings], words)
     lengths, lower_lengths = _lengths(truths), _lengths(lower_truths)
     pairs = zip(lower_readings, lower_truths, strict=True)
-    right: Floats = np.array([_scene_text(a) == _scene_text(b) for a, b in pairs], np.float64)
+    scene = [(_scene_text(reading), _scene_text(truth)) for reading, truth in pairs]
+    has_scene: Floats = np.array([bool(truth) for _, truth in scene], np.float64)
+    right: Floats = np.array([a == b for a, b in scene], np.float64) * has_scene
     exact: Floats = (edits == 0).astype(np.float64)
     ones = np.ones_like(lengths)
     ratios: list[tuple[Floats, Floats]] = [
@@ -100,7 +103,7 @@ def evaluate_readings(
         (word_edits, _lengths(words)),
         (lower_edits, lower_lengths),
         (lower_edits / np.maximum(lower_lengths, 1), ones),
-        (right, ones),
+        (right, has_scene),
         (exact, ones),
     ]
     above: Floats = np.stack([top for top, _ in ratios], axis=1)
@@ -108,7 +111,8 @@ def evaluate_readings(
     values = above.sum(axis=0) / np.maximum(below.sum(axis=0), 1)
     low, high = _interval(above, below, num_resamples, seed)
     figures = (Figure(*map(float, row)) for row in np.stack([values, low, high], axis=1))
-    return Evaluation(len(truths), *figures)
+    found = Evaluation(len(truths), *figures)
+    return found if has_scene.any() else found._replace(accuracy_ignoring_case=None)
 
 
 def _lengths(items: Sequence[Sequence[Any]]) -> Floats:

@@ -112,7 +112,8 @@ def figure_tiles(found: Evaluation) -> Markup:
 
 def figure_section(found: Evaluation) -> Markup:
     """Write all figures with their intervals and what they mean."""
-    rows = [_figure_row(getattr(found, field), name, text) for field, name, text in _MEANINGS]
+    figures = [(getattr(found, field), name, text) for field, name, text in _MEANINGS]
+    rows = [_figure_row(*row) for row in figures if row[0] is not None]
     head = [
         element("th", "figure"),
         element("th", "value", class_="number"),

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def use_utf8_output() -> None:
+    """Let stdout and stderr write UTF-8, whatever the system's own encoding is.
+
+    Windows has one of 256 characters where the output goes into a file or another program.
+    """
+    # File names are bytes on Linux, and go out as they came in; elsewhere half a character may
+    # stand in one, which is shown by its number.
+    errors = "surrogateescape" if os.name == "posix" else "backslashreplace"
+    for stream in (sys.stdout, sys.stderr):
+        # A service may start without them, and notebooks have their own.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors=errors)
 
 
 def read_bytes(path: str | os.PathLike[str], kind: str) -> bytes:
