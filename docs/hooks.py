@@ -14,9 +14,7 @@ import click
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[1:1] = [str(ROOT), str(ROOT / "docs")]  # mkdocs takes the first away again.
-
-import draw_house  # noqa: E402
+sys.path.insert(1, str(ROOT))  # mkdocs removes the first entry again.
 
 from mltu.cli.main import commands  # noqa: E402
 
@@ -34,7 +32,12 @@ FROM_REPOSITORY = [
     "mltu/synthetic/data/README.md",
 ]
 ROOMS = sorted(
-    {name for names in draw_house.floors().values() for name in names} - {"__main__", "cli"},
+    {
+        path.stem
+        for path in (ROOT / "mltu").iterdir()
+        if (path.suffix == ".py" or (path / "__init__.py").is_file()) and path.stem[0] != "_"
+    }
+    - {"cli"},
     key=str.lower,
 )
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
@@ -122,12 +125,14 @@ def place_of(path):
 
 
 def api_page(name):
-    """Return the page of a room: what its package offers, or its modules if it offers nothing."""
-    files = draw_house.module_files()
-    inner = [other for other in files if other.startswith(f"{name}.")]
-    if not inner or "__all__" in files[name].read_text(encoding="utf-8"):
+    """Return the page of a package or module: what it offers, or its modules if it offers nothing."""
+    folder = ROOT / "mltu" / name
+    modules = sorted(path.stem for path in folder.glob("[a-z]*.py"))
+    if not modules or "__all__" in (folder / "__init__.py").read_text(encoding="utf-8"):
         return f"# mltu.{name}\n\n::: mltu.{name}\n    options: {{show_root_heading: false}}\n"
-    return f"# mltu.{name}\n\n" + "\n\n".join(f"::: mltu.{module}" for module in inner) + "\n"
+    return (
+        f"# mltu.{name}\n\n" + "\n\n".join(f"::: mltu.{name}.{module}" for module in modules) + "\n"
+    )
 
 
 def command_page():
