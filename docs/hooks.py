@@ -125,7 +125,7 @@ def place_of(path):
 
 
 def api_page(name):
-    """Return the page of a package or module: what it offers, or its modules if it offers nothing."""
+    """Return the page of a package (what it offers, else its modules) or module."""
     folder = ROOT / "mltu" / name
     modules = sorted(path.stem for path in folder.glob("[a-z]*.py"))
     if not modules or "__all__" in (folder / "__init__.py").read_text(encoding="utf-8"):
