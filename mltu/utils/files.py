@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+StrPath = str | os.PathLike[str]
+
 
 def use_utf8_output() -> None:
     """Let stdout and stderr write UTF-8, whatever the system's own encoding is.
@@ -24,7 +26,7 @@ def use_utf8_output() -> None:
             stream.reconfigure(encoding="utf-8", errors=errors)
 
 
-def read_bytes(path: str | os.PathLike[str], kind: str) -> bytes:
+def read_bytes(path: StrPath, kind: str) -> bytes:
     """Return what a file holds.
 
     Args:
@@ -51,7 +53,7 @@ def read_bytes(path: str | os.PathLike[str], kind: str) -> bytes:
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: StrPath) -> Iterator[Path]:
     """Give a temporary path with the same suffix that replaces `path` when the block ends well.
 
     The folder is made if it does not exist. When the block raises, the temporary file is removed
@@ -79,7 +81,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
 
 
-def refuse_working_folder(path: str | os.PathLike[str]) -> Path:
+def refuse_working_folder(path: StrPath) -> Path:
     """Return the path of a folder that may be put in the place of another.
 
     Raises:
@@ -94,7 +96,7 @@ def refuse_working_folder(path: str | os.PathLike[str]) -> Path:
 
 
 @contextmanager
-def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_folder(path: StrPath) -> Iterator[Path]:
     """Give a new folder that stands at `path` when the block ends well, and else is removed.
 
     Args:
