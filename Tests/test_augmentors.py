@@ -16,7 +16,7 @@ from mltu.augmentors import (
     RandomSharpen,
     write_augmented_sheet,
 )
-from mltu.pictures import plot_curves, write_contact_sheet
+from mltu.plots import plot_curves, write_contact_sheet
 
 AUGMENTORS = [
     RandomBrightness,
@@ -252,11 +252,11 @@ def test_curves_are_a_picture(tmp_path):
 
 
 def test_pictures_of_nothing_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="`tiles` must hold at least one image"):
+    with pytest.raises(ValueError, match="`tiles` must contain at least one image"):
         write_contact_sheet(tmp_path / "a.png", [])
-    with pytest.raises(ValueError, match="`tiles` must hold at least one image"):
+    with pytest.raises(ValueError, match="`tiles` must contain at least one image"):
         write_augmented_sheet(tmp_path / "a.png", [], [])
-    with pytest.raises(ValueError, match="`panels` must hold at least one plot"):
+    with pytest.raises(ValueError, match="`panels` must contain at least one plot"):
         plot_curves(tmp_path / "a.png", {})
     assert list(tmp_path.iterdir()) == []
 

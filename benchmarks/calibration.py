@@ -22,7 +22,7 @@ from mltu.evaluation import (
     widest_coverage,
 )
 from mltu.inferenceModel import TextRecognizer
-from mltu.pictures import plot_curves
+from mltu.plots import plot_curves
 
 PRECISIONS = (0.9, 0.95, 0.99)
 NUM_BINS = 15

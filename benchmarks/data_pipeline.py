@@ -29,7 +29,7 @@ from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 from mltu.augmentors import RandomBrightness, RandomRotate
 from mltu.dataProvider import DataProvider
 from mltu.datasets import read_mjsynth
-from mltu.pictures import plot_bars
+from mltu.plots import plot_bars
 from mltu.preprocessors import ImageReader
 from mltu.synthetic import write_mjsynth
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding

@@ -28,7 +28,7 @@ import numpy as np
 from tqdm import tqdm
 from turns import Server
 
-from mltu.pictures import plot_bars
+from mltu.plots import plot_bars
 from mltu.synthetic import ALPHABET, FontAtlas, SceneWords, load_words, sample_word, shipped_fonts
 
 BATCHES = (1, 8, 64)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from mltu.datasets import open_samples, open_validation
 from mltu.evaluation import Sample, evaluate_readings, write_report
 from mltu.inferenceModel import TextRecognizer
-from mltu.pictures import write_contact_sheet
+from mltu.plots import write_contact_sheet
 from mltu.preprocessors import ImageReader
 
 NUM_SHOWN = 48

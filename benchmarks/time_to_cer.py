@@ -105,7 +105,7 @@ def main():
     parser.add_argument("--data", type=Path, default=ROOT / "Datasets/generated_words/56000")
     parser.add_argument("--png", help="draw CER against seconds")
     args = parser.parse_args()
-    from mltu.pictures import plot_curves
+    from mltu.plots import plot_curves
 
     candidates = {"before": [args.before]} if args.before else {}
     candidates |= {"now": [ROOT], "now, bfloat16": [ROOT, "--precision=mixed_bfloat16"]}

@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 from turns import Server
 
-from mltu.pictures import plot_bars
+from mltu.plots import plot_bars
 from mltu.synthetic import load_words, render_word, sample_word, shipped_fonts
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from mltu.datasets import read_mjsynth
-from mltu.pictures import plot_bars
+from mltu.plots import plot_bars
 from mltu.synthetic import (
     ALPHABET,
     FontAtlas,

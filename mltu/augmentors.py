@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
-from mltu.pictures import write_contact_sheet
+from mltu.plots import write_contact_sheet
 from mltu.utils.checks import called
 
 with explain_missing():

@@ -16,7 +16,7 @@ from inferenceModel import CaptchaReader
 
 from mltu.datasets import read_csv
 from mltu.evaluation import evaluate_readings
-from mltu.pictures import write_readings
+from mltu.plots import write_readings
 from mltu.preprocessors import ImageReader
 
 TRAIN = Path(__file__).with_name("train.py")

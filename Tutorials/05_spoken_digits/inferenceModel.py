@@ -16,7 +16,7 @@ from mltu.datasets import read_csv
 from mltu.decoders import best_path, text_log_probabilities, to_probabilities
 from mltu.evaluation import evaluate_readings
 from mltu.inferenceModel import OnnxInferenceModel
-from mltu.pictures import write_readings
+from mltu.plots import write_readings
 from mltu.utils.files import use_utf8_output
 
 NUM_SHOWN = 24

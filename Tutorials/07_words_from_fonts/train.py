@@ -18,7 +18,7 @@ from mltu.inferenceModel import TextRecognizer
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
 from mltu.native_layers import use_native_layers
-from mltu.pictures import plot_history, write_readings
+from mltu.plots import plot_history, write_readings
 from mltu.synthetic import (
     MARKS,
     FontAtlas,

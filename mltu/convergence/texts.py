@@ -38,7 +38,7 @@ def foreign_labels(last: Look, evidence: Evidence) -> Diagnosis:
         f"{last.loss:.3g}), and the labels do not seem to belong to the images: similar images "
         f"have no more similar labels than by chance ({_figure(evidence.match)} standard "
         "deviations from it, where true pairs have more than 4). Look at some pairs with "
-        "`mltu.pictures.write_contact_sheet`; check that images and labels are sorted, shuffled "
+        "`mltu.plots.write_contact_sheet`; check that images and labels are sorted, shuffled "
         "and filtered together, and that no line of the label file is missing.",
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from mltu.data_check.findings import Finding
 from mltu.data_check.joined import Joined
 from mltu.data_check.report import DataReport
-from mltu.pictures import Image, shrink, write_contact_sheet
+from mltu.plots import Image, shrink, write_contact_sheet
 from mltu.preprocessors import ImageReader
 
 _NUM_TILES = 48

@@ -21,7 +21,7 @@ from mltu.distribution import LocalCheckpoint, Place
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
 from mltu.native_layers import use_native_layers
-from mltu.pictures import plot_history
+from mltu.plots import plot_history
 
 with explain_missing():
     import keras

@@ -9,7 +9,7 @@ from pathlib import Path
 from mltu.datasets import Samples
 from mltu.evaluation import Evaluation, evaluate_readings
 from mltu.inferenceModel import Reading, TextRecognizer
-from mltu.pictures import Image, write_readings
+from mltu.plots import Image, write_readings
 from mltu.preprocessors import ImageReader
 
 _NUM_TILES = 48

@@ -1,11 +1,11 @@
-"""Pictures: PNG files that show what was given."""
+"""Plots: PNG files that show what was given."""
 
 import cv2
 import numpy as np
 import pytest
 
-from mltu import pictures
-from mltu.pictures import plot_bars, plot_history, write_readings
+from mltu import plots
+from mltu.plots import plot_bars, plot_history, write_readings
 
 
 def test_longer_bars_take_more_ink(tmp_path):
@@ -21,12 +21,12 @@ def test_longer_bars_take_more_ink(tmp_path):
 def test_photographs_are_shrunk_before_they_are_drawn(tmp_path, monkeypatch):
     """Forty-eight of 12 megapixels took gigabytes."""
     image = np.arange(3000 * 4000 * 3, dtype=np.uint8).reshape(3000, 4000, 3)
-    assert pictures.shrink(image).shape == (214, 285, 3)
-    assert pictures.shrink(image[:50, :200]) is not None
-    assert pictures.shrink(image[:50, :200]).shape == (50, 200, 3)
-    assert pictures.shrink(image[:1, :, 0]).shape == (1, 285)
-    monkeypatch.setattr(pictures, "shrink", lambda image, width: image[:8, :8] * 0 + 9)
-    pictures.write_contact_sheet(tmp_path / "sheet.png", [(image, "a")])
+    assert plots.shrink(image).shape == (214, 285, 3)
+    assert plots.shrink(image[:50, :200]) is not None
+    assert plots.shrink(image[:50, :200]).shape == (50, 200, 3)
+    assert plots.shrink(image[:1, :, 0]).shape == (1, 285)
+    monkeypatch.setattr(plots, "shrink", lambda image, width: image[:8, :8] * 0 + 9)
+    plots.write_contact_sheet(tmp_path / "sheet.png", [(image, "a")])
     assert (cv2.imread(str(tmp_path / "sheet.png")) == 9).sum() > 10_000
 
 
@@ -38,9 +38,7 @@ def test_no_bars(tmp_path):
 
 def test_a_history_has_three_panels(tmp_path, monkeypatch):
     seen = {}
-    monkeypatch.setattr(
-        pictures, "plot_curves", lambda *args, **names: seen.update(a=args, **names)
-    )
+    monkeypatch.setattr(plots, "plot_curves", lambda *args, **names: seen.update(a=args, **names))
     keys = ("loss", "CER", "WER")
     history = {part + name: [2.0, 1.0] for part in ("", "val_") for name in keys}
     plot_history(tmp_path / "curves.png", history, x=[64, 128], x_label="images seen")
@@ -53,7 +51,7 @@ def test_a_history_has_three_panels(tmp_path, monkeypatch):
 
 def test_captions_of_readings_name_the_truth_where_it_differs(tmp_path, monkeypatch):
     tiles = []
-    monkeypatch.setattr(pictures, "write_contact_sheet", lambda path, given: tiles.extend(given))
+    monkeypatch.setattr(plots, "write_contact_sheet", lambda path, given: tiles.extend(given))
     images = [np.zeros((8, 16), np.uint8)] * 3
     write_readings(
         tmp_path / "a.png", images, [("cat", 0.5), ("dot", 1), ("", 0)], ["cat", "dog", "a"]
@@ -67,10 +65,10 @@ def test_captions_of_readings_name_the_truth_where_it_differs(tmp_path, monkeypa
         write_readings(tmp_path / "a.png", images, [("cat", 0.5)], ["cat"])
 
 
-def test_readings_of_lines_stand_in_two_wide_columns(tmp_path, monkeypatch):
+def test_readings_of_lines_are_in_two_wide_columns(tmp_path, monkeypatch):
     seen = {}
     monkeypatch.setattr(
-        pictures, "write_contact_sheet", lambda path, given, **names: seen.update(t=given, **names)
+        plots, "write_contact_sheet", lambda path, given, **names: seen.update(t=given, **names)
     )
     images = [np.zeros((8, width), np.uint8) for width in (40, 80, 90)]
     write_readings(tmp_path / "a.png", images, [("a b", 0.5)] * 3, ["a b", "a c", "a b"])

@@ -1,11 +1,10 @@
-"""Pictures of a run as PNG files: contact sheets and curves, drawn by matplotlib.
+"""Contact sheets of images and plots of training curves, written as PNG files.
 
-matplotlib is imported when a picture is drawn: it belongs to the training extra.
+matplotlib is part of the training extra, so it is imported only when something is drawn.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,37 +12,38 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
-from mltu.utils.files import atomic_path
+from mltu.utils.files import StrPath, atomic_path
 
 Image = npt.NDArray[np.uint8]
 
 COLUMN_WIDTH = 1.9  # inches
 _DPI = 150
 
-_LINE = 6.0  # width / height from which on an image is taken for a line of several words
+_LINE_ASPECT = 6.0  # Images wider than this times their height are taken for text lines.
 
 
 def write_contact_sheet(
-    path: str | os.PathLike[str],
+    path: StrPath,
     tiles: Sequence[tuple[Image, str]],
     *,
     num_columns: int = 6,
     column_width: float = COLUMN_WIDTH,
 ) -> None:
-    """Write a PNG with small images in rows, a caption over each.
+    """Write a PNG with a grid of small images, each with a caption above it.
 
     Args:
-        path: of the PNG file.
-        tiles: pairs of an image (uint8, BGR of shape (height, width, 3) or grey) and its caption.
-        num_columns: images in each row, at least 1.
-        column_width: in inches, of 150 pixels.
+        path: The PNG file.
+        tiles: Pairs of an image (uint8, BGR of shape (height, width, 3) or greyscale) and its
+            caption.
+        num_columns: Images per row, at least 1.
+        column_width: Width of a column in inches, at 150 pixels per inch.
 
     Raises:
-        ValueError: there is no tile.
+        ValueError: `tiles` is empty.
         ImportError: matplotlib is not installed.
     """
     if not tiles:
-        raise ValueError("`tiles` must hold at least one image. Received none.")
+        raise ValueError("`tiles` must contain at least one image. Received none.")
     num_rows = -(-len(tiles) // num_columns)
     figure = _figure(num_columns * column_width, num_rows * 0.85)
     axes = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
@@ -59,11 +59,11 @@ def write_contact_sheet(
 
 
 def shrink(image: Image, column_width: float = COLUMN_WIDTH) -> Image:
-    """Return an image in the size in which a contact sheet shows it; a smaller one as it is.
+    """Scale an image down to the size at which a contact sheet shows it.
 
     Args:
-        image: uint8, as `write_contact_sheet` takes it.
-        column_width: as there.
+        image: An image as `write_contact_sheet` takes it; a smaller one is returned unchanged.
+        column_width: Width of a column in inches, at 150 pixels per inch.
     """
     scale = column_width * _DPI / image.shape[1]
     if scale >= 1:
@@ -75,26 +75,28 @@ def shrink(image: Image, column_width: float = COLUMN_WIDTH) -> Image:
 
 
 def write_readings(
-    path: str | os.PathLike[str],
+    path: StrPath,
     images: Sequence[Image],
     readings: Sequence[tuple[str, float]],
     labels: Sequence[str],
 ) -> None:
-    """Write a contact sheet of readings: text, confidence, and the truth where it differs.
+    """Write a contact sheet of readings: text, confidence, and the label where it differs.
 
-    Words stand in six columns, text lines in two wide ones.
+    Words are laid out in six columns, text lines in two wide ones.
 
     Args:
-        path: of the PNG file.
-        images: as `write_contact_sheet` takes them.
-        readings: the text and the confidence, in [0, 1], of each image.
-        labels: the true text of each image.
+        path: The PNG file.
+        images: Images as `write_contact_sheet` takes them.
+        readings: Text and confidence, in [0, 1], of each image.
+        labels: The true text of each image.
 
     Raises:
-        ValueError: there is no image, or the three differ in length.
+        ValueError: `images` is empty, or the three sequences differ in length.
         ImportError: matplotlib is not installed.
     """
-    are_lines = np.median([image.shape[1] / image.shape[0] for image in images] or [0]) > _LINE
+    are_lines = (
+        np.median([image.shape[1] / image.shape[0] for image in images] or [0]) > _LINE_ASPECT
+    )
     truth = "\ntruth: " if are_lines else ", truth: "
     captions = [
         f"{text or '(nothing)'} {confidence:.0%}" + ("" if text == label else truth + label)
@@ -105,7 +107,7 @@ def write_readings(
 
 
 def plot_curves(
-    path: str | os.PathLike[str],
+    path: StrPath,
     panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
     *,
     x_label: str = "epoch",
@@ -113,16 +115,16 @@ def plot_curves(
     """Write a PNG with line plots side by side.
 
     Args:
-        path: of the PNG file.
-        panels: the title of each plot with its lines: name -> (x values, y values).
-        x_label: what the x values are.
+        path: The PNG file.
+        panels: Maps the title of each plot to its lines: name -> (x values, y values).
+        x_label: Label of the x axis.
 
     Raises:
-        ValueError: there is no panel.
+        ValueError: `panels` is empty.
         ImportError: matplotlib is not installed.
     """
     if not panels:
-        raise ValueError("`panels` must hold at least one plot. Received none.")
+        raise ValueError("`panels` must contain at least one plot. Received none.")
     figure = _figure(4.5 * len(panels), 3.2)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (title, lines) in zip(axes, panels.items(), strict=True):
@@ -135,27 +137,27 @@ def plot_curves(
 
 
 def plot_history(
-    path: str | os.PathLike[str],
+    path: StrPath,
     history: Mapping[str, Sequence[float]],
     *,
     x: Sequence[float] | None = None,
     x_label: str = "epoch",
 ) -> None:
-    """Write a PNG with loss, CER and WER of a training, each beside that of the validation.
+    """Write a PNG with the loss, CER and WER of a training run and of its validation.
 
     Args:
-        path: of the PNG file.
-        history: as `fit(...).history` holds it: a value per epoch for each of `loss`, `CER`, `WER`,
-            and where there was a validation, of `val_loss`, `val_CER` and `val_WER`.
-        x: where the epochs stand, shape (epochs,); 1, 2, ... if left out.
-        x_label: what the x values are.
+        path: The PNG file.
+        history: The `history` of what `fit` returns: for each of `loss`, `CER` and `WER`, and of
+            `val_loss`, `val_CER` and `val_WER` if there was validation, one value per epoch.
+        x: x value of each epoch, shape (epochs,); 1, 2, ... by default.
+        x_label: Label of the x axis.
 
     Raises:
         ImportError: matplotlib is not installed.
     """
-    at = range(1, len(history["loss"]) + 1) if x is None else x
+    epochs = range(1, len(history["loss"]) + 1) if x is None else x
     panels = {
-        name: {part: (at, history[key]) for part, key in keys.items() if key in history}
+        name: {part: (epochs, history[key]) for part, key in keys.items() if key in history}
         for name, keys in (
             (name, {"train": name, "val": f"val_{name}"}) for name in ("loss", "CER", "WER")
         )
@@ -163,20 +165,20 @@ def plot_history(
     plot_curves(path, panels, x_label=x_label)
 
 
-def plot_bars(path: str | os.PathLike[str], values: Mapping[str, float], label: str) -> None:
-    """Write a PNG with one horizontal bar for each value, the first on top.
+def plot_bars(path: StrPath, values: Mapping[str, float], label: str) -> None:
+    """Write a PNG with one horizontal bar per value, the first at the top.
 
     Args:
-        path: of the PNG file.
-        values: name -> length of the bar, at least 0.
-        label: what the values are.
+        path: The PNG file.
+        values: Maps the name of each bar to its length, at least 0.
+        label: Label of the x axis.
 
     Raises:
-        ValueError: there is no value.
+        ValueError: `values` is empty.
         ImportError: matplotlib is not installed.
     """
     if not values:
-        raise ValueError("`values` must hold at least one bar. Received none.")
+        raise ValueError("`values` must contain at least one bar. Received none.")
     figure = _figure(7.0, 0.6 + 0.32 * len(values))
     axis = figure.subplots()
     bars = axis.barh(list(values), list(values.values()))
@@ -188,13 +190,13 @@ def plot_bars(path: str | os.PathLike[str], values: Mapping[str, float], label: 
 
 
 def _figure(width: float, height: float) -> Any:
-    # Figure without pyplot: no window, no global state, safe in threads.
+    # A Figure without pyplot opens no window, has no global state and is safe in threads.
     with explain_missing():
         from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _save(figure: Any, path: str | os.PathLike[str]) -> None:
+def _save(figure: Any, path: StrPath) -> None:
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=_DPI, format="png")
