@@ -5,9 +5,9 @@ import logging
 import numpy as np
 import pytest
 
-from mltu.bad_samples import BadSamples
+from mltu.data._bad_samples import BadSamples
+from mltu.data._batches import replacement
 from mltu.dataProvider import DataProvider
-from mltu.pipeline import replacement
 from mltu.transformers import LabelIndexer
 
 
@@ -64,7 +64,7 @@ def test_raise_names_the_sample():
 
 def test_bad_samples_are_listed_and_logged_once(caplog):
     provider = make(50, {3, 17})
-    with caplog.at_level(logging.WARNING, "mltu.bad_samples"):
+    with caplog.at_level(logging.WARNING, "mltu.data._bad_samples"):
         contents(provider)
         contents(provider)
     assert [(sample.position, sample.path) for sample in provider.bad_samples] == [

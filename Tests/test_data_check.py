@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mltu.bad_samples import BadSamples
+from mltu.data._bad_samples import BadSamples
 from mltu.data_check import DataReport, Example, Finding, check_data, sheet, write_sheet
 from mltu.data_check import report as report_module
 from mltu.data_check.findings import KINDS

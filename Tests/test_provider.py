@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorder import Recorder
 
-from mltu import pipeline
 from mltu.augmentors import Augmentor, RandomBrightness
+from mltu.data import epoch_order
+from mltu.data._batches import run_steps, sample_rngs, stack_batch
 from mltu.dataProvider import DataProvider
 from mltu.preprocessors import ImageReader
 from mltu.transformers import LabelIndexer, LabelPadding
@@ -36,7 +37,7 @@ def same(data, label):
 
 def draw(seed, epoch, index):
     """The first number of a sample's generator."""
-    (rng,) = pipeline.sample_rngs(seed, epoch, [index])
+    (rng,) = sample_rngs(seed, epoch, [index])
     return int(rng.integers(2**62))
 
 
@@ -77,16 +78,16 @@ def test_the_smaller_last_batch_can_be_left_out():
 
 def test_frozen_order():
     """A resumed run must meet the order that it left: these numbers may not change."""
-    assert pipeline.epoch_order(6, seed=0, epoch=1, shuffle=True).tolist() == [1, 4, 5, 3, 2, 0]
+    assert epoch_order(6, seed=0, epoch=1, shuffle=True).tolist() == [1, 4, 5, 3, 2, 0]
     assert draw(seed=1, epoch=2, index=3) == 898044815881614375
-    assert pipeline.epoch_order(4, 0, 1, shuffle=False).tolist() == [0, 1, 2, 3]
+    assert epoch_order(4, 0, 1, shuffle=False).tolist() == [0, 1, 2, 3]
 
 
 @given(st.integers(0, 50), st.integers(0, 2**40), st.integers(0, 1000), st.booleans())
 def test_order_is_always_a_permutation(num_samples, seed, epoch, shuffle):
-    order = pipeline.epoch_order(num_samples, seed, epoch, shuffle)
+    order = epoch_order(num_samples, seed, epoch, shuffle)
     assert sorted(order.tolist()) == list(range(num_samples))
-    np.testing.assert_array_equal(order, pipeline.epoch_order(num_samples, seed, epoch, shuffle))
+    np.testing.assert_array_equal(order, epoch_order(num_samples, seed, epoch, shuffle))
 
 
 def test_generators_of_samples_do_not_meet():
@@ -95,7 +96,7 @@ def test_generators_of_samples_do_not_meet():
     ]
     assert len(set(draws)) == 27
     assert draw(1, 2, 0) == draws[9 + 6]
-    several = [int(rng.integers(2**62)) for rng in pipeline.sample_rngs(1, 2, [2, 0, 2])]
+    several = [int(rng.integers(2**62)) for rng in sample_rngs(1, 2, [2, 0, 2])]
     assert several == [draws[9 + 8], draws[9 + 6], draws[9 + 8]]
 
 
@@ -516,7 +517,7 @@ def test_notes_describe_arrays_by_their_shape():
         raise KeyError("lost")
 
     with pytest.raises(KeyError) as caught:
-        pipeline.run_steps(np.zeros((3, 4)), "x", [fail])
+        run_steps(np.zeros((3, 4)), "x", [fail])
     assert "an array of shape (3, 4) with the label 'x'" in caught.value.__notes__[0]
 
 
@@ -530,7 +531,7 @@ def test_differing_shapes_name_the_remedy():
 
 
 def test_stacking_is_numpys():
-    data, labels = pipeline.stack_batch([np.ones(2), np.zeros(2)], [5, 6])
+    data, labels = stack_batch([np.ones(2), np.zeros(2)], [5, 6])
     np.testing.assert_array_equal(data, [[1, 1], [0, 0]])
     np.testing.assert_array_equal(labels, [5, 6])
 

@@ -22,12 +22,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorder import Recorder
 
-from mltu import worker_processes
 from mltu.augmentors import Augmentor, RandomBrightness, RandomRotate
-from mltu.bad_samples import BadSample
+from mltu.data import BadSample, _processes
+from mltu.data._epoch import arrange_batches
 from mltu.dataProvider import DataProvider
 from mltu.datasets import read_folder
-from mltu.pipeline import arrange_batches
 from mltu.preprocessors import ImageReader
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 
@@ -422,14 +421,14 @@ def test_blocks_that_were_replaced_are_closed(monkeypatch):
     blocks = [SharedMemory(create=True, size=4096 * n) for n in (1, 2, 3)]
     samples = [(np.zeros((2, 2, 3), np.uint8), np.zeros(1, np.int32))] * 2
     maker = DataProvider(samples, [], 2)._source.maker
-    monkeypatch.setattr(worker_processes, "_maker", maker, raising=False)
+    monkeypatch.setattr(_processes, "_maker", maker, raising=False)
     try:
         for block in blocks:
             pair = [[column] * 2 for column in samples[0]]
-            worker_processes._make(block.name, *pair, np.arange(2), 1, 0)
-        assert list(worker_processes._blocks) == [blocks[2].name]
+            _processes._make(block.name, *pair, np.arange(2), 1, 0)
+        assert list(_processes._blocks) == [blocks[2].name]
     finally:
-        worker_processes._blocks.pop(blocks[2].name).close()
+        _processes._blocks.pop(blocks[2].name).close()
         for block in blocks:
             block.close()
             block.unlink()

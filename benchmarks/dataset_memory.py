@@ -25,9 +25,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import lmdb
 from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
+from mltu.data import epoch_order
 from mltu.dataProvider import DataProvider
 from mltu.datasets import check_lmdb, pack_lmdb, read_lmdb, read_mjsynth
-from mltu.pipeline import epoch_order
 from mltu.preprocessors import ImageReader
 from mltu.synthetic import load_words, write_mjsynth
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding

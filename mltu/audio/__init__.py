@@ -3,9 +3,9 @@
 `pip install "mltu[audio]"` brings what reads and resamples files; spectrograms need NumPy alone.
 """
 
-from mltu.audio.augmentors import AudioAugmentor, RandomNoise, RandomStretch
-from mltu.audio.reader import AudioReader
-from mltu.audio.spectrogram import MelSpectrogram, Spectrogram, SpectrogramPadding
+from mltu.audio._augmentors import AudioAugmentor, RandomNoise, RandomStretch
+from mltu.audio._reader import AudioReader
+from mltu.audio._spectrogram import MelSpectrogram, Spectrogram, SpectrogramPadding
 
 __all__ = [
     "AudioAugmentor",

@@ -17,7 +17,7 @@ Positions = npt.NDArray[np.int64]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 MAX_EXAMPLES = 10
-_MIN_NUM = 10  # So few samples are tolerated in any data set, as in mltu.bad_samples.
+_MIN_NUM = 10  # So few samples are tolerated in any data set, as in training (mltu.data).
 _MILDER: dict[Severity, Severity] = {"error": "warning", "warning": "info"}
 
 
@@ -127,7 +127,7 @@ def _example(hit: Hit, joined: Joined, position: int) -> Example:
 
 
 def _is_tolerated(count: int, size: int, num_examined: int, share: float) -> bool:
-    """Apply the rule of mltu.bad_samples, with the count scaled up to the whole set."""
+    """Apply the rule of training (mltu.data), with the count scaled up to the whole set."""
     if not count:
         return True
     estimate = count * size / max(num_examined, 1)

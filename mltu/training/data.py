@@ -8,10 +8,10 @@ from typing import Any
 import cv2
 
 from mltu.augmentors import RandomBrightness, RandomErodeDilate, RandomRotate
+from mltu.data import epoch_order
 from mltu.data_check import DataReport, Finding, check_data
 from mltu.dataProvider import DataProvider
 from mltu.datasets import Samples, load_samples, open_samples, open_validation
-from mltu.pipeline import epoch_order
 from mltu.preprocessors import ImageReader
 from mltu.training.settings import ReaderConfigs
 from mltu.transformers import ExpandDims, ImageResizer, LabelIndexer, LabelPadding

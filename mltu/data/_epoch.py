@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mltu import pipeline
 from mltu.utils.checks import check_count
 from mltu.utils.text_columns import text_lengths
+
+_ORDER = 0  # See `_SAMPLE` in _batches.
 
 
 class BatchPlan:
@@ -58,13 +59,11 @@ class BatchPlan:
     def set_position(self, epoch: int, step: int = 0) -> None:
         """Make batch `step` of an epoch the first; see `DataProvider.set_position`."""
         check_count("epoch", epoch, 0)
-        order = pipeline.epoch_order(self.num_samples, self.seed, epoch, self._shuffle)
+        order = epoch_order(self.num_samples, self.seed, epoch, self._shuffle)
         if self._short_first is not None and epoch <= 1:
             order = order[np.argsort(text_lengths(self._short_first)[order], kind="stable")]
         size = self.batch_size * self._shard[1]
-        order, starts = pipeline.arrange_batches(
-            order, size, self._buckets, drop_last=self._drop_last
-        )
+        order, starts = arrange_batches(order, size, self._buckets, drop_last=self._drop_last)
         if len(starts) < 2:
             raise ValueError(
                 f"`drop_last` must leave a batch. Received {len(order)} samples for batches of "
@@ -118,3 +117,57 @@ class BatchPlan:
         part._buckets = None if self._buckets is None else self._buckets[indices]
         part.set_position(self.epoch)
         return part
+
+
+def epoch_order(num_samples: int, seed: int, epoch: int, shuffle: bool) -> npt.NDArray[np.int64]:
+    """Give the order of the samples in an epoch, a function of its arguments alone.
+
+    Args:
+        num_samples: how many there are.
+        seed: at least 0.
+        epoch: at least 0; each has an order of its own.
+        shuffle: False for the order as it stands.
+
+    Returns:
+        A permutation of 0..num_samples - 1.
+    """
+    if not shuffle:
+        return np.arange(num_samples)
+    return np.random.default_rng([seed, _ORDER, epoch]).permutation(num_samples)
+
+
+def arrange_batches(
+    order: npt.NDArray[np.int64],
+    batch_size: int,
+    buckets: npt.NDArray[np.int64] | None = None,
+    *,
+    drop_last: bool = False,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Divide an epoch's order into batches, each from one bucket.
+
+    A batch stands where its last sample stood in the order, so that chance still decides which
+    bucket comes when; the samples that are left over in each bucket make smaller batches at the
+    end. Without buckets only the last batch may be smaller.
+
+    Args:
+        order: the indices of the samples, shape (num_samples,).
+        batch_size: at least 1.
+        buckets: the bucket of each sample of the data set, by its index; None for one for all.
+        drop_last: True to leave out the smaller batches.
+
+    Returns:
+        The order, arranged so that the samples of a batch are neighbours, and the position where
+        each batch starts, with the end of the last batch as last entry: shape (num_batches + 1,).
+    """
+    if buckets is None:
+        end = len(order) // batch_size * batch_size if drop_last else len(order)
+        return order, np.append(np.arange(0, end, batch_size), end)
+    full, rest = [], []
+    for bucket in np.unique(buckets):
+        places = np.flatnonzero(buckets[order] == bucket)
+        num_full = len(places) // batch_size * batch_size
+        full += list(places[:num_full].reshape(-1, batch_size))
+        rest += [places[num_full:]] if num_full < len(places) and not drop_last else []
+    batches = sorted(full, key=lambda places: int(places[-1])) + rest
+    starts = np.cumsum([0, *(len(places) for places in batches)])
+    return order[np.concatenate([np.empty(0, np.int64), *batches])], starts

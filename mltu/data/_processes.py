@@ -15,16 +15,18 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from multiprocessing.shared_memory import SharedMemory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
-from mltu.batch_maker import Batch, BatchMaker
 
 with explain_missing():
     import cv2
+
+if TYPE_CHECKING:
+    from mltu.data._batches import Batch, BatchMaker
 
 _PLAIN_KINDS = "biufc"  # dtypes that are numbers: no objects, no fields
 _SHARED = "/dev/shm"  # where Linux keeps shared memory

@@ -166,7 +166,7 @@ class SpectrogramPadding(Transformer):
     """
 
     keeps_label = True
-    free_axis = 1  # of a batch; see `KerasDataset`
+    free_axis = 1  # of a batch
 
     def __init__(self, max_frames: int, multiple: int = 64) -> None:
         check_count("multiple", multiple, 1)

@@ -1,0 +1,378 @@
+"""Fixed steps: the same sample always gives the same result. Random steps live in augmentors."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Sequence
+from itertools import accumulate, repeat
+from operator import is_
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mltu._extras import explain_missing
+from mltu.utils.checks import called, check_count
+from mltu.utils.text_columns import TextColumn, distinct_characters, text_lengths
+
+with explain_missing():
+    import cv2
+
+Array = npt.NDArray[Any]
+
+_NUM_NAMED = 10  # How many labels an error names.
+
+
+class Transformer:
+    """A fixed step of a `DataProvider`: (data, label) in, a new (data, label) out.
+
+    Subclass it and write `__call__`; any callable with the same signature serves as well. A class
+    that also defines `batch`, from lists of data and labels to the same for each sample, is given
+    whole batches where that is possible. One whose labels come out as they went in says so with
+    `keeps_label = True`, and one with `check_labels(labels)` is shown all labels of a data set
+    before training; neither is inherited by a subclass with a `__call__` of its own. One whose
+    batches differ in the length of an axis names it with `free_axis`, 0 being the batch.
+    """
+
+    def __call__(self, data: Any, label: Any) -> tuple[Any, Any]:
+        """Return the new data and the new label; never edit the arrays that came in."""
+        raise NotImplementedError(f"{type(self).__name__} must define `__call__(data, label)`.")
+
+    def __repr__(self) -> str:
+        return called(self)
+
+
+class ExpandDims(Transformer):
+    """Add an axis of length 1 to the data, for example the channel of grey images.
+
+    Args:
+        axis: where the new axis stands, as in `numpy.expand_dims`.
+    """
+
+    keeps_label = True
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = axis
+
+    def __call__(self, data: Array, label: Any) -> tuple[Array, Any]:
+        """Return the data with one more axis."""
+        return np.expand_dims(data, self.axis), label
+
+
+class ImageResizer(Transformer):
+    """Bring images to one size, or to one of few widths.
+
+    Pixels are averaged over their area where both sides shrink, since a photo that is sampled
+    here and there keeps its noise; otherwise interpolated bilinearly.
+
+    Args:
+        width: of the result in pixels; or several widths, of which an image takes the smallest
+            that holds it at full height. A `DataProvider` then makes each batch of samples of one
+            width, so that a compiled model meets no more shapes than there are widths.
+        height: of the result in pixels.
+        keep_aspect_ratio: False stretches the image; True scales it until it fits and pads it
+            evenly on both sides. Several widths need True.
+        padding_color: of the padding: one value 0..255 for each channel, in the order of the image
+            (BGR), or one value for grey images.
+
+    Raises:
+        ValueError: a side is not positive, or widths do not grow.
+    """
+
+    keeps_label = True
+
+    def __init__(
+        self,
+        width: int | Sequence[int],
+        height: int,
+        *,
+        keep_aspect_ratio: bool = False,
+        padding_color: int | Sequence[int] = (0, 0, 0),
+    ) -> None:
+        self.width = tuple(width) if isinstance(width, Sequence) else width
+        for name, value in (*(("width", one) for one in self.widths), ("height", height)):
+            check_count(name, value, 1)
+        if isinstance(self.width, tuple):
+            if not self.width or sorted(set(self.width)) != list(self.width):
+                raise ValueError(f"`width` must be growing widths. Received {self.width}.")
+            if not keep_aspect_ratio:
+                raise ValueError(
+                    f"`keep_aspect_ratio` must be True for several widths, here {self.width}. "
+                    "A stretched image needs only one."
+                )
+        self.height = height
+        self.keep_aspect_ratio = keep_aspect_ratio
+        self.padding_color = padding_color
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The widths that results can have, in pixels."""
+        return self.width if isinstance(self.width, tuple) else (self.width,)
+
+    @property
+    def free_axis(self) -> int | None:
+        """The axis in which batches differ, 2 where there are several widths."""
+        return 2 if len(self.widths) > 1 else None
+
+    def __call__(self, data: Array, label: Any) -> tuple[Array, Any]:
+        """Return the image in the shape (height, width) or (height, width, channels).
+
+        Raises:
+            ValueError: `data` is not an image.
+        """
+        width = self.widths[self.choose_width(data)]
+        if self.keep_aspect_ratio:
+            return self._fit(data, width), label
+        return _resize(data, width, self.height), label
+
+    def batch(self, data: Sequence[Any], labels: Any) -> tuple[Array | list[Array], Any]:
+        """Resize a batch; stretched images of one kind go straight into one array."""
+        stretched = None if self.keep_aspect_ratio else self._stretch(data)
+        if stretched is None:
+            return [self(image, None)[0] for image in data], labels
+        return stretched, labels
+
+    def choose_width(self, data: Array) -> int:
+        """Return which of `widths` is the smallest that holds an image at full height.
+
+        Returns:
+            An index into `widths`; the last for an image that is too wide for all, which is then
+            scaled until it fits.
+
+        Raises:
+            ValueError: `data` is not an image.
+        """
+        if not isinstance(data, np.ndarray) or data.ndim not in (2, 3) or data.size == 0:
+            shape = getattr(data, "shape", type(data).__name__)
+            raise ValueError(
+                "`data` must be an image of shape (height, width) or (height, width, channels). "
+                f"Received {shape}. Put ImageReader() into `data_preprocessors`."
+            )
+        scaled = round(data.shape[1] * self.height / data.shape[0])
+        return next((i for i, one in enumerate(self.widths) if scaled <= one), len(self.widths) - 1)
+
+    def with_width(self, width: int) -> ImageResizer:
+        """Return a resizer to this width alone, in all else like this one."""
+        resizer = copy.copy(self)
+        resizer.width = width
+        return resizer
+
+    def _stretch(self, images: Sequence[Array]) -> Array | None:
+        """Return the resized images, shape (batch, height, width, ...); None if kinds differ."""
+        (width,), first = self.widths, images[0]
+        kinds = {(image.ndim, image.dtype) for image in images}
+        if len(kinds) > 1 or first.ndim not in (2, 3) or not first.dtype.isnative:
+            return None
+        resized = np.empty((len(images), self.height, width, *first.shape[2:]), first.dtype)
+        rows, size = list(resized), repeat((width, self.height))
+        ways = [_interpolation(image, width, self.height) for image in images]
+        made = map(cv2.resize, images, size, rows, repeat(0.0), repeat(0.0), ways)
+        # Where an image has other channels than its row, OpenCV makes an array of its own.
+        return resized if all(map(is_, made, rows)) else None
+
+    def placement(self, data: Array) -> tuple[int, int, int, int]:
+        """Return where an image stands in its result: (left, top, width, height) in pixels."""
+        full_width = self.widths[self.choose_width(data)]
+        if not self.keep_aspect_ratio:
+            return 0, 0, full_width, self.height
+        height, width = data.shape[:2]
+        scale = min(full_width / width, self.height / height)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        return (full_width - size[0]) // 2, (self.height - size[1]) // 2, *size
+
+    def _fit(self, image: Array, full_width: int) -> Array:
+        left, top, width, height = self.placement(image)
+        shape = (self.height, full_width, *image.shape[2:])
+        padded = np.empty(shape, image.dtype)
+        color, channels = np.ravel(self.padding_color), padded[0, 0].size
+        if len(color) not in (1, channels) and channels > 1:
+            raise ValueError(
+                f"`padding_color` must have one value for each of the {channels} channels. "
+                f"Received {self.padding_color!r}."
+            )
+        padded[...] = color if channels > 1 else color[0]
+        padded[top : top + height, left : left + width] = _resize(image, width, height)
+        return padded
+
+
+def _resize(image: Array, width: int, height: int) -> Array:
+    way = _interpolation(image, width, height)
+    # OpenCV drops an axis of one channel.
+    resized = cv2.resize(image, (width, height), interpolation=way)
+    return resized.reshape(height, width, *image.shape[2:])
+
+
+def _interpolation(image: Array, width: int, height: int) -> int:
+    shrinks = image.shape[0] >= height and image.shape[1] >= width
+    return cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+
+
+class ImageNormalizer(Transformer):
+    """Scale uint8 images to float32 in 0..1.
+
+    The tutorials' models scale inside themselves, which keeps batches four times smaller and the
+    exported file independent of the caller: use this step for models that do not.
+    """
+
+    keeps_label = True
+
+    def __call__(self, data: Array, label: Any) -> tuple[Array, Any]:
+        """Return `data / 255` as float32."""
+        return np.asarray(data, np.float32) / np.float32(255), label
+
+
+class LabelIndexer(Transformer):
+    """Turn a text into the indices of its characters.
+
+    Args:
+        vocab: the characters in the order of their indices, a string or a list of strings of one
+            character each.
+
+    Raises:
+        ValueError: a character occurs twice.
+        TypeError: `vocab` has no order (a set), or is not made of characters.
+    """
+
+    def __init__(self, vocab: str | Sequence[str]) -> None:
+        if isinstance(vocab, set | frozenset):
+            raise TypeError(
+                "`vocab` must be a string or a list, since the order gives the indices. Received "
+                'a set, whose order changes with each run. Use `"".join(sorted(vocab))`.'
+            )
+        odd = [char for char in vocab if not isinstance(char, str) or len(char) != 1]
+        if odd:
+            raise TypeError(
+                f"`vocab` must be made of strings of one character each. Received {odd[0]!r}."
+            )
+        repeated = sorted(char for char, number in Counter(vocab).items() if number > 1)
+        if repeated:
+            raise ValueError(f"`vocab` must hold each character once. Received twice: {repeated}.")
+        self.vocab = vocab if isinstance(vocab, str) else tuple(vocab)
+        self._indices = {char: index for index, char in enumerate(vocab)}
+
+    def __call__(self, data: Any, label: str) -> tuple[Any, npt.NDArray[np.int32]]:
+        """Return the label as int32 indices, shape (length,).
+
+        Raises:
+            ValueError: the label has characters outside the vocabulary; they are listed.
+            TypeError: the label is not text.
+        """
+        self._check_type(label)
+        try:
+            return data, self._look_up(label)
+        except KeyError:
+            unknown = ", ".join(repr(c) for c in sorted(set(label) - self._indices.keys()))
+            raise ValueError(
+                f"`label` {label!r} has characters outside `vocab`: {unknown}. Add them to the "
+                "vocabulary or drop the sample."
+            ) from None
+
+    def batch(
+        self, data: Sequence[Any], labels: Sequence[str]
+    ) -> tuple[Sequence[Any], list[npt.NDArray[np.int32]]]:
+        """Look up the characters of all labels at once.
+
+        Raises:
+            KeyError, TypeError: one of the labels does not suit; `__call__` says which and why.
+        """
+        indices = self._look_up("".join(labels))
+        ends = list(accumulate(map(len, labels)))
+        pairs = zip(ends, labels, strict=True)
+        return data, [indices[end - len(label) : end] for end, label in pairs]
+
+    def check_labels(self, labels: Sequence[Any]) -> None:
+        """Look at all labels of a data set; only the characters that occur count, so it is quick.
+
+        Raises:
+            ValueError: characters are outside the vocabulary; they and the first labels are named.
+            TypeError: a label is not text.
+        """
+        if not isinstance(labels, TextColumn):
+            for label in labels:
+                self._check_type(label)
+        if unknown := distinct_characters(labels) - self._indices.keys():
+            found = [label for label in labels if unknown & set(label)]
+            raise ValueError(
+                f"`dataset` must have labels made of characters of `vocab`. {len(found)} of "
+                f"{len(labels)} labels have others, {''.join(sorted(unknown))!r}, among them "
+                f"{found[:_NUM_NAMED]}. Add them to the vocabulary or drop the samples."
+            )
+
+    def _check_type(self, label: Any) -> None:
+        if not isinstance(label, str):
+            raise TypeError(
+                f"`label` must be text. Received {label!r} of type {type(label).__name__}. Read "
+                "labels as text (in pandas: `dtype=str, keep_default_na=False`), or leading zeros "
+                "are lost."
+            )
+
+    def _look_up(self, text: str) -> npt.NDArray[np.int32]:
+        return np.fromiter(map(self._indices.__getitem__, text), np.int32, len(text))
+
+
+class LabelPadding(Transformer):
+    """Pad label indices at the end to one length.
+
+    Args:
+        max_word_length: the length of all labels afterwards.
+        padding_value: the index of the blank, `len(vocab)`.
+
+    Raises:
+        ValueError: `max_word_length` is not positive.
+    """
+
+    def __init__(self, max_word_length: int, padding_value: int) -> None:
+        check_count("max_word_length", max_word_length, 1)
+        self.max_word_length = max_word_length
+        self.padding_value = padding_value
+
+    def __call__(self, data: Any, label: npt.ArrayLike) -> tuple[Any, npt.NDArray[np.int32]]:
+        """Return the label as int32, shape (max_word_length,).
+
+        Raises:
+            ValueError: the label is longer than `max_word_length`.
+            TypeError: the label is still text.
+        """
+        if isinstance(label, str):
+            raise TypeError(
+                f"`label` must be an array of indices. Received the text {label!r}. Put "
+                "LabelIndexer(vocab) before LabelPadding."
+            )
+        indices = np.asarray(label)
+        if len(indices) > self.max_word_length:
+            raise ValueError(
+                f"`label` must have at most `max_word_length` = {self.max_word_length} entries. "
+                f"Received {len(indices)}. Raise `max_word_length` or drop the sample."
+            )
+        padded = np.full(self.max_word_length, self.padding_value, np.int32)
+        padded[: len(indices)] = indices
+        return data, padded
+
+    def batch(
+        self, data: Sequence[Any], labels: Sequence[npt.NDArray[np.int32]]
+    ) -> tuple[Sequence[Any], npt.NDArray[np.int32]]:
+        """Pad the labels of a batch into one array, shape (batch, max_word_length).
+
+        Raises:
+            ValueError, TypeError: one of the labels does not suit; `__call__` says which and why.
+        """
+        padded = np.full((len(labels), self.max_word_length), self.padding_value, np.int32)
+        lengths = np.fromiter(map(len, labels), np.int64, len(labels))
+        padded[np.arange(self.max_word_length) < lengths[:, None]] = np.concatenate(labels)
+        return data, padded
+
+    def check_labels(self, labels: Sequence[Any]) -> None:
+        """Look at the lengths of all labels of a data set.
+
+        Raises:
+            ValueError: labels are longer than `max_word_length`; the first are named.
+        """
+        too_long = np.flatnonzero(text_lengths(labels) > self.max_word_length)
+        if len(too_long):
+            raise ValueError(
+                f"`dataset` must have labels of at most `max_word_length` = {self.max_word_length} "
+                f"characters. {len(too_long)} of {len(labels)} are longer, among them "
+                f"{[labels[int(i)] for i in too_long[:_NUM_NAMED]]}. Raise `max_word_length` or "
+                "drop the samples."
+            )
