@@ -172,14 +172,14 @@ def guided(trial, options):
     from numpy.random import default_rng
 
     (name,) = options.targets
-    target, seeds = TARGETS[name], TARGETS[name].seeds()
     with atheris.instrument_imports(include=["mltu", "yaml"]):
         import mltu.configs
         import mltu.datasets
         import mltu.decoders
         import mltu.inferenceModel
         import mltu.preprocessors
-        import mltu.state_file  # noqa: F401
+        import mltu.resume  # noqa: F401
+    target, seeds = TARGETS[name], TARGETS[name].seeds()
 
     def change(data, max_size, seed):
         if seed % 4 == 0:

@@ -641,7 +641,7 @@ DECODER_TOKENS = [
 
 
 def run_state(data, folder):
-    from mltu.state_file import find_state
+    from mltu.resume import find_state
 
     (Path(folder) / "state.npz").write_bytes(data)
     state = find_state(folder)
@@ -649,6 +649,8 @@ def run_state(data, folder):
 
 
 def state_seeds():
+    import mltu.resume  # noqa: F401  # It imports Keras, which would break the limits of an input.
+
     facts = {"epoch": 1, "step": 2, "num_steps": 3, "finished": False}
     seeds = []
     for save in (np.savez, np.savez_compressed):

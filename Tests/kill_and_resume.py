@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import resumable_training  # noqa: E402
 
-from mltu.state_file import find_state  # noqa: E402
+from mltu.resume._file import find_state  # noqa: E402
 
 with suppress(ImportError):
     import tensorflow  # noqa: F401  Keras looks for it in every process, on each backend.

@@ -23,7 +23,7 @@ from mltu.callbacks import FollowSchedule, KeepState, Model2onnx, TrainLogger, f
 from mltu.dataProvider import DataProvider
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
-from mltu.state_file import find_state
+from mltu.resume import find_state
 from mltu.transformers import LabelIndexer, LabelPadding
 
 VOCAB, EPOCHS, NUM_SAMPLES, BATCH_SIZE = "abc", 4, 46, 8

@@ -12,7 +12,7 @@ from mltu.callbacks import (
     FollowSchedule,
     Model2onnx,
     TrainLogger,
-    board,
+    _train_logger,
     onnx_path_for,
     tensorboard,
 )
@@ -471,13 +471,13 @@ def test_a_schedule_may_start_and_end_at_zero():
 
 
 def test_tensorboard_is_left_out_with_a_warning(tmp_path, monkeypatch):
-    monkeypatch.setattr(board, "find_spec", lambda name: None)
+    monkeypatch.setattr(_train_logger, "find_spec", lambda name: None)
     with pytest.warns(UserWarning, match="tensorflow and tensorboard cannot be imported"):
         assert tensorboard(tmp_path) == []
 
 
 def test_tensorboard_takes_its_options(tmp_path, monkeypatch):
-    monkeypatch.setattr(board, "find_spec", lambda name: True)
+    monkeypatch.setattr(_train_logger, "find_spec", lambda name: True)
     (callback,) = tensorboard(tmp_path, update_freq=7)
     assert isinstance(callback, keras.callbacks.TensorBoard)
     assert callback.update_freq == 7

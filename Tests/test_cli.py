@@ -26,7 +26,7 @@ from mltu.cli.onnx_size import count_parameters
 from mltu.datasets import Samples, open_samples, open_validation, pack_lmdb, read_csv, read_mjsynth
 from mltu.pretrained import find_pretrained
 from mltu.synthetic import write_mjsynth
-from mltu.training.run_folder import keep_samples, kept_samples
+from mltu.training import keep_samples, kept_samples
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ["read", "evaluate", "train", "export", "check", "pack", "synth", "info", "bench"]
@@ -606,7 +606,7 @@ def test_a_training_writes_over_nothing(digits, tmp_path, name):
 
 
 def test_of_mjsynth_the_validation_list_validates(words, table):
-    from mltu.training.data import gather_samples
+    from mltu.training._data import gather_samples
 
     assert gather_samples(table, words, 0)[1] == open_validation(words)
 
@@ -616,14 +616,14 @@ def test_what_cannot_be_resumed_is_named(tmp_path):
 
 
 def test_few_images_are_shown_more_often():
-    from mltu.training.settings import enough_epochs
+    from mltu.training._run import enough_epochs
 
     assert [enough_epochs(n, 32) for n in (1, 320, 2_700, 56_000)] == [1000, 500, 59, 10]
 
 
 def test_the_networks_of_the_option_are_those_of_the_training():
     from mltu.cli.train import command
-    from mltu.training.settings import NETWORKS
+    from mltu.training._run import NETWORKS
 
     (option,) = [option for option in command.params if option.name == "model"]
     assert list(option.type.choices) == list(NETWORKS)

@@ -11,11 +11,11 @@ import pytest
 from keras import layers
 
 from mltu import convergence
-from mltu.callbacks import watch as watch_module
-from mltu.callbacks.watch import ConvergenceWatch
+from mltu.callbacks import _watch as watch_module
+from mltu.callbacks._watch import ConvergenceWatch
 from mltu.convergence import Evidence, Look, at_once, diagnose
 from mltu.losses import CTCLoss, required_steps
-from mltu.state_file import from_plain, to_plain
+from mltu.resume._file import from_plain, to_plain
 from mltu.synthetic import render_word, shipped_fonts
 from mltu.utils import text_utils
 
@@ -229,7 +229,7 @@ def small_data(count=24):
 
 def said(caplog):
     """Return the warnings of the watch; TensorFlow logs some of its own."""
-    records = [record for record in caplog.records if record.name == "mltu.callbacks.watch"]
+    records = [record for record in caplog.records if record.name == "mltu.callbacks._watch"]
     assert all(record.levelno == logging.WARNING for record in records)
     return [record.message for record in records]
 

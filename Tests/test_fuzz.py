@@ -29,7 +29,7 @@ from mltu.datasets import (
 )
 from mltu.decoders import BeamDecoder, Lexicon, Pattern, to_probabilities
 from mltu.preprocessors import ImageReader
-from mltu.state_file import find_state
+from mltu.resume import find_state
 from mltu.utils.image_size import is_small_jpeg, num_pixels
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -24,10 +24,10 @@ from resumable_training import (
     train,
 )
 
-from mltu import run_state
 from mltu.augmentors import RandomBrightness
 from mltu.callbacks import KeepState, Model2onnx, TrainLogger, fit_resumable
-from mltu.state_file import find_state, from_plain, mark_finished, to_plain, write_state
+from mltu.resume import _state
+from mltu.resume._file import find_state, from_plain, mark_finished, to_plain, write_state
 
 ROOT = Path(__file__).resolve().parents[1]
 FACTS = {"epoch": 1, "step": 2, "num_steps": 5, "finished": False}
@@ -263,8 +263,8 @@ def test_another_data_set_is_refused(stopped):
 
 
 def test_other_versions_are_named(stopped, tmp_path, monkeypatch):
-    versions = run_state.library_versions()
-    monkeypatch.setattr(run_state, "library_versions", lambda: {**versions, "keras": "9.9"})
+    versions = _state.library_versions()
+    monkeypatch.setattr(_state, "library_versions", lambda: {**versions, "keras": "9.9"})
     state = find_state(stopped / "state")
     write_state(tmp_path / "state", state.facts, state.arrays)
     with pytest.warns(UserWarning, match=f"keras was {keras.__version__} and is 9.9"):
@@ -297,9 +297,9 @@ def test_settings_are_no_state(tmp_path):
     stopping = keras.callbacks.EarlyStopping(patience=3)
     stopping.on_train_begin()
     stopping.folder, stopping.word = str(tmp_path), "a"
-    texts = run_state.collect_texts([stopping])
+    texts = _state.collect_texts([stopping])
     stopping.word, stopping.wait = "b", 2
-    ((name, kept),) = run_state.collect_callbacks([stopping], texts, {})
+    ((name, kept),) = _state.collect_callbacks([stopping], texts, {})
     attributes = from_plain(kept, {})
     assert name == "EarlyStopping"
     assert (attributes["word"], attributes["wait"]) == ("b", 2)

@@ -16,7 +16,7 @@ from mltu.dataProvider import DataProvider
 from mltu.datasets import read_mjsynth
 from mltu.distribution import Place, distribute
 from mltu.preprocessors import ImageReader
-from mltu.state_file import find_state
+from mltu.resume import find_state
 from mltu.synthetic import write_mjsynth
 from mltu.training import (
     compile_reader,

@@ -1,12 +1,10 @@
 """What runs beside the training: thin shells that Keras calls during `fit`."""
 
-from mltu.callbacks.board import tensorboard
-from mltu.callbacks.export import Model2onnx, onnx_path_for
-from mltu.callbacks.resumable_fit import fit_resumable
-from mltu.callbacks.resume import KeepState
-from mltu.callbacks.schedule import FollowSchedule
-from mltu.callbacks.train_logger import TrainLogger
-from mltu.callbacks.watch import ConvergenceWatch
+from mltu.callbacks._model2onnx import Model2onnx, onnx_path_for
+from mltu.callbacks._schedule import FollowSchedule
+from mltu.callbacks._train_logger import TrainLogger, tensorboard
+from mltu.callbacks._watch import ConvergenceWatch
+from mltu.resume import KeepState, fit_resumable
 
 __all__ = [
     "ConvergenceWatch",

@@ -1,12 +1,16 @@
 """A whole training: from a data set to a run folder with the ONNX file in it."""
 
-from mltu.training.choice import Choice, choose_settings
-from mltu.training.data import UnfitDataError
-from mltu.training.fitting import compile_reader, fit_reader
-from mltu.training.outcome import evaluate_export
-from mltu.training.reader import TrainedReader, resume_reader, train_reader
-from mltu.training.run_folder import continue_configs, keep_samples, kept_samples, refuse_old_run
-from mltu.training.settings import ReaderConfigs
+from mltu.training._data import Choice, UnfitDataError, choose_settings
+from mltu.training._fit import compile_reader, fit_reader
+from mltu.training._reader import TrainedReader, resume_reader, train_reader
+from mltu.training._run import (
+    ReaderConfigs,
+    continue_configs,
+    evaluate_export,
+    keep_samples,
+    kept_samples,
+    refuse_old_run,
+)
 
 __all__ = [
     "Choice",

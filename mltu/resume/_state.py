@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 import mltu
 from mltu._extras import explain_missing
-from mltu.state_file import Arrays, KeptState, from_plain, to_plain
+from mltu.resume._file import Arrays, KeptState, from_plain, to_plain
 
 with explain_missing():
     import keras

@@ -11,16 +11,18 @@ from mltu._extras import explain_missing
 from mltu.datasets import Samples
 from mltu.evaluation import Evaluation
 from mltu.onnx_export import check_packages
-from mltu.training.data import check_samples, gather_samples, make_provider
-from mltu.training.fitting import compile_reader, fit_reader
-from mltu.training.outcome import evaluate_export
-from mltu.training.run_folder import (
+from mltu.training._data import check_samples, gather_samples, make_provider
+from mltu.training._fit import compile_reader, fit_reader
+from mltu.training._run import (
+    NETWORKS,
+    ReaderConfigs,
     continue_configs,
+    enough_epochs,
+    evaluate_export,
     keep_samples,
     kept_samples,
     refuse_old_run,
 )
-from mltu.training.settings import NETWORKS, ReaderConfigs, enough_epochs
 from mltu.utils.checks import check_count
 from mltu.utils.text_columns import distinct_characters, text_lengths
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mltu import run_state
 from mltu._extras import explain_missing
-from mltu.state_file import Arrays, KeptState, find_state, mark_finished, write_state
+from mltu.resume import _state
+from mltu.resume._file import Arrays, KeptState, find_state, mark_finished, write_state
 from mltu.utils.checks import check_count
 
 with explain_missing():
@@ -23,7 +23,7 @@ class KeepState(keras.callbacks.Callback):
     The state is saved before the first batch, every `every_steps` batches and at the end of each
     epoch, when the other callbacks have run: this one stands last. The newest two states are kept.
     Each holds the weights, moving averages and dropout's seeds, the optimizer, the sums of the
-    metrics, what the other callbacks remember (see `mltu.run_state.collect_callbacks`), and the
+    metrics, what the other callbacks remember (see `mltu.resume._state.collect_callbacks`), and the
     position in the data. Nothing is pickled.
 
     Args:
@@ -51,7 +51,7 @@ class KeepState(keras.callbacks.Callback):
     def connect(self, provider: Any, siblings: Sequence[Any], state: KeptState | None) -> None:
         """Learn what Keras tells no callback; called by `fit_resumable`."""
         self._provider, self._siblings, self._state = provider, list(siblings), state
-        self._versions = run_state.library_versions()
+        self._versions = _state.library_versions()
         self.interrupted = False
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -61,7 +61,7 @@ class KeepState(keras.callbacks.Callback):
                 "`KeepState` must be given to `mltu.callbacks.fit_resumable`. Received `model.fit`,"
                 " which tells a callback neither its data nor its neighbours."
             )
-        self._texts = run_state.collect_texts(self._siblings)
+        self._texts = _state.collect_texts(self._siblings)
         self._epoch, self._saved_step = 0, 0
         if self._state is None:
             self._save(0, 0)
@@ -79,7 +79,7 @@ class KeepState(keras.callbacks.Callback):
         """Restore the chance once more in mid-epoch: PyTorch's data loader has drawn from it."""
         state, self._state = self._state, None
         if state is not None and state.step:
-            run_state.restore_chance(state)
+            _state.restore_chance(state)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Save if it is time; the last batch of an epoch waits for the validation."""
@@ -121,14 +121,14 @@ class KeepState(keras.callbacks.Callback):
             },
             "settings": self.settings,
             "versions": self._versions,
-            "variables": run_state.collect_variables(self.model, arrays),
-            "callbacks": run_state.collect_callbacks(self._siblings or [], self._texts, arrays),
+            "variables": _state.collect_variables(self.model, arrays),
+            "callbacks": _state.collect_callbacks(self._siblings or [], self._texts, arrays),
         }
         write_state(self.folder, facts, arrays)
 
     def _restore(self, state: KeptState) -> None:
-        run_state.restore_variables(self.model, state)
-        run_state.restore_callbacks(self._siblings or [], state)
+        _state.restore_variables(self.model, state)
+        _state.restore_callbacks(self._siblings or [], state)
 
     def _stop_if_interrupted(self) -> None:
         if self.interrupted:

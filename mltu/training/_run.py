@@ -1,16 +1,76 @@
-"""The folder of a run: that it is new, or how it goes on, and the samples it was trained on."""
+"""The folder of a run: settings, samples, how it goes on, and the outcome of its ONNX file."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from mltu.configs import BaseModelConfigs
 from mltu.datasets import Samples, read_csv, write_csv
-from mltu.state_file import find_state
+from mltu.evaluation import Evaluation, evaluate_readings
+from mltu.inferenceModel import Reading, TextRecognizer
+from mltu.models import column_reader, row_reader, strong_reader
+from mltu.plots import Image, write_readings
+from mltu.preprocessors import ImageReader
+from mltu.resume import find_state
 from mltu.utils.text_columns import TextColumn
+
+
+class Network(NamedTuple):
+    """A network that can be trained, with the peak learning rate that suits it."""
+
+    build: Any
+    channels: int
+    learning_rate: float
+
+
+NETWORKS = {
+    "columns": Network(column_reader, 3, 2e-3),
+    "rows": Network(row_reader, 3, 3e-3),
+    "strong": Network(strong_reader, 1, 1.5e-3),
+}
+
+
+_STEPS = 5000  # of a training for which nobody said how long it should be
+_EPOCHS = (10, 1000)
+
+
+def enough_epochs(num_samples: int, batch_size: int) -> int:
+    """Return how many epochs make 5,000 steps, in 10..1000: few images are shown more often."""
+    steps_per_epoch = max(-(-num_samples // batch_size), 1)
+    least, most = _EPOCHS
+    return min(max(-(-_STEPS // steps_per_epoch), least), most)
+
+
+class ReaderConfigs(BaseModelConfigs):
+    """Settings of one run; `train_reader` fills in what it learns from the data.
+
+    The names are those of tutorial 01. `data` and `validation` are the paths that the samples came
+    from, if they came from one; `color` is that of the model's input, `"BGR"` or `"GRAY"`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model_path = str(Path("runs") / datetime.now().strftime("%Y%m%d%H%M%S"))
+        self.data: str | None = None
+        self.validation: str | None = None
+        self.vocab = ""
+        self.height = 32
+        self.width = 128
+        self.color = "BGR"
+        self.max_text_length = 0
+        self.model = "columns"
+        self.batch_size = 32
+        self.precision = "float32"
+        self.learning_rate = 0.0
+        self.train_epochs = 0
+        self.train_workers = 2
+        self.augment = True
+        self.seed = 0
+
 
 Configs = TypeVar("Configs", bound=BaseModelConfigs)
 
@@ -94,3 +154,38 @@ def kept_samples(run: str | os.PathLike[str]) -> tuple[Samples, Samples]:
             "samples were no files. Begin it anew, or call `fit_reader(resume=True)` with them."
         )
     return read_csv(training), read_csv(validation)
+
+
+_NUM_TILES = 48
+
+
+def evaluate_export(
+    run: str | os.PathLike[str], samples: Samples, *, progress: bool = True
+) -> Evaluation:
+    """Read the samples with the model.onnx of a run, and write readings.png beside it.
+
+    The picture shows up to 48 of them, from all over.
+
+    Args:
+        run: the folder.
+        samples: (path, label) of each; an image that cannot be read counts as read empty.
+        progress: True for a progress bar.
+
+    Raises:
+        OSError, ValueError: there is no such model, or it is none for a `TextRecognizer`.
+    """
+    reader = TextRecognizer(run)
+    readings = list(reader.predict_stream(samples.data, on_error="keep", progress=progress))
+    _draw_readings(Path(run), samples, readings)
+    return evaluate_readings([reading.text for reading in readings], list(samples.labels))
+
+
+def _draw_readings(run: Path, samples: Samples, readings: Sequence[Reading]) -> None:
+    read = ImageReader().read
+    tiles: list[tuple[Image, tuple[str, float], str]] = []
+    for i in range(0, len(samples), -(-len(samples) // _NUM_TILES) or 1):
+        data, label = samples[i]
+        if readings[i].error is None:
+            tiles.append((read(data), (readings[i].text, readings[i].confidence), label))
+    if tiles:
+        write_readings(run / "readings.png", *zip(*tiles, strict=True))

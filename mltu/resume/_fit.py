@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from mltu import run_state
 from mltu._extras import explain_missing
-from mltu.callbacks.resume import KeepState
-from mltu.state_file import KeptState, find_state
+from mltu.resume import _state
+from mltu.resume._callback import KeepState
+from mltu.resume._file import KeptState, find_state
 
 with explain_missing():
     from keras.callbacks import CallbackList, CSVLogger, History
@@ -119,7 +119,7 @@ def _check(
     state: KeptState, model: Any, provider: Any, keep: KeepState, siblings: Sequence[Any]
 ) -> None:
     """Refuse what cannot go on, before a callback has touched a file."""
-    run_state.check_variables(model, state)
+    _state.check_variables(model, state)
     kept = state.facts["settings"]
     for name in sorted({*kept, *keep.settings}):
         if kept.get(name) != keep.settings.get(name):
@@ -137,7 +137,7 @@ def _check(
         )
     if any(isinstance(callback, CSVLogger) and not callback.append for callback in siblings):
         raise ValueError("`append` of CSVLogger must be True to go on in its file. Received False.")
-    now, before = run_state.library_versions(), state.facts["versions"]
+    now, before = _state.library_versions(), state.facts["versions"]
     if changed := [key for key in now if now[key] != before.get(key)]:
         words = ", ".join(f"{key} was {before.get(key)} and is {now[key]}" for key in changed)
         warnings.warn(
@@ -188,7 +188,7 @@ def _run(
         is_stopped = bool(model.stop_training)
         # A fit ends by writing the moving averages of the optimizer, if it has any, to the weights.
         if (after := find_state(keep.folder)) is not None:
-            run_state.restore_variables(model, after)
+            _state.restore_variables(model, after)
         first += 1
         chain.opens, chain.closes, chain.shift = False, True, 0
     last = first if is_stopped else max(first, epochs)

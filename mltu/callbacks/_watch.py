@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mltu import convergence
 from mltu._extras import explain_missing
-from mltu.callbacks.schedule import num_executed
+from mltu.callbacks._schedule import num_executed
 from mltu.convergence import Diagnosis, Evidence, Look
 from mltu.losses import CTCLoss
 from mltu.model_card import kind_of_outputs

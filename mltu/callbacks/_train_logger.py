@@ -1,11 +1,13 @@
-"""TrainLogger: the figures of each epoch in a log file."""
+"""Logs of a training: TrainLogger's text file, and TensorBoard's where it can run."""
 
 from __future__ import annotations
 
 import logging
 import os
 import time
+import warnings
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +80,24 @@ class TrainLogger(keras.callbacks.Callback):
         for handler in list(self._logger.handlers):
             self._logger.removeHandler(handler)
             handler.close()
+
+
+def tensorboard(log_dir: str | os.PathLike[str], **options: Any) -> list[Any]:
+    """Make Keras's TensorBoard callback where it can run; warn once and leave it out elsewhere.
+
+    Args:
+        log_dir: the folder of its logs.
+        **options: of `keras.callbacks.TensorBoard`, such as `update_freq=1`.
+
+    Returns:
+        A list with the callback, or an empty list where TensorFlow or tensorboard is absent.
+    """
+    absent = [name for name in ("tensorflow", "tensorboard") if find_spec(name) is None]
+    if absent:
+        warnings.warn(
+            f"No TensorBoard logs are written: {' and '.join(absent)} cannot be imported. "
+            'pip install "mltu[tensorflow]" brings both.',
+            stacklevel=2,
+        )
+        return []
+    return [keras.callbacks.TensorBoard(os.fspath(log_dir), **options)]
