@@ -695,7 +695,7 @@ def known_form(error):
 # What cannot be mended here, by the key of the finding.
 KNOWN = [
     # LMDB maps the file into memory and trusts the page numbers and sizes that it reads there.
-    r"^(crash|hang) SIG\w+ .*datasets/lmdb_file\.py",
+    r"^(crash|hang) SIG\w+ .*datasets/_lmdb\.py",
     # A model is a program, and may ask for any amount of memory and time when it runs.
     r"^onnx: memory",
     r"^hang SIGPROF .*inferenceModel/recognizer\.py",

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mltu.data._bad_samples import BadSamples
-from mltu.data_check import DataReport, Example, Finding, check_data, sheet, write_sheet
-from mltu.data_check import report as report_module
-from mltu.data_check.findings import KINDS
+from mltu.data_check import DataReport, Example, Finding, check_data, write_sheet
+from mltu.data_check import _report as report_module
+from mltu.data_check._findings import KINDS
 from mltu.datasets import LazyColumn, Samples, write_csv
 from mltu.synthetic import load_words, render_word, shipped_fonts
 from mltu.utils.text_utils import required_steps
@@ -491,9 +491,11 @@ def test_the_sheet_shows_contradictions_beside_their_twins_first(
 ):
     training, validation, places = planted
     shown = []
-    draw = sheet.write_contact_sheet
+    draw = report_module.write_contact_sheet
     monkeypatch.setattr(
-        sheet, "write_contact_sheet", lambda path, tiles: shown.extend(tiles) or draw(path, tiles)
+        report_module,
+        "write_contact_sheet",
+        lambda path, tiles: shown.extend(tiles) or draw(path, tiles),
     )
     assert write_sheet(tmp_path / "sheet.png", report, training, validation) == 48
     (first, first_caption), (second, second_caption) = shown[:2]

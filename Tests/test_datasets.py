@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from mltu.datasets import (
     LazyColumn,
     Samples,
+    _mjsynth,
     check_samples,
     load_samples,
-    mjsynth,
     open_samples,
     read_csv,
     read_folder,
@@ -201,8 +201,8 @@ def test_mjsynth_agrees_with_the_slow_reader(lines, is_ended):
     with tempfile.TemporaryDirectory() as root, pytest.MonkeyPatch.context() as patch:
         (Path(root) / "annotation_val.txt").write_bytes(text.encode())
         expected = outcome(read_line_by_line, root, "val")
-        for size in (mjsynth._BLOCK, 10):
-            patch.setattr(mjsynth, "_BLOCK", size)
+        for size in (_mjsynth._BLOCK, 10):
+            patch.setattr(_mjsynth, "_BLOCK", size)
             assert outcome(read_mjsynth, root, "val") == expected
 
 

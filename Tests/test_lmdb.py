@@ -20,9 +20,9 @@ from mltu.data_check import check_data
 from mltu.datasets import (
     LmdbImages,
     Samples,
+    _lmdb,
     check_lmdb,
     check_samples,
-    lmdb_writer,
     load_samples,
     pack_lmdb,
     read_lmdb,
@@ -192,7 +192,7 @@ def test_a_pickle_opens_the_file_in_another_process(samples, tmp_path, monkeypat
 
 
 def test_an_interrupted_file_is_whole_and_is_finished(samples, tmp_path, monkeypatch, caplog):
-    path, read_file, num_read = tmp_path / "words.lmdb", lmdb_writer._read_file, []
+    path, read_file, num_read = tmp_path / "words.lmdb", _lmdb._read_file, []
 
     def interrupt(name, row):
         num_read.append(row)
@@ -200,7 +200,7 @@ def test_an_interrupted_file_is_whole_and_is_finished(samples, tmp_path, monkeyp
             raise KeyboardInterrupt
         return read_file(name, row)
 
-    monkeypatch.setattr(lmdb_writer, "_read_file", interrupt)
+    monkeypatch.setattr(_lmdb, "_read_file", interrupt)
     with pytest.raises(KeyboardInterrupt):
         pack(samples, path, commit_every=2)
     with caplog.at_level(logging.WARNING):
@@ -269,14 +269,14 @@ def test_other_samples_are_refused(samples, tmp_path):
 
 def test_the_digest_tells_where_a_name_ends():
     digests = {
-        lmdb_writer._digest(Samples.from_pairs(pairs))
+        _lmdb._digest(Samples.from_pairs(pairs))
         for pairs in ([("ab", "c")], [("a", "bc")], [("a", "b"), ("c", "")], [("1:a", "b")])
     }
     assert len(digests) == 4
 
 
 def test_the_map_grows(tmp_path, monkeypatch):
-    monkeypatch.setattr(lmdb_writer, "_FIRST_MAP_SIZE", 1 << 15)
+    monkeypatch.setattr(_lmdb, "_FIRST_MAP_SIZE", 1 << 15)
     samples = [(bytes([i]) * 5000, str(i)) for i in range(1, 60)]
     path = pack(samples, tmp_path / "words.lmdb", commit_every=7)
     assert read_lmdb(path) == samples

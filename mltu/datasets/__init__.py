@@ -3,16 +3,13 @@
 Floor 1: NumPy and the standard library; LMDB and OpenCV are imported where they are used.
 """
 
-from mltu.datasets.folder import find_images, read_folder
-from mltu.datasets.iam import IamSplit, read_iam_lines, read_iam_words, split_iam
-from mltu.datasets.lmdb_check import check_lmdb
-from mltu.datasets.lmdb_reader import LmdbImages, read_lmdb
-from mltu.datasets.lmdb_writer import pack_lmdb
-from mltu.datasets.loading import check_samples, load_samples
-from mltu.datasets.mjsynth import read_mjsynth
-from mltu.datasets.opening import open_samples, open_validation
-from mltu.datasets.samples import LazyColumn, Samples
-from mltu.datasets.tables import read_csv, read_tsv, write_csv
+from mltu.datasets._folder import find_images, read_folder
+from mltu.datasets._iam import IamSplit, read_iam_lines, read_iam_words, split_iam
+from mltu.datasets._lmdb import LmdbImages, check_lmdb, pack_lmdb, read_lmdb
+from mltu.datasets._mjsynth import read_mjsynth
+from mltu.datasets._open import check_samples, load_samples, open_samples, open_validation
+from mltu.datasets._samples import LazyColumn, Samples
+from mltu.datasets._tables import read_csv, read_tsv, write_csv
 
 __all__ = [
     "IamSplit",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mltu.datasets.samples import Samples
+from mltu.datasets._samples import Samples
 from mltu.utils.checks import shorten
 from mltu.utils.text_columns import TextColumn
 

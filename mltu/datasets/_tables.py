@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
-from mltu.datasets.samples import Samples
+from mltu.datasets._samples import Samples
 from mltu.utils.checks import shorten
 from mltu.utils.files import atomic_path
 

@@ -8,12 +8,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mltu.data_check.findings import KINDS, SEVERITIES, Expected, make_finding
-from mltu.data_check.image_checks import check_copies, check_files, check_sizes
-from mltu.data_check.image_pass import NOT_READ, READ, ImageFacts, read_images
-from mltu.data_check.joined import Joined
-from mltu.data_check.label_checks import LabelFacts, check_labels
-from mltu.data_check.report import DataReport
+from mltu.data_check._findings import KINDS, SEVERITIES, Expected, Joined, make_finding
+from mltu.data_check._images import (
+    NOT_READ,
+    READ,
+    ImageFacts,
+    check_copies,
+    check_files,
+    check_sizes,
+    read_images,
+)
+from mltu.data_check._labels import LabelFacts, check_labels
+from mltu.data_check._report import DataReport
 from mltu.utils.checks import check_count
 
 

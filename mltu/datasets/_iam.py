@@ -9,7 +9,7 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from mltu.datasets.samples import Samples
+from mltu.datasets._samples import Samples
 from mltu.utils.checks import shorten
 from mltu.utils.text_columns import TextColumn
 

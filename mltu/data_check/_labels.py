@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from mltu.data_check.findings import Expected, Hit, Positions
-from mltu.data_check.joined import Joined
+from mltu.data_check._findings import Expected, Hit, Joined, Positions
 from mltu.utils.text_utils import required_steps
 
 _RARE = 10  # A character seen fewer times than this is hardly learned.
