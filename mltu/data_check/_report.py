@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mltu.data_check._findings import KINDS, SEVERITIES, Example, Finding, Joined
-from mltu.pictures import Image, shrink, write_contact_sheet
+from mltu.plots import Image, shrink, write_contact_sheet
 from mltu.preprocessors import ImageReader
 from mltu.utils.files import atomic_path
 
