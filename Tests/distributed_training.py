@@ -55,9 +55,9 @@ def main():
     from resumable_training import VOCAB, make_data
 
     from mltu.dataProvider import DataProvider
-    from mltu.distribution import Place, distribute
     from mltu.losses import CTCLoss
     from mltu.metrics import CWERMetric
+    from mltu.models import Place, distribute
     from mltu.transformers import LabelIndexer, LabelPadding
 
     place = Place(0, 1, 1) if args.alone else distribute()

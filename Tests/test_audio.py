@@ -18,7 +18,7 @@ from mltu.audio import (
 )
 from mltu.augmentors import RandomBrightness
 from mltu.dataProvider import DataProvider
-from mltu.onnx_export.validation import describe_steps
+from mltu.onnx_export._compare import describe_steps
 from mltu.transformers import LabelIndexer, LabelPadding
 
 RATE = 8_000

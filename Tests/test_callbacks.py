@@ -19,7 +19,7 @@ from mltu.callbacks import (
 from mltu.inferenceModel import OnnxInferenceModel
 from mltu.losses import CTCLoss
 from mltu.models import row_reader
-from mltu.onnx_export import TOLERANCE, child, comparison, export, export_onnx
+from mltu.onnx_export import TOLERANCE, _compare, _convert, _export, export_onnx
 
 CLASSES = 4
 
@@ -28,7 +28,7 @@ CLASSES = 4
 def _in_process(monkeypatch):
     """Convert without a child process, which test_onnx_export has, where this one can do it."""
     if ON_TENSORFLOW:
-        monkeypatch.setattr(export, "run_child", lambda job, timeout: child.convert(job))
+        monkeypatch.setattr(_export, "run_child", lambda job, timeout: _convert.convert(job))
 
 
 def scaling():
@@ -193,8 +193,8 @@ class Failing:
     def __init__(self, monkeypatch, good):
         self.good = good
         self.calls = 0
-        self.convert = export.run_child
-        monkeypatch.setattr(export, "run_child", self)
+        self.convert = _export.run_child
+        monkeypatch.setattr(_export, "run_child", self)
 
     def __call__(self, job, timeout):
         self.calls += 1
@@ -315,7 +315,7 @@ def test_outputs_that_differ_keep_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "model.onnx"
     path.write_bytes(b"good")
     monkeypatch.setattr(
-        comparison, "keras_outputs", lambda model, batches: [np.full((2, 8, CLASSES), 0.9)]
+        _compare, "keras_outputs", lambda model, batches: [np.full((2, 8, CLASSES), 0.9)]
     )
     with pytest.raises(
         RuntimeError, match=r"difference of the outputs of 0\.\d+; the file was not"

@@ -21,8 +21,8 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper
 
 from mltu import __version__
+from mltu.cli._onnx_size import count_parameters
 from mltu.cli.main import Commands, commands
-from mltu.cli.onnx_size import count_parameters
 from mltu.datasets import Samples, open_samples, open_validation, pack_lmdb, read_csv, read_mjsynth
 from mltu.pretrained import find_pretrained
 from mltu.synthetic import write_mjsynth
@@ -622,7 +622,7 @@ def test_few_images_are_shown_more_often():
 
 
 def test_the_networks_of_the_option_are_those_of_the_training():
-    from mltu.cli.train import command
+    from mltu.cli._train import command
     from mltu.training._run import NETWORKS
 
     (option,) = [option for option in command.params if option.name == "model"]

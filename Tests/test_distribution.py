@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from mltu.distribution import ADDRESSES, Place, distribute
+from mltu.models import ADDRESSES, Place, distribute
 from mltu.training import fit_reader
 
 SCRIPT = Path(__file__).with_name("distributed_training.py")

@@ -7,8 +7,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from mltu.cli import doctor_facts
-from mltu.cli.doctor_findings import examine
+from mltu.cli import _doctor_facts as doctor_facts
+from mltu.cli._doctor_findings import examine
 from mltu.cli.main import commands
 
 SOUND = {

@@ -103,6 +103,24 @@ def test_mltu_itself_loads_the_standard_library_only():
     assert new - {"mltu"} <= set(sys.stdlib_module_names)
 
 
+def test_the_main_names_come_from_the_top_and_only_when_asked_for():
+    code = (
+        "import sys, mltu\nassert {'DataProvider', 'train_reader'} <= set(dir(mltu))\n"
+        "mltu.TextRecognizer\n"
+        "print(mltu.TextRecognizer.__name__, *{name.partition('.')[0] for name in sys.modules})"
+    )
+    name, *loaded = run(code).split()
+    assert name == "TextRecognizer"
+    assert HEAVY.isdisjoint(loaded)
+    import mltu
+    from mltu import DataProvider, train_reader
+
+    assert train_reader.__module__.startswith("mltu.training")
+    assert DataProvider is mltu.DataProvider
+    with pytest.raises(AttributeError, match="'mltu' has no attribute 'Reader'"):
+        mltu.Reader  # noqa: B018
+
+
 @pytest.mark.parametrize(
     ("package", "module", "way_out"),
     [

@@ -12,11 +12,11 @@ from oracles import (
     softmax,
 )
 
-from mltu import ctc_kernels
+from mltu import _ctc_kernels
 from mltu.losses import CTCLoss, CTCloss, ctc_batch_loss, label_lengths, required_steps
 from mltu.metrics import CWERMetric, InfeasibleLabels
 
-KERNELS = sorted({"scan", ctc_kernels.kernel_name()})
+KERNELS = sorted({"scan", _ctc_kernels.kernel_name()})
 
 
 # Of the logits, and the relative rounding of that type.
@@ -38,7 +38,7 @@ def test_labels_are_not_rounded(dtype):
 
 @pytest.fixture(params=KERNELS)
 def kernel(request, monkeypatch):
-    monkeypatch.setattr(ctc_kernels, "kernel_name", lambda: request.param)
+    monkeypatch.setattr(_ctc_kernels, "kernel_name", lambda: request.param)
     return request.param
 
 

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 from oracles import levenshtein
 
-from mltu import ctc_kernels, metrics
+from mltu import _ctc_kernels, metrics
 from mltu.losses import CTCLoss
 from mltu.metrics import CERMetric, CWERMetric, InfeasibleLabels, WERMetric
 from mltu.utils.text_utils import ctc_decoder, get_cer, get_wer
@@ -36,13 +36,13 @@ def batches(seed, count=3):
         yield labels, outputs
 
 
-KERNELS = sorted({"scan", ctc_kernels.kernel_name()})
+KERNELS = sorted({"scan", _ctc_kernels.kernel_name()})
 
 
 @pytest.fixture(params=sorted({*KERNELS, "torch"}))
 def counter(request, monkeypatch):
     """Each way to count edits; two of them run on any backend."""
-    monkeypatch.setattr(ctc_kernels, "kernel_name", lambda: request.param)
+    monkeypatch.setattr(_ctc_kernels, "kernel_name", lambda: request.param)
     return request.param
 
 
@@ -216,7 +216,7 @@ class Uneven(keras.utils.PyDataset):
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_batches_padded_each_to_its_own_width(kernel, monkeypatch):
     """A dataset may give each batch another label width; the graph then has no static one."""
-    monkeypatch.setattr(ctc_kernels, "kernel_name", lambda: kernel)
+    monkeypatch.setattr(_ctc_kernels, "kernel_name", lambda: kernel)
     model, (x, y) = tiny_model(), tiny_data(4)
     uneven = model.evaluate(Uneven(x, y), return_dict=True, verbose=0)
     even = model.evaluate(x, y, batch_size=2, return_dict=True, verbose=0)
@@ -227,7 +227,7 @@ def test_batches_padded_each_to_its_own_width(kernel, monkeypatch):
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="XLA serves the others")
 def test_the_kernels_of_gpus_can_be_compiled_by_xla(monkeypatch):
     """Keras compiles by XLA wherever TensorFlow sees a GPU; a CPU can do so on demand."""
-    monkeypatch.setattr(ctc_kernels, "kernel_name", lambda: "scan")
+    monkeypatch.setattr(_ctc_kernels, "kernel_name", lambda: "scan")
     x, y = tiny_data(4)
     histories = []
     for jit_compile in (False, True):

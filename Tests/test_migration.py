@@ -17,10 +17,10 @@ from keras import Model, layers
 from mltu.configs import BaseModelConfigs
 from mltu.inferenceModel import OnnxInferenceModel
 from mltu.model_utils import residual_block
+from mltu.models import warm_start
 from mltu.onnx_export import export_onnx
 from mltu.synthetic import write_mjsynth
 from mltu.utils.text_utils import ctc_decoder
-from mltu.warm_start import warm_start
 
 ROOT = Path(__file__).resolve().parents[1]
 OLD_READER = ROOT / "Tests" / "data" / "keras2_reader.h5"

@@ -8,8 +8,7 @@ from keras import layers
 
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
-from mltu.models import column_reader, row_reader, strong_reader
-from mltu.native_layers import use_native_layers
+from mltu.models import column_reader, row_reader, strong_reader, use_native_layers
 from mltu.onnx_export import export_onnx
 
 READERS = [row_reader, column_reader, strong_reader]

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from mltu import native_layers
 from mltu.model_utils import residual_block
-from mltu.native_layers import use_native_layers
+from mltu.models import _native, use_native_layers
 
 on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch's loop")
 KNOWS_RENORM = pytest.mark.skipif(
@@ -151,9 +150,9 @@ def test_a_normalization_learns_the_same(options, tolerance):
 )
 def test_the_kernel_is_taken_where_it_suits(options, is_taken, monkeypatch):
     calls, backend = [], keras.backend.backend()
-    kernel = native_layers._BATCH_NORMS[backend]
+    kernel = _native._BATCH_NORMS[backend]
     monkeypatch.setitem(
-        native_layers._BATCH_NORMS, backend, lambda *args: calls.append(args) or kernel(*args)
+        _native._BATCH_NORMS, backend, lambda *args: calls.append(args) or kernel(*args)
     )
     train_normalized(True, **options)
     assert bool(calls) == is_taken

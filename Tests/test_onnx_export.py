@@ -25,18 +25,8 @@ from mltu.dataProvider import DataProvider
 from mltu.decoders import text_log_probabilities, to_probabilities
 from mltu.inferenceModel import OnnxInferenceModel, TextRecognizer
 from mltu.losses import CTCLoss
-from mltu.onnx_export import (
-    child,
-    comparison,
-    export,
-    export_onnx,
-    export_run,
-    quantize_onnx,
-    tracing,
-    validation,
-)
-from mltu.onnx_export.child_process import run_child
-from mltu.onnx_export.classes import stored_classes
+from mltu.onnx_export import _compare, _convert, _export, export_onnx, export_run, quantize_onnx
+from mltu.onnx_export._convert import run_child, stored_classes
 from mltu.preprocessors import ImageReader
 from mltu.transformers import ImageNormalizer, ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.text_utils import ctc_decoder, get_cer
@@ -94,10 +84,10 @@ def in_process(monkeypatch):
     """Convert without the seconds of a new interpreter, where this one runs TensorFlow."""
 
     def convert(job, timeout):
-        child.convert(json.loads(json.dumps(job)))
+        _convert.convert(json.loads(json.dumps(job)))
 
     if ON_TENSORFLOW:
-        monkeypatch.setattr(export, "run_child", convert)
+        monkeypatch.setattr(_export, "run_child", convert)
 
 
 def run_onnx(path, inputs):
@@ -236,9 +226,9 @@ def test_no_cudnn_kernel_is_traced(monkeypatch):
 
     inputs = keras.Input((4, 3))
     model = keras.Model(inputs, [layers.Bidirectional(lstm)(inputs), Holder()(inputs)])
-    within = [layer for layer in tracing._layers_within(model) if hasattr(layer, "use_cudnn")]
+    within = [layer for layer in _convert._layers_within(model) if hasattr(layer, "use_cudnn")]
     assert len(within) == 3
-    with tracing.on_the_cpu(model):
+    with _convert.on_the_cpu(model):
         assert {layer.use_cudnn for layer in within} == {False}
     assert {layer.use_cudnn for layer in within} == {"auto"}
 
@@ -301,13 +291,13 @@ def test_without_labels_or_images_there_is_no_cer(words, tmp_path):
     images = np.concatenate([batch for batch, _ in provider(words)])
     figures = export_onnx(build(), tmp_path / "model.onnx", validation=images, num_images=7)
     assert (figures.num_images, figures.cer_keras) == (7, None)
-    assert "on random values" in comparison.ExportFigures(1e-6, 0).to_text()
+    assert "on random values" in _compare.ExportFigures(1e-6, 0).to_text()
 
 
 @pytest.mark.usefixtures("in_process")
 def test_a_different_cer_is_refused(words, tmp_path, monkeypatch):
     rates = iter([0.25, 0.26])
-    monkeypatch.setattr(comparison, "get_cer", lambda *_: next(rates))
+    monkeypatch.setattr(_compare, "get_cer", lambda *_: next(rates))
     with pytest.raises(
         RuntimeError, match=r"difference of the CER of 0\.01; the file was not kept"
     ):
@@ -318,8 +308,8 @@ def test_a_different_cer_is_refused(words, tmp_path, monkeypatch):
 def test_labels_become_texts():
     images = np.zeros((3, 2, 2, 3))
     for labels in (["a", "", "éa"], np.array([[0, 4, 4], [4, 4, 4], [3, 0, -1]])):
-        assert validation.gather((images, labels), VOCAB).texts == ["a", "", "éa"]
-    assert validation.gather((images, np.zeros((3, 2), int))).texts is None
+        assert _compare.gather((images, labels), VOCAB).texts == ["a", "", "éa"]
+    assert _compare.gather((images, np.zeros((3, 2), int))).texts is None
 
 
 @pytest.mark.parametrize(
@@ -333,7 +323,7 @@ def test_labels_become_texts():
 )
 def test_validation_of_another_kind_is_refused(given, error, text):
     with pytest.raises(error, match=text):
-        validation.gather(given, VOCAB)
+        _compare.gather(given, VOCAB)
 
 
 def test_another_vocabulary_than_that_of_the_labels_is_refused(words, tmp_path):
@@ -352,10 +342,10 @@ def test_steps_without_words_are_named_and_no_reader_is_made(words):
         return 255 - image, label
 
     with pytest.warns(UserWarning, match=r"cannot describe the steps.*invert"):
-        prepared = validation.gather(provider(words, invert)).prepared
+        prepared = _compare.gather(provider(words, invert)).prepared
     assert "resize" not in prepared
     several = provider(words, resizer=ImageResizer((32, 64), 16, keep_aspect_ratio=True))
-    assert validation.gather(several).prepared["width"] == [32, 64]
+    assert _compare.gather(several).prepared["width"] == [32, 64]
 
 
 # Faults: each before epoch 1, with the older file in its place ---------------------------------
@@ -447,8 +437,8 @@ def test_the_child_sees_no_gpu_and_the_parent_keeps_its_environment(tmp_path, mo
 
 @pytest.mark.parametrize("package", ["tensorflow", "tf2onnx", "onnx"])
 def test_a_missing_package_is_named_with_both_ways_on(tmp_path, monkeypatch, package):
-    real = export.find_spec
-    monkeypatch.setattr(export, "find_spec", lambda name: None if name == package else real(name))
+    real = _export.find_spec
+    monkeypatch.setattr(_export, "find_spec", lambda name: None if name == package else real(name))
     text = fails(tmp_path, ImportError, f"needs the package `{package}`")
     assert 'pip install "mltu[tensorflow]"' in text
     assert "--no-export" in text
@@ -478,7 +468,7 @@ def test_a_read_only_folder(tmp_path, monkeypatch):
     def refuse(**_):
         raise OSError(errno.EROFS, "Read-only file system", str(tmp_path))
 
-    monkeypatch.setattr(export.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(_export.tempfile, "TemporaryFile", refuse)
     fails(tmp_path, OSError, "can be written to.*Read-only file system.*Take another folder")
 
 
@@ -509,9 +499,9 @@ def test_little_space_is_told(tmp_path, monkeypatch):
     def fill(job, timeout):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(export, "run_child", fill)
+    monkeypatch.setattr(_export, "run_child", fill)
     monkeypatch.setattr(
-        export.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 3 << 20)
+        _export.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 3 << 20)
     )
     text = fails(tmp_path, OSError, r"No space left on device")
     assert text.endswith("has 3.0 MiB left.")
@@ -525,7 +515,7 @@ def as_on_jax(monkeypatch, in_process):
     if ON_TENSORFLOW:
         monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
         # It is TensorFlow that computes, and JAX need not be there.
-        monkeypatch.setattr(comparison, "_full_precision", lambda _: nullcontext())
+        monkeypatch.setattr(_compare, "_full_precision", lambda _: nullcontext())
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -666,7 +656,7 @@ BACKEND = """
 import sys; sys.path.insert(0, {tests!r})
 import json, keras
 from keras import layers
-from mltu.onnx_export import comparison, export_onnx
+from mltu.onnx_export import export_onnx
 from test_onnx_export import Halved, build, provider
 
 class Doubled(layers.Layer):
@@ -734,7 +724,7 @@ def test_without_tensorflow_it_says_so_at_once(words, tmp_path, backend):
 def test_a_converter_that_breaks_half_way(tmp_path, monkeypatch):
     code = "class convert:\n  def from_function(*a, **k): raise ValueError('half way')"
     fake_tf2onnx(tmp_path, monkeypatch, code)
-    fails(tmp_path, RuntimeError, r"(?s)half way.*In the child process:\nTraceback.*child.py")
+    fails(tmp_path, RuntimeError, r"(?s)half way.*In the child process:\nTraceback.*_convert.py")
 
 
 @pytest.mark.slow
@@ -761,7 +751,7 @@ def test_a_reading_may_differ_where_two_classes_are_level(monkeypatch, tmp_path)
         def run(self, names, feed):
             return [theirs]
 
-    monkeypatch.setattr(comparison, "OnnxInferenceModel", Session)
-    monkeypatch.setattr(comparison, "keras_outputs", lambda *_: iter([theirs[:, :, [1, 0, 2]]]))
-    found = comparison.compare(None, tmp_path, [np.zeros((1, 2, 2, 1))], ["a"], "ab")
+    monkeypatch.setattr(_compare, "OnnxInferenceModel", Session)
+    monkeypatch.setattr(_compare, "keras_outputs", lambda *_: iter([theirs[:, :, [1, 0, 2]]]))
+    found = _compare.compare(None, tmp_path, [np.zeros((1, 2, 2, 1))], ["a"], "ab")
     assert (found.cer_keras, found.cer_onnx) == (0.0, 1.0)

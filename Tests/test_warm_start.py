@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from mltu.warm_start import warm_start
+from mltu.models import warm_start
 
 OLD, NEW = "abcd", "xcab"
 

@@ -51,8 +51,7 @@ def keras_variants(batch, steps, policy):
 
     from mltu.losses import CTCLoss
     from mltu.metrics import CWERMetric
-    from mltu.models import row_reader
-    from mltu.native_layers import use_native_layers
+    from mltu.models import row_reader, use_native_layers
 
     keras.mixed_precision.set_global_policy(policy)
     images, labels = make_data(batch)

@@ -94,8 +94,7 @@ def measure_training(atlas, rounds, precision, steps=10, batch=64):
     from mltu.dataProvider import DataProvider
     from mltu.losses import CTCLoss
     from mltu.metrics import CWERMetric
-    from mltu.models import strong_reader
-    from mltu.native_layers import use_native_layers
+    from mltu.models import strong_reader, use_native_layers
     from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 
     class Clock(keras.callbacks.Callback):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mltu import ctc_kernels
+from mltu import _ctc_kernels
 from mltu._extras import explain_missing
 
 with explain_missing():
@@ -122,6 +122,6 @@ def ctc_batch_loss(labels: Any, logits: Any) -> Any:
     stand_in = ops.where(first, 0, blank)
     labels = ops.where(regular[:, None], labels, stand_in)
     lengths = ops.where(regular, lengths, 1)
-    losses = ctc_kernels.KERNELS[ctc_kernels.kernel_name()](labels, lengths, logits, blank)
+    losses = _ctc_kernels.KERNELS[_ctc_kernels.kernel_name()](labels, lengths, logits, blank)
     all_blank = -ops.sum(ops.log_softmax(logits, axis=-1)[:, :, blank], axis=1)
     return ops.where(regular, losses, ops.where(feasible, all_blank, 0.0))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mltu import ctc_kernels
+from mltu import _ctc_kernels
 from mltu._extras import explain_missing
 from mltu.losses import label_lengths, required_steps
 from mltu.utils.text_utils import edit_distance
@@ -157,7 +157,7 @@ def _edits_and_lengths(labels: Any, outputs: Any) -> tuple[Any, Any]:
     emitted = emitted & ops.pad(ops.logical_not(repeated), [[0, 0], [1, 0]], constant_values=True)
     # As in the loss: on GPUs Keras compiles by XLA, which knows no sparse edit distance.
     counts = {"tensorflow": _tensorflow_edits, "torch": _torch_edits, "scan": _scan_edits}
-    return counts[ctc_kernels.kernel_name()](labels, lengths, best, emitted), lengths
+    return counts[_ctc_kernels.kernel_name()](labels, lengths, best, emitted), lengths
 
 
 def _tensorflow_edits(labels: Any, lengths: Any, best: Any, emitted: Any) -> Any:

@@ -14,7 +14,7 @@ from model import MODELS
 from mltu.data_check import check_data, write_sheet
 from mltu.dataProvider import DataProvider
 from mltu.datasets import read_mjsynth
-from mltu.distribution import Place, distribute
+from mltu.models import Place, distribute, warm_start
 from mltu.preprocessors import ImageReader
 from mltu.resume import find_state
 from mltu.synthetic import write_mjsynth
@@ -28,7 +28,6 @@ from mltu.training import (
 )
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.text_columns import distinct_characters, text_lengths
-from mltu.warm_start import warm_start
 
 MJSYNTH = ROOT / "Datasets" / "90kDICT32px"
 GENERATED = ROOT / "Datasets" / "generated_words"

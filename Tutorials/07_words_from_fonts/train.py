@@ -17,7 +17,7 @@ from mltu.dataProvider import DataProvider
 from mltu.inferenceModel import TextRecognizer
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
-from mltu.native_layers import use_native_layers
+from mltu.models import use_native_layers
 from mltu.plots import plot_history, write_readings
 from mltu.synthetic import (
     MARKS,

@@ -10,7 +10,7 @@ from typing import Any
 
 from mltu._extras import explain_missing
 from mltu.onnx_export import ExportFigures, Int8Report, export_onnx, quantize_onnx
-from mltu.onnx_export.export import COMMAND
+from mltu.onnx_export._export import COMMAND
 from mltu.utils.files import atomic_path
 
 with explain_missing():

@@ -28,7 +28,7 @@ class Commands(click.Group):
         """Import a command: its options alone, none of what it works with."""
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"mltu.cli.{cmd_name}").command
+        command: click.Command = import_module(f"mltu.cli._{cmd_name}").command
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

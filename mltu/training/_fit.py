@@ -17,10 +17,9 @@ from mltu.callbacks import (
     fit_resumable,
     tensorboard,
 )
-from mltu.distribution import LocalCheckpoint, Place
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
-from mltu.native_layers import use_native_layers
+from mltu.models import LocalCheckpoint, Place, use_native_layers
 from mltu.plots import plot_history
 
 with explain_missing():

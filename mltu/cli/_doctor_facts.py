@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mltu import __version__
-from mltu.cli.doctor_probes import REPLY
+from mltu.cli._doctor_probes import REPLY
 
 # What mltu uses, and what is known to stand in its way.
 PACKAGES = (
@@ -29,7 +29,7 @@ _ENVIRONMENT = (
     "KERAS_BACKEND", "TF_USE_LEGACY_KERAS", "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS",
     "ORT_DISABLE_TELEMETRY",
 )  # fmt: skip
-_CODE = "import sys; from mltu.cli.doctor_probes import main; main(sys.argv[1])"
+_CODE = "import sys; from mltu.cli._doctor_probes import main; main(sys.argv[1])"
 
 
 def gather(timeout: float) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def gather(timeout: float) -> dict[str, Any]:
 
 
 def probe(name: str, timeout: float) -> dict[str, Any]:
-    """Run a probe of `mltu.cli.doctor_probes` in a child and return its answer, or an `error`."""
+    """Run a probe of `mltu.cli._doctor_probes` in a child and return its answer, or an `error`."""
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from mltu.cli.common import is_watched
+from mltu.cli._common import is_watched
 from mltu.synthetic.atlas import FontAtlas, check_place
 from mltu.synthetic.font_check import CAPITALS, FontReport, check_fonts, find_fonts
 from mltu.synthetic.font_sheet import num_cores

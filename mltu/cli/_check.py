@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mltu.cli.common import count_option, is_watched
+from mltu.cli._common import count_option, is_watched
 
 if TYPE_CHECKING:
     from mltu.inferenceModel import OnnxInferenceModel

@@ -25,7 +25,7 @@ def examine(facts: dict[str, Any]) -> list[Finding]:
     """Return what is wrong, what cannot work first.
 
     Args:
-        facts: as `mltu.cli.doctor_facts.gather` returns them.
+        facts: as `mltu.cli._doctor_facts.gather` returns them.
     """
     steps = (_failures, _unmet, _python, _keras, _twice, _training, _gpus)
     findings = [finding for step in steps for finding in step(facts)]

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from mltu.cli.common import count_option
+from mltu.cli._common import count_option
 
 
 @click.command("export", short_help="Write the ONNX file of a trained run.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mltu.cli.common import count_option, is_terminal, is_watched
+from mltu.cli._common import count_option, is_terminal, is_watched
 
 if TYPE_CHECKING:
     from mltu.training import TrainedReader, UnfitDataError

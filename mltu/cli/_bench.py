@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from mltu.cli.common import count_option, device_options, find_model, print_json, text_or_json
+from mltu.cli._common import count_option, device_options, find_model, print_json, text_or_json
 
 _BATCH_SIZES = (1, 8, 64)
 _WARMUP = 3  # calls before the clock runs: onnxruntime plans its memory in the first

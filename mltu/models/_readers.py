@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from mltu._extras import explain_missing
-from mltu.model_utils import activation_layer, residual_block
+from mltu.models._blocks import activation_layer, residual_block
 
 with explain_missing():
     from keras import Model, layers

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mltu.cli.common import find_model, print_json, text_or_json
+from mltu.cli._common import find_model, print_json, text_or_json
 
 _LONGEST = 70  # characters of a line's value
 
@@ -38,7 +38,7 @@ def _describe(path: Path) -> dict[str, Any]:
     Raises:
         FileNotFoundError, ValueError: the file is missing, or onnxruntime cannot load it.
     """
-    from mltu.cli.onnx_size import count_parameters
+    from mltu.cli._onnx_size import count_parameters
     from mltu.inferenceModel import OnnxInferenceModel
     from mltu.model_card import read_card
 

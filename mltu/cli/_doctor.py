@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mltu.cli.common import print_json, text_or_json
+from mltu.cli._common import print_json, text_or_json
 
 
 @click.command("doctor", short_help="Say what is installed here, and what is wrong with it.")
@@ -26,8 +26,8 @@ def command(form: str, as_json: bool, timeout: float) -> None:
     mltu doctor
     mltu doctor --format json > doctor.json
     """
-    from mltu.cli.doctor_facts import gather
-    from mltu.cli.doctor_findings import examine
+    from mltu.cli._doctor_facts import gather
+    from mltu.cli._doctor_findings import examine
 
     facts = gather(timeout)
     findings = examine(facts)

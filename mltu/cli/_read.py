@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mltu.cli.common import (
+from mltu.cli._common import (
     count_option,
     device_options,
     find_model,

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from mltu.cli.common import is_watched
+from mltu.cli._common import is_watched
 from mltu.datasets import pack_lmdb, read_mjsynth
 from mltu.preprocessors import ImageReader
 from mltu.synthetic.atlas import FontAtlas

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mltu.cli.common import is_watched, part_option
+from mltu.cli._common import is_watched, part_option
 
 
 @click.command("pack", short_help="Put a data set into one file, an LMDB.")

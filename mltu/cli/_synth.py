@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mltu.cli.common import count_option
+from mltu.cli._common import count_option
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -50,7 +50,7 @@ def fonts(folders: tuple[Path, ...], **options: Any) -> None:
     \b
     mltu synth fonts /usr/share/fonts --atlas Datasets/atlas --sheet fonts.png
     """
-    from mltu.cli.synth_fonts import run_fonts
+    from mltu.cli._synth_fonts import run_fonts
 
     run_fonts(folders, **options)
 
@@ -70,7 +70,7 @@ def words(folder: Path, **options: Any) -> None:
     \b
     mltu synth words Datasets/words --num-train 20000 --num-validation 1000 --scene
     """
-    from mltu.cli.synth_words import run_words
+    from mltu.cli._synth_words import run_words
 
     run_words(folder, **options)
 
@@ -87,6 +87,6 @@ def sheet(png: Path, **options: Any) -> None:
     \b
     mltu synth sheet words.png --real Datasets/90kDICT32px
     """
-    from mltu.cli.synth_words import run_sheet
+    from mltu.cli._synth_words import run_sheet
 
     run_sheet(png, **options)

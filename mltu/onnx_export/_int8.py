@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from mltu._extras import explain_missing
 from mltu.inferenceModel import OnnxInferenceModel
-from mltu.onnx_export.metadata import write_metadata
-from mltu.onnx_export.validation import ValidationImages, gather
+from mltu.onnx_export._compare import ValidationImages, gather
+from mltu.onnx_export._convert import write_metadata
 from mltu.utils.files import atomic_path
 from mltu.utils.text_utils import ctc_decoder, get_cer
 

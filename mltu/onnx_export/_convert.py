@@ -1,0 +1,347 @@
+"""Convert a Keras model to ONNX in a child process."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mltu._extras import explain_missing
+
+Needed = tuple[str, str, str]  # Module, name there, and the name in the file.
+
+
+def stored_classes(
+    path: str | os.PathLike[str], registered: Mapping[str, Any] | None = None
+) -> list[Needed]:
+    """List what must be imported before a `.keras` file can be loaded, without loading it.
+
+    The loss and the metrics do not count: a model can be loaded without compiling it.
+
+    Args:
+        path: of the file.
+        registered: functions and classes that Keras knows by their name in the file; of functions
+            the file says nothing else.
+
+    Returns:
+        Module, name there and name in the file of each class and function that is not of Keras,
+        sorted. The module of the training script or notebook is `"__main__"`.
+    """
+    with zipfile.ZipFile(path) as file:
+        config = json.loads(file.read("config.json"))
+    config.pop("compile_config", None)
+    found = {_needed(entry, registered or {}) for entry in _walk(config) if "module" in entry}
+    return sorted(entry for entry in found if entry is not None)
+
+
+def _needed(entry: dict[str, Any], registered: Mapping[str, Any]) -> Needed | None:
+    module, name = entry["module"], entry.get("class_name")
+    if name == "function":
+        name = entry.get("config")
+        if not isinstance(name, str) or name not in registered:
+            return None
+        return registered[name].__module__, registered[name].__name__, name
+    if not isinstance(name, str) or str(module).partition(".")[0] in ("keras", "builtins"):
+        return None
+    # Keras leaves out the module of the script, which nobody could import.
+    return module or "__main__", name, entry.get("registered_name") or name
+
+
+def _walk(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _walk(item)
+
+
+def write_source(model: Any, folder: Path) -> dict[str, Any]:
+    """Write what the child needs, and return its part of the job.
+
+    On TensorFlow the inference function is traced here, so the child needs none of the classes of
+    the model. JAX and PyTorch cannot be traced by TensorFlow: there the child rebuilds the model.
+
+    Args:
+        model: a built Keras model with one input.
+        folder: to write into.
+
+    Raises:
+        ImportError: a class of the model is defined where the child cannot import it.
+    """
+    with explain_missing():
+        import keras
+
+    shape = [None, *model.inputs[0].shape[1:]]  # The batch is free.
+    job = {"shape": shape, "name": model.inputs[0].name}
+    if keras.backend.backend() != "tensorflow":
+        source = folder / "source.keras"
+        with in_float32(model):
+            model.save(source)
+        classes = stored_classes(source, keras.saving.get_custom_objects())
+        _check_classes(classes)
+        return {**job, "kind": "keras", "source": str(source), "classes": classes}
+    source = folder / "saved_model"
+    _write_saved_model(model, shape, job["name"], source)
+    return {**job, "kind": "saved_model", "source": str(source)}
+
+
+@contextmanager
+def in_float32(model: Any) -> Iterator[None]:
+    """Let layers of mixed precision compute in the type of their weights within the block."""
+    mixed = [
+        layer for layer in _layers_within(model) if layer.compute_dtype != layer.variable_dtype
+    ]
+    before = [layer.dtype_policy for layer in mixed]
+    try:
+        for layer in mixed:
+            layer.dtype_policy = layer.variable_dtype
+        yield
+    finally:
+        for layer, policy in zip(mixed, before, strict=True):
+            layer.dtype_policy = policy
+
+
+@contextmanager
+def on_the_cpu(model: Any) -> Iterator[None]:
+    """Trace the functions of the block for the CPU of TensorFlow: cuDNN's kernels have no ONNX."""
+    import tensorflow as tf
+
+    changed = [layer for layer in _layers_within(model) if getattr(layer, "use_cudnn", False)]
+    before = [layer.use_cudnn for layer in changed]
+    try:
+        for layer in changed:
+            layer.use_cudnn = False
+        with tf.device("/CPU:0"):
+            yield
+    finally:
+        for layer, value in zip(changed, before, strict=True):
+            layer.use_cudnn = value
+
+
+def _write_saved_model(model: Any, shape: list[int | None], name: str, path: Path) -> None:
+    import keras
+    import tensorflow as tf
+
+    def infer(inputs: Any) -> Any:
+        return model(inputs, training=False)
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    with on_the_cpu(model), in_float32(model):
+        signature = [tf.TensorSpec(shape, tf.float32, name=name)]
+        archive.add_endpoint("serve", infer, input_signature=signature)
+        archive.write_out(str(path), verbose=False)
+
+
+def _layers_within(model: Any) -> list[Any]:
+    """Return the model and all layers in it, also those that its layers keep as attributes."""
+    import keras
+
+    found: dict[int, Any] = {}
+    todo = [model]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, list | tuple):
+            todo += value
+        elif isinstance(value, dict):
+            todo += value.values()
+        elif isinstance(value, keras.layers.Layer) and id(value) not in found:
+            found[id(value)] = value
+            todo += vars(value).values()
+    return list(found.values())
+
+
+def _check_classes(classes: list[Needed]) -> None:
+    unreachable = [name for module, name, _ in classes if module == "__main__"]
+    if unreachable:
+        raise ImportError(
+            "The classes and functions of `model` must be importable: on this backend a child "
+            f"process rebuilds the model for the export. Received {', '.join(unreachable)}, "
+            "defined in the training script or notebook. Move them to a module of their own "
+            "beside it and import them from there."
+        )
+
+
+REPLY = "mltu.onnx_export: "  # Begins the line of the answer, among whatever others print.
+
+
+def convert(job: Mapping[str, Any]) -> None:
+    """Convert a stored model to an ONNX file.
+
+    Args:
+        job: `kind`, `"saved_model"` or `"keras"`; `source` and `target`, paths; `shape` and
+            `name` of the input; `opset`, or None for the converter's own default; for `"keras"` the
+            `classes` to import.
+
+    Raises:
+        ImportError: TensorFlow, tf2onnx or onnx is missing; or a class of the model.
+        RuntimeError: the model has operations that ONNX does not have.
+        Exception: what the loader or the converter raised.
+    """
+    with explain_missing():  # The converter first: where it is missing, that shows in a second.
+        import onnx
+        import tf2onnx
+        import tensorflow as tf  # isort: skip
+
+    signature = [tf.TensorSpec(job["shape"], tf.float32, name=job["name"])]
+    if job["kind"] == "saved_model":
+        stored = tf.saved_model.load(job["source"])
+        function = stored.serve
+    else:
+        stored = _load_keras(job["source"], job["classes"])
+        function = tf.function(lambda inputs: stored(inputs, training=False))
+    proto, _ = tf2onnx.convert.from_function(function, signature, opset=job["opset"])
+    _check_operations(proto, onnx.defs)
+    onnx.save(proto, job["target"])
+
+
+def _load_keras(path: str, classes: Sequence[Needed]) -> Any:
+    """Load a `.keras` file with the code in it: the parent wrote it a moment ago."""
+    with explain_missing():
+        import keras
+
+    custom_objects = {}
+    for module, name, stored_name in classes:
+        try:
+            found = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise ImportError(
+                f"The model holds {name!r} of the module {module!r}, which the child process "
+                f"cannot import ({error}). Define it at the top of a module of its own, beside "
+                "your script, and import it from there."
+            ) from error
+        custom_objects[name] = custom_objects[stored_name] = found
+    return keras.models.load_model(path, custom_objects, compile=False, safe_mode=False)
+
+
+def _check_operations(proto: Any, definitions: Any) -> None:
+    """Refuse a graph with operations that the converter left as they were."""
+    versions = {opset.domain: opset.version for opset in proto.opset_import}
+    unknown = sorted(
+        f"{node.op_type} (in {node.name})"
+        for node in proto.graph.node
+        if node.domain in ("", "ai.onnx")
+        and not definitions.has(node.op_type, max_inclusive_version=versions.get("", 1))
+    )
+    if unknown:
+        raise RuntimeError(
+            f"ONNX has no such operation as {', '.join(unknown[:5])}. Build the layer from other "
+            "operations, or leave it out of the exported model."
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """Do the job of the command line and print an answer; the exit status is 0 if it was done."""
+    try:
+        convert(json.loads(arguments[0]))
+        answer: dict[str, Any] = {}
+    except Exception as error:
+        answer = {
+            "error": [kind.__name__ for kind in type(error).__mro__],
+            "message": str(error) or type(error).__name__,
+            "package": getattr(error, "name", None),
+            "traceback": traceback.format_exc(),
+        }
+    print(f"\n{REPLY}{json.dumps(answer)}", flush=True)
+    return 1 if answer else 0
+
+
+# Not `-m`, which warns of a module that its package has imported already. Ctrl-C, which a terminal
+# sends to both, is for the parent to answer: a training goes on to its next batch first.
+_CODE = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    "from mltu.onnx_export._convert import main; sys.exit(main(sys.argv[1:]))"
+)
+
+
+def run_child(job: Mapping[str, Any], timeout: float) -> None:
+    """Convert in a child process; see `convert` for the job.
+
+    Args:
+        job: plain values.
+        timeout: seconds after which the child is ended.
+
+    Raises:
+        ImportError: the child could not import a package or a class; with the way out.
+        OSError: it could not read or write a file.
+        TimeoutError: it took too long.
+        RuntimeError: anything else; the text holds the child's traceback, or what ended it.
+    """
+    command = [sys.executable, "-P", "-c", _CODE, json.dumps(job)]
+    try:
+        done = subprocess.run(
+            command, env=_environment(), capture_output=True, timeout=timeout, check=False,
+            stdin=subprocess.DEVNULL, encoding="utf-8", errors="replace",
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(
+            f"The child process had {timeout:g} s to convert the model (`timeout`) and was ended. "
+            "Give it more time, or look whether the machine is out of memory."
+        ) from error
+    answers = [line for line in done.stdout.splitlines() if line.startswith(REPLY)]
+    if not answers:
+        raise RuntimeError(_death(done.returncode, done.stderr))
+    if answer := json.loads(answers[-1].removeprefix(REPLY)):
+        raise _error(answer)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of this process, its import path, and no GPU."""
+    path = [os.path.abspath(entry) for entry in sys.path]
+    return {
+        **os.environ,
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "KERAS_BACKEND": "tensorflow",
+        "PYTHONPATH": os.pathsep.join(path),
+        "PYTHONUTF8": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+
+
+def _death(status: int, printed: str) -> str:
+    """Say what ended a child that left no answer."""
+    cause = f"ended with status {status}"
+    if status < 0:
+        try:
+            name = signal.Signals(-status).name
+        except ValueError:
+            name = f"signal {-status}"
+        cause = f"was killed by {name}"
+        if name == "SIGKILL":
+            cause += ", as the system does where memory runs out"
+    last = printed.strip()[-4000:] or "nothing"
+    return f"The child process that converts the model {cause}. The last that it printed:\n{last}"
+
+
+def _error(answer: Mapping[str, Any]) -> Exception:
+    text = f"{answer['message']}\nIn the child process:\n{answer['traceback']}"
+    if "ImportError" in answer["error"]:
+        return ImportError(text, name=answer["package"])
+    return OSError(text) if "OSError" in answer["error"] else RuntimeError(text)
+
+
+def write_metadata(path: Path, fields: Mapping[str, Any]) -> None:
+    """Store values in an ONNX file; other keys that it has stay.
+
+    Raises:
+        TypeError: a value cannot be stored as JSON.
+        OSError: the file cannot be written.
+    """
+    with explain_missing():
+        import onnx
+
+    proto = onnx.load(str(path))
+    entries = {entry.key: entry.value for entry in proto.metadata_props}
+    entries |= {key: json.dumps(value, ensure_ascii=False) for key, value in fields.items()}
+    onnx.helper.set_model_props(proto, entries)
+    onnx.save(proto, str(path))
