@@ -17,7 +17,7 @@ import numpy as np
 from fuzz_mutations import mutate
 
 ROOT = Path(__file__).resolve().parents[1]
-MODEL = ROOT / "mltu" / "pretrained" / "words.onnx"
+MODEL = ROOT / "mltu" / "inference" / "weights" / "words.onnx"
 ASCII = "".join(map(chr, range(32, 127)))
 
 
@@ -351,7 +351,7 @@ def _change_card(model, graph, rng):
 
 def run_card(data, folder):
     """Read a card of `key NUL text` pairs, divided by NUL; pieces without a key go to each key."""
-    from mltu.model_card import ModelCard, read_card
+    from mltu.inference import ModelCard, read_card
 
     pieces = data.decode("utf-8", "replace").split("\0")
     good = {key: json.dumps(value) for key, value in CARD.items()}
@@ -698,7 +698,7 @@ KNOWN = [
     r"^(crash|hang) SIG\w+ .*datasets/_lmdb\.py",
     # A model is a program, and may ask for any amount of memory and time when it runs.
     r"^onnx: memory",
-    r"^hang SIGPROF .*inferenceModel/recognizer\.py",
+    r"^hang SIGPROF .*inference/_recognizer\.py",
 ]
 
 TARGETS = {

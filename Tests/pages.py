@@ -17,7 +17,7 @@ PAGES = sorted(
         *(ROOT / name for name in ("README.md", "CHANGELOG.md", "benchmarks/README.md")),
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "Tutorials").glob("[0-9]*/README.md"),
-        *(ROOT / name / "README.md" for name in ("Tutorials", "mltu/pretrained")),
+        *(ROOT / name / "README.md" for name in ("Tutorials", "mltu/inference/weights")),
         ROOT / "mltu/synthetic/data/README.md",
     )
 )

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from mltu.decoders import best_path, text_log_probabilities, to_probabilities
+from mltu.decoders import greedy_path, text_log_probabilities, to_probabilities
 from mltu.evaluation import fit_temperature
 from mltu.evaluation.calibration import _least
+from mltu.inference import find_pretrained
 from mltu.inferenceModel import TextRecognizer
 from mltu.onnx_export import calibrate_onnx
-from mltu.pretrained import find_pretrained
 from mltu.synthetic import load_words, render_word, sample_word, shipped_fonts
 
 VOCAB = "abc"
@@ -18,7 +18,7 @@ def draw_texts(rng, probabilities):
     """Draw a text for each row by the probabilities: a path, then its text."""
     paths = (probabilities.cumsum(axis=2) < rng.random(probabilities.shape[:2])[..., None]).sum(2)
     paths = np.eye(4)[np.minimum(paths, 3)]
-    return ["".join(VOCAB[c] for c in spans.classes) for spans in best_path(paths)]
+    return ["".join(VOCAB[c] for c in spans.classes) for spans in greedy_path(paths)]
 
 
 @pytest.mark.parametrize("true_temperature", [0.5, 1.0, 2.0])
@@ -38,7 +38,7 @@ def test_a_known_temperature_is_found(true_temperature):
 
 def test_a_model_without_errors_stays_finite():
     outputs = to_probabilities(np.random.default_rng(1).normal(0, 3, (50, 4, 4)), "logits")
-    truths = ["".join(VOCAB[c] for c in spans.classes) for spans in best_path(outputs)]
+    truths = ["".join(VOCAB[c] for c in spans.classes) for spans in greedy_path(outputs)]
     assert 0.25 <= fit_temperature([outputs], truths, VOCAB).temperature < 1
     wrong = ["x"] * 50
     assert 1 < fit_temperature([outputs], wrong, VOCAB).temperature <= 4
@@ -84,7 +84,7 @@ def test_a_file_is_calibrated_anew(tmp_path):
     readings = list(zip(before.predict_batch(images), after.predict_batch(images), strict=True))
     assert all(old.text == new.text for old, new in readings)
     outputs = before.model.run(None, {before.input_name: prepared.astype(np.float32)})[0]
-    spans = best_path(outputs)
+    spans = greedy_path(outputs)
     logs = text_log_probabilities(
         to_probabilities(outputs, "probabilities", found.temperature),
         [row.classes for row in spans],

@@ -24,7 +24,7 @@ from mltu import __version__
 from mltu.cli._onnx_size import count_parameters
 from mltu.cli.main import Commands, commands
 from mltu.datasets import Samples, open_samples, open_validation, pack_lmdb, read_csv, read_mjsynth
-from mltu.pretrained import find_pretrained
+from mltu.inference import find_pretrained
 from mltu.synthetic import write_mjsynth
 from mltu.training import keep_samples, kept_samples
 

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from keras import layers
 
-from mltu import convergence
+from mltu import convergence, decoders
 from mltu.callbacks import _watch as watch_module
 from mltu.callbacks._watch import ConvergenceWatch
 from mltu.convergence import Evidence, Look, at_once, diagnose
 from mltu.losses import CTCLoss, required_steps
 from mltu.resume._file import from_plain, to_plain
 from mltu.synthetic import render_word, shipped_fonts
-from mltu.utils import text_utils
 
 DIGITS = "0123456789"
 LETTERS = "abcdefgh"
@@ -59,7 +58,7 @@ def test_true_texts_know_both_paddings():
     ("text", "steps"), [((), 0), ((1,), 1), ((1, 2, 1), 3), ((1, 1), 3), ((4, 4, 4, 7), 6)]
 )
 def test_needed_steps(text, steps):
-    assert text_utils.required_steps(text) == steps
+    assert decoders.required_steps(text) == steps
     labels = np.array([[*text, *[9] * (5 - len(text))]], "int32")
     lengths = keras.ops.convert_to_tensor(np.array([len(text)], "int32"))
     oracle = required_steps(keras.ops.convert_to_tensor(labels), lengths)

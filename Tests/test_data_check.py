@@ -16,8 +16,8 @@ from mltu.data_check import DataReport, Example, Finding, check_data, write_shee
 from mltu.data_check import _report as report_module
 from mltu.data_check._findings import KINDS
 from mltu.datasets import LazyColumn, Samples, write_csv
+from mltu.decoders import required_steps
 from mltu.synthetic import load_words, render_word, shipped_fonts
-from mltu.utils.text_utils import required_steps
 
 MODEL = {"max_word_length": 20, "time_steps": 32, "image_size": (128, 32)}
 NUM_EACH = 10

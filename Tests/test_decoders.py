@@ -16,11 +16,11 @@ from mltu.decoders import (
     Lexicon,
     Pattern,
     align_texts,
-    best_path,
+    greedy_path,
     skip_sure_blanks,
     text_log_probabilities,
 )
-from mltu.decoders import beam as beam_module
+from mltu.decoders import _beam as beam_module
 from mltu.utils.text_utils import ctc_decoder
 
 VOCAB = "abA"
@@ -217,7 +217,7 @@ def accepts(constraint, text):
 @pytest.mark.parametrize("guided", [True, False])
 def test_a_constraint_gives_the_likeliest_of_its_texts(constraint, guided, monkeypatch):
     if not guided:
-        monkeypatch.setattr("mltu.decoders.automaton._GUIDED", 0)
+        monkeypatch.setattr("mltu.decoders._automaton._GUIDED", 0)
     batch = outputs(np.random.default_rng(3), 25)
     found = BeamDecoder(300, num_best=3, constraint=constraint).decode(batch, VOCAB)
     for row, hypotheses in zip(batch, found, strict=True):
@@ -232,7 +232,7 @@ def test_a_constraint_gives_the_likeliest_of_its_texts(constraint, guided, monke
 @pytest.mark.parametrize("guided", [True, False])
 def test_even_a_beam_of_one_ends_in_a_text_of_the_constraint(constraint, guided, monkeypatch):
     if not guided:
-        monkeypatch.setattr("mltu.decoders.automaton._GUIDED", 0)
+        monkeypatch.setattr("mltu.decoders._automaton._GUIDED", 0)
     batch = outputs(np.random.default_rng(4), 200, num_steps=6, sharpness=4)
     for row in BeamDecoder(1, constraint=constraint).decode(batch, VOCAB):
         assert accepts(constraint, row[0].text)
@@ -266,7 +266,7 @@ def test_a_constraint_that_the_vocabulary_cannot_write_is_refused():
 
 def test_best_path_is_that_of_the_tutorials_decoder():
     batch = outputs(np.random.default_rng(7), 50, num_steps=12)
-    spans = best_path(batch)
+    spans = greedy_path(batch)
     texts = ["".join(VOCAB[c] for c in row.classes) for row in spans]
     assert texts == ctc_decoder(batch, VOCAB)
     for row, found in zip(batch.argmax(axis=2), spans, strict=True):

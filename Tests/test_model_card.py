@@ -6,8 +6,8 @@ import os
 import numpy as np
 import pytest
 
+from mltu.inference import check_card_fields, read_card
 from mltu.inferenceModel import TextRecognizer
-from mltu.model_card import check_fields, read_card
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper  # noqa: E402  It may be missing.
@@ -120,9 +120,9 @@ def test_images_beyond_memory_are_refused():
 
 
 def test_some_fields_are_checked_alone():
-    assert check_fields({"height": 3, "mine": object}) == {"height": 3}
+    assert check_card_fields({"height": 3, "mine": object}) == {"height": 3}
     with pytest.raises(ValueError, match="`resize`"):
-        check_fields({"resize": "crop"})
+        check_card_fields({"resize": "crop"})
 
 
 # Files ----------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from mltu.inference import find_pretrained, pretrained_names
 from mltu.inferenceModel import TextRecognizer
-from mltu.pretrained import find_pretrained, pretrained_names
 from mltu.synthetic import FontAtlas, SceneWords, render_word, shipped_fonts
 from mltu.utils.text_utils import get_cer
 

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FAST = {
     "docs/concepts.md",
     "docs/howto/headless.md",
-    "mltu/pretrained/README.md",
+    "mltu/inference/weights/README.md",
     "Tutorials/07_words_from_fonts/README.md",
 }
 _TRAIN = r"(python Tutorials/0{}\S*/train\.py)"

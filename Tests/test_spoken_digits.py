@@ -226,7 +226,7 @@ def test_a_run_trains_goes_on_and_reads(tmp_path):
 
 def test_a_model_of_images_is_refused():
     reader = load_tutorial(FOLDER, "inferenceModel").SpokenDigits
-    from mltu.pretrained import find_pretrained, pretrained_names
+    from mltu.inference import find_pretrained, pretrained_names
 
     with pytest.raises(ValueError, match="must be a model of spoken digits"):
         reader(find_pretrained(pretrained_names()[0]))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mltu.decoders import BeamDecoder, Lexicon, Pattern, text_log_probabilities
+from mltu.inference import _session as session_module
+from mltu.inference._image import Prepared
 from mltu.inferenceModel import Reading, TextRecognizer, prepare_image
-from mltu.inferenceModel import session as session_module
-from mltu.inferenceModel.preparation import Prepared
 from mltu.synthetic import render_word, shipped_fonts
 from mltu.utils.text_utils import ctc_decoder
 

@@ -24,10 +24,9 @@ import numpy as np
 import pytest
 from conftest import load_tutorial
 
-from mltu.decoders import best_path, text_log_probabilities
+from mltu.decoders import greedy_path, text_log_probabilities
+from mltu.inference import ModelCard, find_pretrained
 from mltu.inferenceModel import Reading, TextRecognizer, prepare_image
-from mltu.model_card import ModelCard
-from mltu.pretrained import find_pretrained
 from mltu.synthetic import render_word, shipped_fonts
 
 pytest.importorskip("fastapi", reason="FastAPI is not installed; pip install -e .[dev]")
@@ -534,7 +533,7 @@ def test_the_browser_reads_outputs_as_python_does():
     ):
         calibrated = powers ** (1 / card["temperature"])
         calibrated /= calibrated.sum(axis=2, keepdims=True)
-        spans = best_path(logits)
+        spans = greedy_path(logits)
         assert said["text"] == "".join("abc"[c] for c in spans[0].classes)
         (expected,) = np.exp(text_log_probabilities(calibrated, [spans[0].classes]))
         assert said["confidence"] == pytest.approx(expected, rel=1e-5)

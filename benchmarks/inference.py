@@ -88,14 +88,14 @@ def export(folder, name, paths, labels):
 
 def _speak_as_trained(model, images, length):
     """Set the bias of the blank so that texts are as long as words: a fresh model babbles."""
-    from mltu.decoders import best_path
+    from mltu.decoders import greedy_path
 
     logs = np.log(model.predict(images[:64].astype(np.float32), verbose=0))
     low, high = -10.0, 10.0
     for _ in range(20):
         bias = (low + high) / 2
         shifted = np.concatenate([logs[:, :, :-1], logs[:, :, -1:] + bias], axis=2)
-        babbles = np.mean([len(row.classes) for row in best_path(shifted)]) > length
+        babbles = np.mean([len(row.classes) for row in greedy_path(shifted)]) > length
         low, high = (bias, high) if babbles else (low, bias)
     kernel, biases = model.get_layer("output").get_weights()
     biases[-1] += high

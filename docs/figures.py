@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mltu.decoders import BeamDecoder, best_path, to_probabilities
+from mltu.decoders import BeamDecoder, greedy_path, to_probabilities
 from mltu.inferenceModel import TextRecognizer, prepare_image
 from mltu.synthetic import FontAtlas, SceneWords, load_words, render_word, shipped_fonts
 
@@ -112,7 +112,7 @@ def easy_word() -> tuple[np.ndarray, str]:
 def readings(image: np.ndarray, reader: TextRecognizer) -> tuple[str, list[tuple[str, float]]]:
     """Return the text of the best path, and the beam search's three best with probabilities."""
     probabilities = probabilities_of(reader, image)
-    path = as_text(best_path(probabilities)[0].classes, reader)
+    path = as_text(greedy_path(probabilities)[0].classes, reader)
     found = BeamDecoder(25, num_best=3).decode(probabilities, reader.card.vocab)[0]
     return path, [(text, float(np.exp(log))) for text, log in found]
 

@@ -28,7 +28,7 @@ FROM_REPOSITORY = [
     "Tutorials/README.md",
     *TUTORIALS,
     "benchmarks/README.md",
-    "mltu/pretrained/README.md",
+    "mltu/inference/weights/README.md",
     "mltu/synthetic/data/README.md",
 ]
 ROOMS = sorted(

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mltu.dataProvider import DataProvider
-    from mltu.inferenceModel import TextRecognizer
+    from mltu.inference import TextRecognizer
     from mltu.training import train_reader
 
 __version__ = "2.0.0"

@@ -12,7 +12,7 @@ import numpy as np
 from mltu import _ctc_kernels
 from mltu._extras import explain_missing
 from mltu.losses import label_lengths, required_steps
-from mltu.utils.text_utils import edit_distance
+from mltu.utils.error_rates import edit_distance
 
 with explain_missing():
     import keras

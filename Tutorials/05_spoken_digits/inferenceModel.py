@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from mltu.audio import AudioReader, MelSpectrogram, SpectrogramPadding
 from mltu.datasets import read_csv
-from mltu.decoders import best_path, text_log_probabilities, to_probabilities
+from mltu.decoders import greedy_path, text_log_probabilities, to_probabilities
 from mltu.evaluation import evaluate_readings
 from mltu.inferenceModel import OnnxInferenceModel
 from mltu.plots import write_readings
@@ -57,7 +57,7 @@ class SpokenDigits(OnnxInferenceModel):
         """Return what `predict` does, from the spectrogram."""
         batch, _ = self.padding.batch([features], None)  # (1, time, mels)
         outputs = self.model.run(None, {self.input_name: batch})[0]  # (1, time / 4, classes)
-        (spans,) = best_path(outputs)
+        (spans,) = greedy_path(outputs)
         sure = to_probabilities(outputs, self.outputs, self.metadata.get("temperature", 1.0))
         logarithm = text_log_probabilities(sure, [spans.classes])[0]
         return "".join(self.vocab[i] for i in spans.classes), float(np.exp(min(logarithm, 0.0)))

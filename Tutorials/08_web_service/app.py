@@ -25,8 +25,8 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from uploads import BodyLimit, may_be_decoded
 
+from mltu.inference import find_pretrained
 from mltu.inferenceModel import TextRecognizer
-from mltu.pretrained import find_pretrained
 
 PAGE = Path(__file__).with_name("page")
 MAX_CONNECTIONS = 512  # More are answered with 503 before their upload is read.

@@ -15,8 +15,8 @@ from mltu import convergence
 from mltu._extras import explain_missing
 from mltu.callbacks._schedule import num_executed
 from mltu.convergence import Diagnosis, Evidence, Look
+from mltu.decoders import kind_of_outputs
 from mltu.losses import CTCLoss
-from mltu.model_card import kind_of_outputs
 from mltu.utils.checks import check_count
 
 with explain_missing():

@@ -30,7 +30,7 @@ def command(model: str, num_images: int, form: str, cpu: bool, threads: int | No
     \b
     mltu bench run --threads 2
     """
-    from mltu.inferenceModel import TextRecognizer
+    from mltu.inference import TextRecognizer
 
     reader = TextRecognizer(find_model(model), num_threads=threads, force_cpu=cpu)
     found = _measure(reader, num_images, threads)

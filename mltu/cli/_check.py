@@ -11,7 +11,7 @@ import click
 from mltu.cli._common import count_option, is_watched
 
 if TYPE_CHECKING:
-    from mltu.inferenceModel import OnnxInferenceModel
+    from mltu.inference import OnnxInferenceModel
 
 
 @click.command("check", short_help="Examine a data set before a training.")
@@ -84,7 +84,7 @@ def _expected(run: Path) -> dict[str, Any]:
         OSError, ValueError: `configs.yaml` is missing or is none.
     """
     from mltu.configs import BaseModelConfigs
-    from mltu.inferenceModel import OnnxInferenceModel
+    from mltu.inference import OnnxInferenceModel
 
     configs = vars(BaseModelConfigs.load(run / "configs.yaml"))
     width = configs.get("width")

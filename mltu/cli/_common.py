@@ -10,8 +10,6 @@ from typing import Any, TextIO, TypeVar
 
 import click
 
-from mltu.pretrained import model_place, pretrained_names
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _AS_JSON = click.option(
@@ -70,7 +68,10 @@ def find_model(name: str | None) -> Path:
         FileNotFoundError: it is none of them.
         ValueError: it is the name of a shipped reader, and of a folder with a model here.
     """
-    place = model_place(name)
+    # Here, so that `mltu --help` does not wait for onnxruntime.
+    from mltu.inference import pretrained_names, resolve_model
+
+    place = resolve_model(name)
     if place.exists():
         return place
     raise FileNotFoundError(

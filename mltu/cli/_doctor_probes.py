@@ -34,7 +34,7 @@ def _onnxruntime() -> dict[str, Any]:
     import numpy as np
     import onnxruntime
 
-    from mltu.inferenceModel import TextRecognizer
+    from mltu.inference import TextRecognizer
 
     image = np.full((32, 128, 3), 255, np.uint8)
     TextRecognizer(force_cpu=True).predict(image)

@@ -65,7 +65,7 @@ def command(
     mltu evaluate words labels.csv --format json
     """
     from mltu.evaluation import Figure, Sample, evaluate_readings, write_report
-    from mltu.inferenceModel import TextRecognizer
+    from mltu.inference import TextRecognizer
 
     samples = _open(model, data, part)[:limit]
     reader = TextRecognizer(find_model(model), num_threads=threads, force_cpu=cpu)

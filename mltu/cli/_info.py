@@ -39,8 +39,7 @@ def _describe(path: Path) -> dict[str, Any]:
         FileNotFoundError, ValueError: the file is missing, or onnxruntime cannot load it.
     """
     from mltu.cli._onnx_size import count_parameters
-    from mltu.inferenceModel import OnnxInferenceModel
-    from mltu.model_card import read_card
+    from mltu.inference import OnnxInferenceModel, read_card
 
     model = OnnxInferenceModel(path, force_cpu=True)
     file, meta = Path(model.model_path), model.model.get_modelmeta()

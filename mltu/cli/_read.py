@@ -22,7 +22,7 @@ from mltu.cli._common import (
 )
 
 if TYPE_CHECKING:
-    from mltu.inferenceModel import Reading
+    from mltu.inference import Reading
 
 
 @click.command("read", short_help="Read the words in images.")
@@ -70,7 +70,7 @@ def command(
     mltu read photos/*.png
     mltu read photos --model run --format json --min-confidence 0.9
     """
-    from mltu.inferenceModel import TextRecognizer
+    from mltu.inference import TextRecognizer
 
     steps = _decoder(decoder, beam_width, lexicon, ignore_case, pattern)
     reader = TextRecognizer(find_model(model), decoder=steps, num_threads=threads, force_cpu=cpu)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mltu.utils.text_utils import required_steps
+from mltu.decoders import required_steps
 
 from .records import Diagnosis
 

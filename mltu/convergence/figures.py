@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mltu.decoders import best_path
-from mltu.utils.text_utils import edit_distance
+from mltu.decoders import greedy_path
+from mltu.utils.error_rates import edit_distance
 
 MIN_NUM = 64  # Fewer samples cannot show that labels do not belong to their images.
 _NUM_SHUFFLES = 200
@@ -25,7 +25,7 @@ def best_answers(outputs: npt.NDArray[Any]) -> list[tuple[int, ...]]:
     >>> best_answers(np.eye(3)[[[0, 0, 2, 0, 1]]])
     [(0, 0, 1)]
     """
-    return [tuple(row.classes.tolist()) for row in best_path(outputs)]
+    return [tuple(row.classes.tolist()) for row in greedy_path(outputs)]
 
 
 def true_texts(labels: npt.NDArray[Any], blank: int) -> list[tuple[int, ...]]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from mltu.data_check._findings import Expected, Hit, Joined, Positions
-from mltu.utils.text_utils import required_steps
+from mltu.decoders import required_steps
 
 _RARE = 10  # A character seen fewer times than this is hardly learned.
 _DOMINANT = 0.5  # The share of one label above which saying it always pays.

@@ -1,14 +1,19 @@
-"""From CTC outputs to texts: best path, prefix beam search, lexicons and patterns."""
+"""From CTC outputs to texts: greedy, prefix beam search, lexicons and patterns."""
 
-from mltu.decoders.beam import BeamDecoder
-from mltu.decoders.forward import skip_sure_blanks, text_log_probabilities
-from mltu.decoders.hypothesis import Constraint, Decoder, Hypothesis
-from mltu.decoders.lexicon import Lexicon
-from mltu.decoders.paths import Spans, align_texts, best_path
-from mltu.decoders.pattern import Pattern
-from mltu.decoders.temperature import to_probabilities
+from mltu.decoders._automaton import Automaton
+from mltu.decoders._beam import BeamDecoder, Constraint, Decoder, Hypothesis
+from mltu.decoders._lexicon import Lexicon
+from mltu.decoders._paths import Spans, align_texts, ctc_decoder, greedy_path, required_steps
+from mltu.decoders._pattern import Pattern
+from mltu.decoders._score import (
+    kind_of_outputs,
+    skip_sure_blanks,
+    text_log_probabilities,
+    to_probabilities,
+)
 
 __all__ = [
+    "Automaton",
     "BeamDecoder",
     "Constraint",
     "Decoder",
@@ -17,7 +22,10 @@ __all__ = [
     "Pattern",
     "Spans",
     "align_texts",
-    "best_path",
+    "ctc_decoder",
+    "greedy_path",
+    "kind_of_outputs",
+    "required_steps",
     "skip_sure_blanks",
     "text_log_probabilities",
     "to_probabilities",

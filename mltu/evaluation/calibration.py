@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mltu.decoders import Spans, best_path, text_log_probabilities, to_probabilities
+from mltu.decoders import Spans, greedy_path, text_log_probabilities, to_probabilities
 from mltu.evaluation.confidence import calibration_error, reliability_bins
 
 _LOW, _HIGH = 0.25, 4.0  # temperatures that are tried
@@ -56,7 +56,7 @@ def fit_temperature(
     Source: Guo et al., 2017, "On Calibration of Modern Neural Networks", section 4.2; of the
     targets: Platt, 1999, "Probabilistic Outputs for Support Vector Machines".
     """
-    spans = [best_path(batch) for batch in batches]
+    spans = [greedy_path(batch) for batch in batches]
     texts = ["".join(vocab[c] for c in row.classes) for rows in spans for row in rows]
     if not texts or len(texts) != len(target):
         raise ValueError(

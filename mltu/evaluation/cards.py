@@ -9,7 +9,7 @@ from mltu.evaluation.samples import Sample, source_names
 from mltu.evaluation.sections import outcome, section, text_or_nothing
 from mltu.evaluation.thumbnails import thumbnail
 from mltu.evaluation.worst import worst_samples
-from mltu.utils.text_utils import edit_distance
+from mltu.utils.error_rates import edit_distance
 
 _CASE_PART = 8  # One picture in so many is kept for samples that are wrong only in case.
 

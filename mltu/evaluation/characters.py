@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
-from mltu.utils.text_utils import paired_texts
+from mltu.utils.error_rates import paired_texts
 
 
 class Confusion(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu.utils.checks import check_count
-from mltu.utils.text_utils import edit_distance, paired_texts
+from mltu.utils.error_rates import edit_distance, paired_texts
 
 _SCENE_ALPHABET = frozenset(string.digits + string.ascii_lowercase)
 _BLOCK = 2_000_000  # samples drawn at a time

@@ -10,7 +10,7 @@ from mltu.evaluation.characters import Confusion, confusions
 from mltu.evaluation.figures import Evaluation, Figure
 from mltu.evaluation.markup import Markup, element, visible
 from mltu.evaluation.samples import Sample, source_names
-from mltu.utils.text_utils import edit_distance
+from mltu.utils.error_rates import edit_distance
 
 _MEANINGS = (
     ("exact", "Read exactly right", "Samples without any error; case, signs and spaces count."),

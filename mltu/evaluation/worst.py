@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mltu.utils.checks import check_count
-from mltu.utils.text_utils import edit_distance, paired_texts
+from mltu.utils.error_rates import edit_distance, paired_texts
 
 
 def worst_samples(preds: Sequence[str], target: Sequence[str], num_samples: int = 100) -> list[int]:

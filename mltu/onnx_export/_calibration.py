@@ -11,7 +11,7 @@ import numpy as np
 
 from mltu.decoders import to_probabilities
 from mltu.evaluation import Calibration, fit_temperature
-from mltu.inferenceModel import TextRecognizer
+from mltu.inference import TextRecognizer
 from mltu.onnx_export._compare import gather
 from mltu.onnx_export._convert import write_metadata
 from mltu.utils.files import atomic_path

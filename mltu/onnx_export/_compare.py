@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
-from mltu.decoders import to_probabilities
+from mltu.decoders import ctc_decoder, kind_of_outputs, to_probabilities
 from mltu.evaluation import fit_temperature
-from mltu.inferenceModel import OnnxInferenceModel
-from mltu.model_card import kind_of_outputs
+from mltu.inference import OnnxInferenceModel
 from mltu.onnx_export._convert import in_float32, on_the_cpu
 from mltu.preprocessors import ImageReader
 from mltu.transformers import (
@@ -26,7 +25,7 @@ from mltu.transformers import (
     LabelIndexer,
     LabelPadding,
 )
-from mltu.utils.text_utils import ctc_decoder, get_cer
+from mltu.utils.error_rates import get_cer
 
 with explain_missing():
     import cv2

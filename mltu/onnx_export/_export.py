@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from mltu import __version__, model_card
+from mltu import __version__
 from mltu._extras import explain_missing
 from mltu.configs import BaseModelConfigs
 from mltu.datasets import read_csv
-from mltu.inferenceModel import prepare_image
-from mltu.model_card import FORMAT, ModelCard, check_fields
+from mltu.decoders import kind_of_outputs
+from mltu.inference import CARD_FORMAT, ModelCard, check_card_fields, prepare_image
 from mltu.onnx_export._compare import (
     TOLERANCE,
     Array,
@@ -66,7 +66,7 @@ def export_onnx(
         model: a built Keras model with one input.
         path: of the `.onnx` file.
         metadata: stored in the file as JSON, one entry for each key, such as `{"vocab": "abc"}`.
-            Keys of `mltu.model_card.ModelCard` win over what `validation` says of itself.
+            Keys of `mltu.inference.ModelCard` win over what `validation` says of itself.
         validation: images to compare on: a `DataProvider`, whose steps are described in the file
             so that a reader can be made from it alone; a pair (images, labels); or images, shape
             (images, *input_shape). Random values 0..255 if None.
@@ -96,7 +96,7 @@ def export_onnx(
     images = None if validation is None else gather(validation, fields.get("vocab"), num_images)
     traced = _free_width(model) if dynamic_width else model
     fields = {**_describe(model, images), **fields}
-    model_card.check_fields(_as_json(fields), "the export")
+    check_card_fields(_as_json(fields), "the export")
     _check_vocab(model, fields.get("vocab"))
     _check_folder(Path(path).parent)
     with atomic_path(path) as temporary:
@@ -154,7 +154,7 @@ def _free_width(model: Any) -> Any:
 
 def _describe(model: Any, images: ValidationImages | None) -> dict[str, Any]:
     """Return what is known of the model in the keys of a model card."""
-    found: dict[str, Any] = {"format": model_card.FORMAT, "versions": _versions()}
+    found: dict[str, Any] = {"format": CARD_FORMAT, "versions": _versions()}
     shape = model.inputs[0].shape
     if len(shape) == 4:
         height, width, channels = shape[1:]
@@ -164,7 +164,7 @@ def _describe(model: Any, images: ValidationImages | None) -> dict[str, Any]:
     if images is not None:
         found |= images.prepared
         (outputs,) = keras_outputs(model, images.batches[:1])
-        found["outputs"] = model_card.kind_of_outputs(outputs)
+        found["outputs"] = kind_of_outputs(outputs)
     if len(model.outputs[0].shape) == 3:
         found |= {"blank": model.outputs[0].shape[2] - 1, "decoder": "ctc greedy"}
         found["rows"] = _num_rows(model)
@@ -356,8 +356,8 @@ def _read_images(path: Path, fields: dict[str, Any], num_images: int) -> Validat
     if not path.is_file():
         return None
     card = ModelCard(
-        format=FORMAT, layout="NHWC", decoder="ctc greedy", blank=len(fields["vocab"]),
-        channels=1 if fields["color"] == "GRAY" else 3, **check_fields(fields, "configs.yaml"),
+        format=CARD_FORMAT, layout="NHWC", decoder="ctc greedy", blank=len(fields["vocab"]),
+        channels=1 if fields["color"] == "GRAY" else 3, **check_card_fields(fields, "configs.yaml"),
     )  # fmt: skip
     by_shape: dict[tuple[int, ...], list[tuple[Any, str]]] = defaultdict(list)
     for source, label in read_csv(path)[:num_images]:

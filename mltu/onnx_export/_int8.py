@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
-from mltu.inferenceModel import OnnxInferenceModel
+from mltu.decoders import ctc_decoder
+from mltu.inference import OnnxInferenceModel
 from mltu.onnx_export._compare import ValidationImages, gather
 from mltu.onnx_export._convert import write_metadata
+from mltu.utils.error_rates import get_cer
 from mltu.utils.files import atomic_path
-from mltu.utils.text_utils import ctc_decoder, get_cer
 
 Array = npt.NDArray[Any]
 

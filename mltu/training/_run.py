@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from mltu.configs import BaseModelConfigs
 from mltu.datasets import Samples, read_csv, write_csv
 from mltu.evaluation import Evaluation, evaluate_readings
-from mltu.inferenceModel import Reading, TextRecognizer
+from mltu.inference import Reading, TextRecognizer
 from mltu.models import column_reader, row_reader, strong_reader
 from mltu.plots import Image, write_readings
 from mltu.preprocessors import ImageReader

@@ -12,13 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from mltu.utils.checks import shorten
 
 TEMPERATURES = (0.05, 20.0)  # The least and the highest that a card may have.
-FORMAT = 1  # Goes up when a reader of an older version would misread a newer file.
+CARD_FORMAT = 1  # Goes up when a reader of an older version would misread a newer file.
 
 _MAX_VOCAB = 1_000_000  # characters
 _MAX_TEXT = 100_000  # characters of any other entry
@@ -73,12 +70,6 @@ class ModelCard:
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
-def kind_of_outputs(outputs: npt.NDArray[Any]) -> str:
-    """Tell `"probabilities"` from `"logits"` by values of shape (batch, time, classes)."""
-    is_softmax = outputs.min() >= 0 and np.allclose(outputs.sum(axis=-1), 1, atol=1e-2)
-    return "probabilities" if is_softmax else "logits"
-
-
 def read_card(entries: Mapping[str, str], source: str = "the file") -> ModelCard:
     """Read the card from the metadata of an ONNX file, which may hold anything.
 
@@ -103,7 +94,7 @@ def read_card(entries: Mapping[str, str], source: str = "the file") -> ModelCard
                 f"The metadata of {source} must have the key `{key}` for a reader to be made from "
                 f"the file alone. Received the keys {shorten(sorted(entries))}. {way_out}"
             )
-    values = check_fields(values, source)
+    values = check_card_fields(values, source)
     if values["blank"] != len(values["vocab"]):
         raise _refusal(
             "blank", f"the class behind the last character, {len(values['vocab'])}",
@@ -125,7 +116,7 @@ def read_card(entries: Mapping[str, str], source: str = "the file") -> ModelCard
     return ModelCard(**values)
 
 
-def check_fields(fields: Mapping[str, Any], source: str = "the file") -> dict[str, Any]:
+def check_card_fields(fields: Mapping[str, Any], source: str = "the file") -> dict[str, Any]:
     """Look at those of the values that a card has; return them in the types of `ModelCard`.
 
     Args:
@@ -259,7 +250,7 @@ def _refusal(key: str, expected: str, received: Any, source: str) -> ValueError:
 
 
 _CHECKS: dict[str, Callable[[Any, str], Any]] = {
-    "format": _check_choice("format", FORMAT),
+    "format": _check_choice("format", CARD_FORMAT),
     "vocab": _check_vocab,
     "blank": _check_blank,
     "layout": _check_choice("layout", "NHWC"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mltu.decoders.automaton import Automaton
+from mltu.decoders._automaton import Automaton
 
 _MAX_LENGTH = 10_000  # of a word; no outputs have so many time steps
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import onnxruntime as ort
 
-from mltu.model_card import parse_json
+from mltu.inference._card import parse_json
 from mltu.utils.checks import check_count
 
 _LOGGER = logging.getLogger("mltu.inferenceModel")

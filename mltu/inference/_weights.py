@@ -1,6 +1,6 @@
 """Trained readers that come with the library, as ONNX files.
 
-`README.md` beside the files is their model card: data, licence, figures and limits.
+`weights/README.md` is their model card: data, licence, metrics and limits.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).with_name("weights")
 
 
 def pretrained_names() -> list[str]:
@@ -31,7 +31,7 @@ def find_pretrained(name: str = "words") -> Path:
     return _FOLDER / f"{name}.onnx"
 
 
-def model_place(model: str | os.PathLike[str] | None) -> Path:
+def resolve_model(model: str | os.PathLike[str] | None) -> Path:
     """Return the file of a shipped reader for its name, or for None; any other path as it is.
 
     Raises:

@@ -14,16 +14,16 @@ from mltu.decoders import (
     Decoder,
     Spans,
     align_texts,
-    best_path,
+    greedy_path,
     skip_sure_blanks,
     text_log_probabilities,
     to_probabilities,
 )
-from mltu.inferenceModel.preparation import Preparation, Prepared
-from mltu.inferenceModel.reading import Character, Reading
-from mltu.inferenceModel.session import OnnxInferenceModel
-from mltu.model_card import ModelCard, read_card
-from mltu.pretrained import model_place
+from mltu.inference._card import ModelCard, read_card
+from mltu.inference._image import Preparation, Prepared
+from mltu.inference._reading import Character, Reading
+from mltu.inference._session import OnnxInferenceModel
+from mltu.inference._weights import resolve_model
 from mltu.utils.checks import check_count
 
 Array = npt.NDArray[Any]
@@ -36,8 +36,8 @@ class TextRecognizer(OnnxInferenceModel):
     Reading changes nothing in it, so threads may share one.
 
     Args:
-        model_path: the `.onnx` file, a folder that holds `model.onnx`, or the name of a reader in
-            `mltu.pretrained` ("./words" is a folder, "words" the reader); None for the reader of
+        model_path: the `.onnx` file, a folder that holds `model.onnx`, or the name of a shipped
+            reader ("./words" is a folder, "words" the reader); None for the reader of
             single words.
         decoder: how outputs become text, such as `BeamDecoder(constraint=Lexicon(words))`; best
             path if None.
@@ -47,7 +47,7 @@ class TextRecognizer(OnnxInferenceModel):
         num_threads: as in `OnnxInferenceModel`.
 
     Attributes:
-        card: the `mltu.model_card.ModelCard` of the file; the others as in `OnnxInferenceModel`.
+        card: the `mltu.inference.ModelCard` of the file; the others as in `OnnxInferenceModel`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -69,7 +69,7 @@ class TextRecognizer(OnnxInferenceModel):
         num_threads: int | None = None,
     ) -> None:
         super().__init__(
-            model_place(model_path),
+            resolve_model(model_path),
             force_cpu,
             providers=providers,
             num_threads=num_threads,
@@ -180,7 +180,7 @@ class TextRecognizer(OnnxInferenceModel):
         outputs = self._run(self._preparation.stack(prepared))
         calibrated = to_probabilities(outputs, self.card.outputs, self.card.temperature)
         if self.decoder is None:
-            spans = best_path(outputs)
+            spans = greedy_path(outputs)
         else:
             spans = self._decode(to_probabilities(outputs, self.card.outputs))
         classes = [row.classes for row in spans]

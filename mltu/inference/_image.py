@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mltu.model_card import ModelCard
+from mltu.inference._card import ModelCard
 
 Array = npt.NDArray[Any]
 

@@ -26,7 +26,7 @@ class Spans(NamedTuple):
     ends: Ints
 
 
-def best_path(outputs: npt.NDArray[Any]) -> list[Spans]:
+def greedy_path(outputs: npt.NDArray[Any]) -> list[Spans]:
     """Read outputs by best path: the likeliest class of each step, repeats merged, no blanks.
 
     Args:
@@ -51,6 +51,44 @@ def best_path(outputs: npt.NDArray[Any]) -> list[Spans]:
         Spans(classes[a:b], starts[a:b] - row * num_steps, ends[a:b] - row * num_steps)
         for row, (a, b) in enumerate(pairwise(edges))
     ]
+
+
+def ctc_decoder(predictions: npt.ArrayLike, chars: str | Sequence[str]) -> list[str]:
+    """Read CTC outputs as text by best path; see `mltu.decoders.greedy_path`.
+
+    Args:
+        predictions: probabilities or logits, shape (batch, time, classes); the last class is the
+            blank, so classes is `len(chars) + 1`.
+        chars: the vocabulary in the order of its indices, a string or a list of strings.
+
+    Returns:
+        One string for each row of the batch.
+
+    Raises:
+        ValueError: the shape does not fit the vocabulary.
+
+    >>> ctc_decoder([[[0.9, 0.0, 0.1], [0.8, 0.1, 0.1], [0.1, 0.2, 0.7], [0.6, 0.3, 0.1]]], "ab")
+    ['aa']
+    """
+    scores = np.asarray(predictions)
+    if scores.ndim != 3 or scores.shape[2] != len(chars) + 1:
+        raise ValueError(
+            "`predictions` must have the shape (batch, time, classes) with "
+            f"{len(chars) + 1} classes: the {len(chars)} entries of `chars` and the blank. "
+            f"Received shape {scores.shape}. Use the vocabulary that the model was trained with."
+        )
+    return ["".join(chars[i] for i in row.classes) for row in greedy_path(scores)]
+
+
+def required_steps(text: Sequence[Any]) -> int:
+    """Count the time steps that CTC needs: one a character, one more between equal neighbours.
+
+    Source: Graves et al., 2006, section 3.1.
+
+    >>> required_steps("book")
+    5
+    """
+    return len(text) + sum(bool(a == b) for a, b in pairwise(text))
 
 
 def align_texts(probabilities: npt.NDArray[Any], classes: Sequence[npt.ArrayLike]) -> list[Spans]:

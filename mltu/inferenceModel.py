@@ -1,0 +1,5 @@
+"""The import path of the tutorials; the code is in `mltu.inference`."""
+
+from mltu.inference import Character, OnnxInferenceModel, Reading, TextRecognizer, prepare_image
+
+__all__ = ["Character", "OnnxInferenceModel", "Reading", "TextRecognizer", "prepare_image"]
