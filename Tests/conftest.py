@@ -5,7 +5,9 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
+import contextlib
 import importlib.util
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -26,14 +28,32 @@ slow_elsewhere = pytest.mark.skipif(False, reason="") if ON_TENSORFLOW else pyte
 def run_tutorial(
     folder: str, name: str, *arguments: object, check: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Run `Tutorials/<folder>/<name>` from another working directory, as users do."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment["PYTHONUTF8"] = "1"
-    return subprocess.run(
-        [sys.executable, str(ROOT / "Tutorials" / folder / name), *map(str, arguments)],
-        cwd=ROOT.parent, env=environment, check=check, capture_output=True, text=True,
-        encoding="utf-8", timeout=1800,
-    )  # fmt: skip
+    """Run the `main` of `Tutorials/<folder>/<name>` in this process, from another folder.
+
+    Starting a script would import Keras once more; `test_scripts_of_the_tutorials_start` does that.
+    """
+    import keras
+
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    words = [str(argument) for argument in arguments]
+    policy = keras.config.dtype_policy()
+    try:
+        with (
+            contextlib.chdir(ROOT.parent),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            load_tutorial(folder, name.removesuffix(".py")).main(words)
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            err.write(f"{end.code}\n")
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    done = subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
+    if check and status:
+        raise AssertionError(f"{name} {words} ended with {status}:\n{done.stdout}{done.stderr}")
+    return done
 
 
 def load_tutorial(folder: str, name: str = "train") -> ModuleType:

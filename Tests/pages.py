@@ -26,6 +26,7 @@ OUTPUT = {"", "json", "text"}
 
 # What no test runs, with the reason; a block of other commands that cannot be run fails.
 NOT_RUN = {
+    r"git clone|cd mltu$": "fetches the project",
     r"python3 -m venv \.venv": "makes an environment",
     r"(\.venv/bin/)?pip (un)?install": "changes packages; test_packaging installs the wheel",
     r"\.venv/bin/python -m pytest": "is what runs this",

@@ -47,6 +47,19 @@ def run(data, tmp_path_factory):
     return folder, trained.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "script", sorted(ROOT.glob("Tutorials/0[1-7]*/train.py")), ids=lambda p: p.parent.name
+)
+def test_scripts_of_the_tutorials_start(script, tmp_path):
+    """All others run their `main` in this process."""
+    command = [sys.executable, str(script), "--help"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "usage: train.py" in done.stdout
+
+
 def without_unknown(data):
     return {char for _, label in read_csv(data) for char in label}
 
