@@ -16,8 +16,6 @@ import subprocess
 import sys
 import traceback
 
-import keras
-
 
 def run_command(words, environment):
     """Run a command with its patterns of file names filled in; return what it printed.
@@ -38,10 +36,12 @@ def run_command(words, environment):
                 run_script(words[1])
     except SystemExit as end:
         if end.code:
-            raise SystemExit(f"status {end.code}\n{printed.getvalue()[-2000:]}") from None
+            status = end.code if isinstance(end.code, int) else f"1\n{end.code}"
+            raise SystemExit(f"status {status}\n{printed.getvalue()[-2000:]}") from None
     finally:
         sys.argv = arguments
-        keras.config.set_dtype_policy("float32")
+        if "keras" in sys.modules:
+            sys.modules["keras"].config.set_dtype_policy("float32")
     return printed.getvalue()
 
 
