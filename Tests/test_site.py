@@ -327,3 +327,14 @@ def test_the_pictures_of_the_concepts_show_what_the_page_says(monkeypatch):
     path, beam = figures.readings(image, reader)
     assert (label, path, beam[0][0]) == ("clams", "cams", "clams")
     assert beam[0][1] > beam[1][1] > 0.2
+
+
+def test_the_api_lists_every_module_that_is_for_users(monkeypatch):
+    pytest.importorskip("mkdocs")
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import hooks
+
+    modules = {path.stem for path in (ROOT / "mltu").iterdir() if path.stem[0] not in "_."}
+    # `data` and `resume` are offered by `dataProvider` and `callbacks`.
+    hidden = {"cli", "convergence", "data", "py", "resume", "utils"}
+    assert {name.partition(".")[0] for name in hooks.ROOMS} - {"utils"} == modules - hidden

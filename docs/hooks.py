@@ -31,15 +31,16 @@ FROM_REPOSITORY = [
     "mltu/inference/weights/README.md",
     "mltu/synthetic/data/README.md",
 ]
-ROOMS = sorted(
-    {
-        path.stem
-        for path in (ROOT / "mltu").iterdir()
-        if (path.suffix == ".py" or (path / "__init__.py").is_file()) and path.stem[0] != "_"
-    }
-    - {"cli"},
-    key=str.lower,
-)
+# The API by what people do; a page shows what its module offers.
+API = {
+    "Read images": ["inferenceModel", "inference", "decoders"],
+    "Open and check data": ["datasets", "data_check", "synthetic"],
+    "Make batches": ["dataProvider", "preprocessors", "transformers", "augmentors", "audio"],
+    "Train": ["models", "model_utils", "losses", "metrics", "callbacks", "training", "configs"],
+    "Export": ["onnx_export"],
+    "Measure and look": ["evaluation", "plots", "utils.text_utils"],
+}
+ROOMS = [name for names in API.values() for name in names]
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s:#]+)(#[^)\s]*)?\)")
 
@@ -48,7 +49,10 @@ def on_config(config):
     """Fill in the parts of the navigation that follow the repository, and watch their files."""
     parts = {
         "TUTORIALS": ["Tutorials/README.md", *TUTORIALS],
-        "API": ["api/cli.md", *(f"api/{name}.md" for name in ROOMS)],
+        "API": [
+            {"Command line": "api/cli.md"},
+            *({title: [f"api/{name}.md" for name in names]} for title, names in API.items()),
+        ],
     }
     for entry in config.nav:
         for title, value in entry.items():
@@ -125,14 +129,8 @@ def place_of(path):
 
 
 def api_page(name):
-    """Return the page of a package (what it offers, else its modules) or module."""
-    folder = ROOT / "mltu" / name
-    modules = sorted(path.stem for path in folder.glob("[a-z]*.py"))
-    if not modules or "__all__" in (folder / "__init__.py").read_text(encoding="utf-8"):
-        return f"# mltu.{name}\n\n::: mltu.{name}\n    options: {{show_root_heading: false}}\n"
-    return (
-        f"# mltu.{name}\n\n" + "\n\n".join(f"::: mltu.{name}.{module}" for module in modules) + "\n"
-    )
+    """Return the page of a package or module."""
+    return f"# mltu.{name}\n\n::: mltu.{name}\n    options: {{show_root_heading: false}}\n"
 
 
 def command_page():
