@@ -20,7 +20,7 @@ from mltu.synthetic import FontAtlas, SceneWords, load_words, render_word, shipp
 
 BLANK = "-"
 TEXT, NUM_STEPS = "see", 5
-SEED = 1469  # of a word on which best path and beam search differ; most have none.
+SEED = 1469  # of a word on which greedy decoding and beam search differ; most have none.
 SURE = 0.9  # Probabilities from here on, and from one less this down, have no number.
 
 
@@ -74,7 +74,7 @@ def draw_alignments() -> Figure:
 
 
 def draw_steps(image: np.ndarray, reader: TextRecognizer, title: str) -> Figure:
-    """Show an image over the probabilities of each time step, with the best path marked."""
+    """Show an image over the probabilities of each time step, with the greedy path marked."""
     probabilities = probabilities_of(reader, image)[0]
     names = [*reader.card.vocab, BLANK]
     shown = [i for i in range(len(names) - 1) if probabilities[:, i].max() > 0.1]
@@ -110,7 +110,7 @@ def easy_word() -> tuple[np.ndarray, str]:
 
 
 def readings(image: np.ndarray, reader: TextRecognizer) -> tuple[str, list[tuple[str, float]]]:
-    """Return the text of the best path, and the beam search's three best with probabilities."""
+    """Return the greedy text, and the beam search's three best with probabilities."""
     probabilities = probabilities_of(reader, image)
     path = as_text(greedy_path(probabilities)[0].classes, reader)
     found = BeamDecoder(25, num_best=3).decode(probabilities, reader.card.vocab)[0]
@@ -126,7 +126,7 @@ def main(folder: Path) -> None:
     figures = {
         "ctc_alignments": draw_alignments(),
         "ctc_steps": draw_steps(easy, reader, f"read: “{readings(easy, reader)[0]}”"),
-        "ctc_beam": draw_steps(hard, reader, f"best path: “{path}”; beam search: {found}"),
+        "ctc_beam": draw_steps(hard, reader, f"greedy: “{path}”; beam search: {found}"),
     }
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
