@@ -3,6 +3,9 @@
 Floor 1: Pillow, OpenCV and NumPy, no Keras.
 """
 
+from ._images import TextImages
+from ._kinds import KINDS
+from ._texts import LATIN, Texts
 from .atlas import FontAtlas
 from .families import family_weights
 from .font_check import FontReport, check_font, check_fonts, find_fonts
@@ -14,10 +17,14 @@ from .writer import write_mjsynth
 
 __all__ = [
     "ALPHABET",
+    "KINDS",
+    "LATIN",
     "MARKS",
     "FontAtlas",
     "FontReport",
     "SceneWords",
+    "TextImages",
+    "Texts",
     "check_font",
     "check_fonts",
     "family_weights",

@@ -1,0 +1,177 @@
+"""Pictures that are made once and cut up often: grounds like photographs, light, noise, spots."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mltu.synthetic._fonts import FontAtlas
+
+Array = npt.NDArray[Any]
+Rng = np.random.Generator
+
+SIZE = (96, 1280)  # height and width in pixels
+
+
+class Banks(NamedTuple):
+    """Banks of pictures, (number, height, width) each; from a fixed seed.
+
+    `grounds` float32 from -0.5 to 0.5, like pieces of photographs; `lights` float32 from 0 to 1,
+    soft shades, edges of shadows and reflections; `noise` float32 of deviation 1; `spots` float32
+    of deviation 1, blotches of a few pixels.
+    """
+
+    grounds: Array
+    lights: Array
+    noise: Array
+    spots: Array
+
+
+@lru_cache(maxsize=4)
+def make_banks(atlas: FontAtlas, number: int = 64, seed: int = 0) -> Banks:
+    """Draw the banks.
+
+    Args:
+        atlas: whose letters stand in some of the grounds.
+        number: of grounds; fewer of the others.
+        seed: equal seeds give equal pictures.
+    """
+    rng = np.random.default_rng(seed)
+    grounds = np.stack([_ground(rng, atlas) for _ in range(number)])
+    lights = np.stack([_light(rng) for _ in range(number // 2)])
+    noise = rng.standard_normal((8, *SIZE), np.float32)
+    spots = np.stack([_blotches(rng) for _ in range(8)])
+    return Banks(grounds, lights, noise, spots)
+
+
+def _ground(rng: Rng, atlas: FontAtlas) -> Array:
+    image, kind = _clouds(rng), rng.random()
+    if kind < 0.35:
+        image = _edges(rng, image)
+    elif kind < 0.5:
+        image += _stripes(rng) * np.float32(rng.uniform(0.3, 1.0))
+    elif kind < 0.62:
+        image = _letters(rng, image, atlas)
+    elif kind < 0.72:
+        image = _leaves(rng, image)
+    elif kind < 0.8:
+        image = image * np.float32(0.4) + _bricks(rng)
+    if rng.random() < 0.5:
+        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 3.0)))
+    low, high = np.percentile(image[::4, ::4], (1, 99))
+    full = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
+    return np.asarray(full - full.mean(), np.float32)
+
+
+def _clouds(rng: Rng, octaves: int = 6, fall: float | None = None) -> Array:
+    """Add noise of several scales; how fast it falls with the scale decides the roughness."""
+    height, width = SIZE
+    image, fall = np.zeros(SIZE, np.float32), rng.uniform(0.25, 0.9) if fall is None else fall
+    for octave in range(octaves):
+        cells = (max(2, width * 2**octave // 256), max(2, height * 2**octave // 96))
+        noise = rng.standard_normal(cells[::-1], np.float32)
+        image += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC) * np.float32(
+            fall**octave
+        )
+    return image
+
+
+def _edges(rng: Rng, image: Array) -> Array:
+    """Lay polygons over it, like walls, leaves and signs."""
+    height, width = SIZE
+    for _ in range(int(rng.integers(6, 50))):
+        centre = rng.uniform((0, 0), (width, height))
+        points = centre + rng.normal(0, rng.uniform(8, 80), (int(rng.integers(3, 6)), 2))
+        _paint(image, [points.astype(np.int32)], rng.uniform(0.4, 1.0), rng.normal(0, 1.2))
+    return image
+
+
+def _paint(image: Array, polygons: list[Array], share: float, level: float) -> None:
+    shade = np.zeros(SIZE, np.uint8)
+    cv2.fillPoly(shade, polygons, 255, cv2.LINE_AA)
+    image += (np.float32(level) - image) * (shade * np.float32(share / 255))
+
+
+def _leaves(rng: Rng, image: Array) -> Array:
+    """Lay many small ellipses over it."""
+    for _ in range(300):
+        centre = rng.uniform((0, 0), SIZE[::-1])
+        axes = rng.uniform(2, 14, 2)
+        points = cv2.ellipse2Poly(
+            (int(centre[0]), int(centre[1])), (int(axes[0]), int(axes[1])),
+            int(rng.integers(180)), 0, 360, 30,
+        )  # fmt: skip
+        cv2.fillPoly(image, [points], float(rng.normal(0, 1.0)), cv2.LINE_AA)
+    return image
+
+
+def _bricks(rng: Rng) -> Array:
+    """Give rows of bricks or tiles with joints."""
+    height, width = SIZE
+    rows, columns = int(rng.integers(10, 40)), int(rng.integers(20, 90))
+    joint, shift = int(rng.integers(1, 4)), rng.random() < 0.7
+    image = np.zeros(SIZE, np.float32)
+    for row in range(0, height, rows):
+        off = columns // 2 if shift and row // rows % 2 else 0
+        for column in range(-off, width, columns):
+            spot = image[row + joint : row + rows, max(column + joint, 0) : column + columns]
+            spot[:] = 1.5 + rng.normal(0, 0.3)
+    return image
+
+
+def _stripes(rng: Rng) -> Array:
+    """Give stripes or a grid of any direction, sharp or soft."""
+    height, width = SIZE
+    angle, period = rng.uniform(0, np.pi), rng.uniform(5, 60)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    step = np.float32(2 * np.pi / period)
+    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    wave = np.sin((x * cos + y * sin) * step)
+    if rng.random() < 0.4:
+        wave = np.maximum(wave, np.sin((y * cos - x * sin) * step))
+    return np.tanh(wave * np.float32(rng.uniform(1, 8)))
+
+
+def _letters(rng: Rng, image: Array, atlas: FontAtlas) -> Array:
+    """Write over it, as on a wall of posters."""
+    height, width = SIZE
+    for _ in range(int(rng.integers(5, 20))):
+        font = int(rng.integers(len(atlas)))
+        known = [
+            c for c, has in zip(atlas.characters, atlas.has[font], strict=True) if has and c != " "
+        ]
+        mask = atlas.draw(font, "".join(rng.choice(known, int(rng.integers(3, 9)))))
+        scale = float(rng.uniform(0.5, 3.0))
+        turn = cv2.getRotationMatrix2D((0, 0), float(rng.normal(0, 12)), scale)
+        turn = turn + np.column_stack([np.zeros((2, 2)), rng.uniform((-80, -20), (width, height))])
+        share = cv2.warpAffine(mask, turn, (width, height)) * np.float32(1 / 255)
+        image += (np.float32(rng.normal(0, 1.5)) - image) * share
+    return image
+
+
+def _light(rng: Rng) -> Array:
+    """Draw a soft shade, the edge of a shadow, or spots and bars of reflected light."""
+    kind, image = rng.random(), np.zeros(SIZE, np.float32)
+    if kind < 0.4:
+        image = _clouds(rng, 2, 0.5)
+    elif kind < 0.65:
+        _edges(rng, image)
+    else:
+        for _ in range(int(rng.integers(3, 9))):
+            centre = (int(rng.integers(SIZE[1])), int(rng.integers(SIZE[0])))
+            axes = (int(rng.integers(8, 160)), int(rng.integers(3, 40)))
+            angle = float(rng.uniform(0, 180))
+            cv2.ellipse(image, centre, axes, angle, 0, 360, 1.0, -1, cv2.LINE_AA)
+    image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(1, 12)))
+    low, high = float(image.min()), float(image.max())
+    return np.asarray((image - low) / max(high - low, 1e-6), np.float32)
+
+
+def _blotches(rng: Rng) -> Array:
+    image = rng.standard_normal(SIZE, np.float32)
+    image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.8, 3.0)))
+    return np.asarray(image / image.std(), np.float32)

@@ -1,0 +1,449 @@
+"""The stages of a drawn text: letters, their place in the picture, colours, camera, file.
+
+All layers are drawn at 48 pixels per em and brought into place in one go, so that every pixel is
+interpolated once. Colours are floats in planes, (3, height, width), blue-green-red, until the
+camera. Source of the stages: Jaderberg et al., 2014, "Synthetic Data and Artificial Neural Networks
+for Natural Scene Text Recognition", section 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mltu.synthetic._fonts import EM, FontAtlas, Mask
+
+Array = npt.NDArray[Any]  # whose dtype OpenCV does not tell
+Rng = np.random.Generator
+
+PAD = 14  # empty pixels around the letters of a layer
+MIN_CONTRAST = 18.0  # grey levels between letters and ground
+LUMA = np.array([0.114, 0.587, 0.299], np.float32)  # of blue, green, red; ITU-R BT.601
+
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+_DISCS = {size: cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)) for size in (3, 5, 7, 9)}
+
+
+class Setting(NamedTuple):
+    """Letters on a sheet: the mask, and the box (left, top, right, bottom) of the text's ink.
+
+    What lies outside of the box belongs to neighbouring words and lines. `cuts` are the columns
+    between the characters.
+    """
+
+    mask: Mask
+    box: tuple[int, int, int, int]
+    cuts: Array
+
+
+# Letters. -----------------------------------------------------------------------------------
+
+
+def set_text(
+    rng: Rng,
+    atlas: FontAtlas,
+    font: int,
+    text: str,
+    *,
+    spacing: float = 0.0,
+    gap: float = 0.0,
+    uneven: bool = False,
+    beside: tuple[str, str] = ("", ""),
+    around: tuple[str, str] = ("", ""),
+) -> Setting:
+    """Set a text with words to its left and right, and lines above and below it.
+
+    Args:
+        rng: source of all randomness.
+        atlas: the fonts.
+        font: its number; it has the characters of all the texts.
+        text: to set.
+        spacing: pixels between characters.
+        gap: pixels added to each space.
+        uneven: let the characters leave the base line.
+        beside: words before and behind it in the same line, or "".
+        around: lines above and below it, or "".
+    """
+    before, after = beside
+    full = f"{before}{' ' if before else ''}{text}{' ' if after else ''}{after}"
+    heights = rng.integers(-3, 4, len(full)) if uneven else None
+    line = atlas.set_line(font, full, spacing=spacing, gap=gap, heights=heights)
+    first = len(before) + 1 if before else 0
+    lefts, rights = line.lefts[first : first + len(text)], line.rights[first : first + len(text)]
+    left, right = int(lefts.min()), int(rights.max())
+    _, top, _, height = cv2.boundingRect(line.mask[:, left:right])
+    cuts = (lefts[1:] + rights[:-1]) / 2
+    above, below = PAD, PAD
+    leading = int((1.05 + 0.35 * rng.random()) * EM) if around[0] or around[1] else 0
+    if leading:
+        above = below = PAD + EM // 2
+    rows, columns = line.mask.shape
+    mask: Array = np.zeros((rows + above + below, columns + 2 * PAD), np.uint8)
+    mask[above : above + rows, PAD : PAD + columns] = line.mask
+    for other, shift in zip(around, (-leading, leading), strict=True):
+        if other:
+            _lay(mask, atlas.set_line(font, other), above + line.baseline + shift, rng)
+    box = (left + PAD, top + above, right + PAD, top + above + height)
+    return Setting(mask, box, cuts + PAD)
+
+
+def _lay(mask: Array, line: Any, baseline: int, rng: Rng) -> None:
+    """Write another line into a sheet, at a random place of its base line."""
+    _rows, columns = line.mask.shape
+    left = int(rng.integers(-columns // 2, max(mask.shape[1] - columns // 2, 1)))
+    top = baseline - line.baseline
+    row, column = max(top, 0), max(left, 0)
+    piece = line.mask[row - top : mask.shape[0] - top, column - left : mask.shape[1] - left]
+    if piece.size and row < mask.shape[0]:
+        spot = mask[row : row + piece.shape[0], column : column + piece.shape[1]]
+        np.maximum(spot, piece, out=spot)
+
+
+def change_weight(rng: Rng, mask: Mask) -> Mask:
+    """Make the strokes bolder or thinner, but never so thin that they break."""
+    change = rng.random()
+    if change < 0.5:
+        return np.asarray(cv2.dilate(mask, _CROSS if change < 0.3 else _DISCS[5]), np.uint8)
+    thin = np.asarray(cv2.erode(mask, _CROSS), np.uint8)
+    return thin if int(thin.sum()) * 2 > int(mask.sum()) else mask
+
+
+def underline(rng: Rng, setting: Setting) -> None:
+    """Draw a line under the text, close to it, or through the descenders."""
+    left, _, right, bottom = setting.box
+    top, thickness = bottom + int(rng.integers(-5, 6)), int(rng.integers(2, 5))
+    setting.mask[top : top + thickness, left:right] = 255
+
+
+def frame(rng: Rng, setting: Setting) -> None:
+    """Draw a line beside the text, as the border of a table or a sign."""
+    left, top, right, bottom = setting.box
+    side, width = rng.random(), int(rng.integers(2, 7))
+    off = int(rng.integers(6, 13))
+    if side < 0.6:
+        start = max(left - off - width, 0) if side < 0.3 else right + off
+        setting.mask[:, start : start + width] = 255
+    else:
+        start = max(top - off - width, 0) if side < 0.8 else bottom + off
+        setting.mask[start : start + width] = 255
+
+
+def shifted(mask: Mask, dx: float, dy: float) -> Array:
+    """Move a mask."""
+    return cv2.warpAffine(mask, np.array([[1.0, 0, dx], [0, 1, dy]]), mask.shape[::-1])
+
+
+def border(rng: Rng, mask: Mask) -> Array:
+    """Return the letters with a border around them."""
+    return cv2.dilate(mask, _DISCS[(3, 5, 7, 9)[int(rng.random() * 4)]])
+
+
+def shadow(rng: Rng, mask: Mask) -> Array:
+    """Return a shadow, sharp or soft."""
+    dx, dy = rng.integers(-6, 7, 2).tolist()
+    moved = shifted(mask, dx, dy)
+    return cv2.GaussianBlur(moved, (0, 0), 0.3 + 2.7 * rng.random())
+
+
+def extrusion(rng: Rng, mask: Mask) -> Array:
+    """Return the sides of letters that stand out of a wall, seen from one side."""
+    size = int(rng.integers(3, 10))
+    kernel = np.zeros((2 * size + 1, 2 * size + 1), np.uint8)
+    angle = rng.uniform(0, 2 * np.pi)
+    end = (size + round(size * np.cos(angle)), size + round(size * np.sin(angle)))
+    cv2.line(kernel, (size, size), end, 1, 1)
+    return cv2.dilate(mask, kernel)
+
+
+def outline(rng: Rng, mask: Mask) -> Array:
+    """Return the contours of the letters."""
+    disc = _DISCS[3 if rng.random() < 0.5 else 5]
+    return cv2.subtract(cv2.dilate(mask, disc), cv2.erode(mask, _CROSS))
+
+
+def relief(rng: Rng, mask: Mask) -> tuple[Array, Array]:
+    """Return the sides of raised letters that lie in the light and in the dark."""
+    depth = 1.0 + 2.0 * rng.random()
+    angle = rng.uniform(0, 2 * np.pi)
+    dx, dy = depth * np.cos(angle), depth * np.sin(angle)
+    soft = cv2.GaussianBlur(mask, (0, 0), 0.5 + 0.8 * rng.random())
+    there, back = shifted(soft, dx, dy), shifted(soft, -dx, -dy)
+    return cv2.subtract(there, back), cv2.subtract(back, there)
+
+
+def dots(rng: Rng, mask: Mask, rows: int, fill: float) -> Array:
+    """Return the letters as a display or a needle printer makes them, of so many rows per em."""
+    scale = rows / EM
+    size = (max(round(mask.shape[1] * scale), 2), max(round(mask.shape[0] * scale), 2))
+    cells = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+    on = (cells > 70 + 60 * rng.random()).astype(np.uint8)
+    pitch = max(round(EM / rows), 3)
+    dot = np.zeros((pitch, pitch), np.uint8)
+    if rng.random() < 0.75:
+        cv2.circle(
+            dot, (pitch * 8 - 8, pitch * 8 - 8), round(pitch * 8 * fill), 255, -1, cv2.LINE_AA, 4
+        )
+    else:
+        dot[: max(round(pitch * fill), 1), : max(round(pitch * fill), 1)] = 255
+    tiled = np.kron(on, dot)
+    return cv2.resize(tiled, mask.shape[::-1], interpolation=cv2.INTER_AREA)
+
+
+def pixels(rng: Rng, mask: Mask, rows: float) -> Array:
+    """Return the letters in the pixels of a small font, without grey."""
+    scale = rows / EM
+    size = (max(round(mask.shape[1] * scale), 2), max(round(mask.shape[0] * scale), 2))
+    cells = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+    on = cv2.threshold(cells, 60 + 60 * rng.random(), 255, cv2.THRESH_BINARY)[1]
+    return cv2.resize(on, mask.shape[::-1], interpolation=cv2.INTER_NEAREST)
+
+
+_SEGMENTS = {
+    "0": "abcdef", "1": "bc", "2": "abged", "3": "abgcd", "4": "fgbc", "5": "afgcd", "6": "afgedc",
+    "7": "abc", "8": "abcdefg", "9": "abcdfg", "-": "g", "°": "abgf", "C": "afed", " ": "",
+    "F": "afge", "E": "afged", "H": "fbgec", "L": "fed", "P": "abgfe", "A": "abcefg", "U": "fbcde",
+    "b": "fgedc", "c": "ged", "d": "bgedc", "h": "fgec", "n": "gec", "o": "gedc", "r": "ge",
+    "t": "fged", "u": "edc", "J": "bcde",
+}  # fmt: skip
+SEGMENT_CHARACTERS = "".join(_SEGMENTS) + ".:"
+
+
+def segments(rng: Rng, text: str) -> Setting:
+    """Set digits and some letters in seven segments."""
+    height, width = 40, int(rng.integers(18, 27))
+    thick, gap = rng.uniform(3.5, 7), rng.uniform(0.3, 1.2)
+    slant, step = rng.uniform(0, 0.18), width + int(rng.integers(7, 13))
+    sheet: Array = np.zeros((height + 2 * PAD, len(text) * step + 2 * PAD + 20), np.uint8)
+    x, cuts = float(PAD + 8), []
+    ends = {"a": (0, 0, 1, 0), "b": (1, 0, 1, 0.5), "c": (1, 0.5, 1, 1), "d": (0, 1, 1, 1),
+            "e": (0, 0.5, 0, 1), "f": (0, 0, 0, 0.5), "g": (0, 0.5, 1, 0.5)}  # fmt: skip
+    for char in text:
+        if char in ".:":
+            for y in (height - thick / 2,) if char == "." else (0.3 * height, 0.7 * height):
+                lean = slant * (height - y)
+                centre = round((x - 2 + lean) * 16), round((PAD + y) * 16)
+                cv2.circle(sheet, centre, round(thick * 9), 255, -1, cv2.LINE_AA, 4)
+            x += thick + 3
+            continue
+        for segment in _SEGMENTS[char]:
+            u, v, s, t = ends[segment]
+            start, end = np.array([u * width, v * height]), np.array([s * width, t * height])
+            along = (end - start) / np.linalg.norm(end - start)
+            across = np.array([-along[1], along[0]]) * thick / 2
+            start, end = start + along * (gap + thick / 4), end - along * (gap + thick / 4)
+            tip = along * thick / 2
+            points = np.array([start - 0, start + tip + across, end - tip + across, end,
+                               end - tip - across, start + tip - across])  # fmt: skip
+            points[:, 0] += x + slant * (height - points[:, 1])
+            points[:, 1] += PAD
+            cv2.fillConvexPoly(sheet, np.rint(points * 16).astype(np.int32), 255, cv2.LINE_AA, 4)
+        x += step
+        cuts.append(x - 3)
+    left, top, columns, rows = cv2.boundingRect(sheet)
+    return Setting(sheet, (left, top, left + columns, top + rows), np.array(cuts[:-1]))
+
+
+# Place. -------------------------------------------------------------------------------------
+
+
+class Place(NamedTuple):
+    """Where the sheet goes: by a matrix, or by the place of each pixel in it."""
+
+    matrix: Array
+    size: tuple[int, int]  # width and height
+    grids: tuple[Array, Array] | None
+    shrink: int  # of the sheet, before it goes there
+
+
+def find_place(
+    box: tuple[int, int, int, int],
+    height: int,
+    max_width: int,
+    *,
+    stretch: float = 1.0,
+    corners: Callable[[float], Array] | None = None,
+    bend: float = 0.0,
+    margins: Sequence[float] = (0, 0, 0, 0),
+) -> Place:
+    """Bring the box of a text into a picture of some height; the width follows.
+
+    Args:
+        box: left, top, right, bottom on the sheet.
+        height: of the picture, in pixels.
+        max_width: of the picture; a wider one is squeezed.
+        stretch: of the width.
+        corners: from the aspect to the corners of the text, clockwise from top left, where its
+            height is 1; a rectangle if None.
+        bend: how far the ends of the base line lie below its middle, in heights of the text.
+        margins: left, right, top and bottom, in parts of the height.
+    """
+    left, top, right, bottom = box
+    aspect = max((right - left) / (bottom - top) * stretch, 0.05)
+    quad = corners(aspect) if corners else np.array([(0, 0), (aspect, 0), (aspect, 1), (0, 1.0)])
+    low, high = quad.min(axis=0), quad.max(axis=0)
+    low[1] -= max(-bend, 0.0)
+    high[1] += max(bend, 0.0)
+    scale = height * (1 - margins[2] - margins[3]) / (high[1] - low[1])
+    width = (high[0] - low[0]) * scale + height * (margins[0] + margins[1])
+    squeeze = min(max_width / width, 1.0)
+    size = (max(int(width * squeeze), height // 3, 4), height)
+    # A very narrow text gets the rest of the smallest width on both sides.
+    extra = max(size[0] - width * squeeze, 0) / 2
+    quad = (quad - low) * scale + (height * margins[0], height * margins[2])
+    quad[:, 0] = quad[:, 0] * squeeze + extra
+    shrink = max(int((bottom - top) / (scale * 1.6)), 1)
+    frame = np.array([(left, top), (right, top), (right, bottom), (left, bottom)]) / shrink
+    # Pixel centres lie at +0.5.
+    matrix = cv2.getPerspectiveTransform(
+        (frame - 0.5).astype(np.float32), (quad - 0.5).astype(np.float32)
+    )
+    if abs(bend) < 0.02:
+        return Place(matrix, size, None, shrink)
+    return Place(matrix, size, _bent_grid(np.linalg.inv(matrix), bend * scale, quad, size), shrink)
+
+
+def _bent_grid(
+    inverse: Array, bend: float, corners: Array, size: tuple[int, int]
+) -> tuple[Array, Array]:
+    """Return for each pixel where it lies on the sheet: along a parabola and upright to it."""
+    y = np.arange(size[1], dtype=np.float32)[:, None]
+    x = np.arange(size[0], dtype=np.float32)
+    left, right = corners[:, 0].min(), corners[:, 0].max()
+    half, middle = np.float32((right - left) / 2), np.float32((left + right) / 2)
+    u = (x - middle) / half
+    y = y - np.float32(bend) * u * u
+    x = x + np.float32(2 * bend) / half * u * (y - np.float32(corners[:, 1].mean()))
+    a = inverse.astype(np.float32)
+    bottom = a[2, 0] * x + a[2, 1] * y + a[2, 2]
+    return (
+        (a[0, 0] * x + a[0, 1] * y + a[0, 2]) / bottom,
+        (a[1, 0] * x + a[1, 1] * y + a[1, 2]) / bottom,
+    )
+
+
+def put(place: Place, layers: Sequence[Array]) -> list[Array]:
+    """Bring up to four layers of one sheet into the picture: floats from 0 to 1."""
+    sheet = layers[0] if len(layers) == 1 else cv2.merge(list(layers))
+    if place.shrink > 1:
+        size = (max(sheet.shape[1] // place.shrink, 1), max(sheet.shape[0] // place.shrink, 1))
+        sheet = cv2.resize(sheet, size, interpolation=cv2.INTER_AREA)
+    if place.grids is None:
+        sheet = cv2.warpPerspective(sheet, place.matrix, place.size)
+    else:
+        sheet = cv2.remap(sheet, *place.grids, cv2.INTER_LINEAR)
+    planes = [sheet] if sheet.ndim == 2 else cv2.split(sheet)
+    return [plane * np.float32(1 / 255) for plane in planes]
+
+
+def distorted(rng: Rng, turn: float, view: float, slant: float) -> Callable[[float], Array]:
+    """Return how the corners of a text lie: slanted, seen from the side, turned by an angle."""
+    near, far = (0.5 - view * rng.random(2)).tolist() if view else (0.5, 0.5)
+
+    def corners(aspect: float) -> Array:
+        points = np.array([(0.0, -near), (aspect, -far), (aspect, far), (0.0, near)])
+        points[:, 0] -= slant * points[:, 1]
+        cos, sin = np.cos(turn), np.sin(turn)
+        return np.asarray(points @ np.array([[cos, sin], [-sin, cos]]))
+
+    return corners
+
+
+# Colours. -----------------------------------------------------------------------------------
+
+
+def palette(rng: Rng, grey: bool = False) -> tuple[Array, Array, float]:
+    """Draw the colours of ground and letters, float32, and their contrast in grey levels."""
+    contrast = MIN_CONTRAST + (245 - MIN_CONTRAST) * rng.beta(1.25, 1.6)
+    hue = not grey and rng.random() < 0.03  # letters that differ in hue alone
+    if hue:
+        contrast = rng.uniform(0, MIN_CONTRAST)
+    dark = rng.uniform(0.0, 255.0 - contrast)
+    ground, ink = (dark, dark + contrast) if rng.random() < 0.5 else (dark + contrast, dark)
+    strong = 90.0 if hue else 0.0
+    kind = rng.random()
+    if grey:
+        return tinted(rng, ground, 0), tinted(rng, ink, 0), contrast
+    return (
+        tinted(rng, ground, strong or (rng.uniform(0, 110) if kind < 0.7 else 6)),
+        tinted(rng, ink, strong or (rng.uniform(0, 110) if 0.35 < kind < 0.9 else 6)),
+        max(contrast, 50.0) if hue else contrast,
+    )
+
+
+def tinted(rng: Rng, level: float, tint: float) -> Array:
+    """Return a colour of grey level `level` whose channels lie at most `tint` away from it."""
+    if not tint:
+        return np.full(3, level, np.float32)
+    hue = rng.uniform(-1.0, 1.0, 3).astype(np.float32)
+    hue -= hue @ LUMA
+    room = min(tint, level, 255.0 - level) / max(*np.abs(hue).tolist(), 1e-6)
+    return np.asarray(level + hue * np.float32(room), np.float32)
+
+
+def solid(colour: Array, size: tuple[int, int]) -> Array:
+    """Return planes of one colour: (3, height, width) float32."""
+    planes = np.empty((3, size[1], size[0]), np.float32)
+    planes[:] = colour[:, None, None]
+    return planes
+
+
+def blend(picture: Array, colour: Array, share: Array) -> None:
+    """Lay a colour, (3,) or planes, over a picture, by the share of each pixel."""
+    planes = colour[:, None, None] if colour.ndim == 1 else colour
+    picture += (planes - picture) * share
+
+
+def piece(rng: Rng, bank: Array, size: tuple[int, int], zoom: float = 1.0) -> Array:
+    """Cut a piece out of one of the pictures of a bank, (number, height, width), and scale it."""
+    picture = bank[int(rng.random() * len(bank))]
+    height, width = picture.shape
+    rows, columns = min(int(size[1] * zoom) + 1, height), min(int(size[0] * zoom) + 1, width)
+    top, left = int(rng.random() * (height - rows + 1)), int(rng.random() * (width - columns + 1))
+    cut = picture[top : top + rows, left : left + columns]
+    if rng.random() < 0.5:
+        cut = cut[:, ::-1]
+    if cut.shape == (size[1], size[0]):
+        return cut
+    return cv2.resize(cut, size, interpolation=cv2.INTER_LINEAR)
+
+
+# Camera and file. ---------------------------------------------------------------------------
+
+
+def motion_blur(rng: Rng, image: Array, length: float) -> Array:
+    """Blur along a line."""
+    size = int(length) | 1
+    kernel = np.zeros((size, size), np.float32)
+    angle = rng.uniform(0, np.pi)
+    dx, dy = np.cos(angle) * size / 2, np.sin(angle) * size / 2
+    middle = size // 2
+    start = (round((middle - dx) * 16), round((middle - dy) * 16))
+    end = (round((middle + dx) * 16), round((middle + dy) * 16))
+    cv2.line(kernel, start, end, 1.0, 1, cv2.LINE_AA, 4)
+    return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
+
+
+def to_bytes(planes: Array) -> Array:
+    """Turn planes into a picture (height, width, 3) uint8."""
+    return cv2.merge([cv2.convertScaleAbs(np.maximum(plane, 0)) for plane in planes])
+
+
+def store(rng: Rng, image: Array, quality: tuple[int, int]) -> Array:
+    """Store as JPEG and read again."""
+    level = int(rng.integers(quality[0], quality[1] + 1))
+    stored = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, level])[1]
+    grey = image.ndim == 2
+    return cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR)
+
+
+def resize(image: Array, size: tuple[int, int], how: int = cv2.INTER_LINEAR) -> Array:
+    """Scale a picture: by areas where it shrinks."""
+    if image.shape[1] == size[0] and image.shape[0] == size[1]:
+        return image
+    return cv2.resize(
+        image, size, interpolation=cv2.INTER_AREA if size[1] < image.shape[0] else how
+    )

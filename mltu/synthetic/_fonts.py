@@ -1,0 +1,518 @@
+"""Fonts: the shipped files, glyphs of any file, and an atlas of the glyphs of many fonts."""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import multiprocessing
+import os
+import re
+import shutil
+import unicodedata
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache, partial
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from mltu._extras import explain_missing
+from mltu.synthetic._texts import ALPHABET
+from mltu.utils.files import StrPath, refuse_working_folder
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
+
+Mask = npt.NDArray[np.uint8]  # (height, width): 0 is paper, 255 is ink
+
+EM = 48  # pixels: capitals are about 34 pixels high
+FONT_FOLDER = Path(__file__).parent / "data" / "fonts"
+FONT_SUFFIXES = (".otf", ".ttf")
+
+_FILES = ("glyphs.npy", "boxes.npy", "kerning.npy", "names.txt", "characters.txt")
+_MAX_SIDE = 4 * EM  # pixels of a glyph; one that is larger belongs to no font for words
+# A Unicode non-character: no font has a glyph for it, so it draws the font's "missing" box.
+_NO_CHARACTER = "\uffff"
+_KERNED = "".join(map(chr, range(33, 127)))  # accented letters are kerned as their base letters
+_PACK_LEVELS = 5  # of grey in a packed atlas
+_FAMILY_POWER = -0.75  # -1 would give each family one voice; a large one still shows more styles
+_STYLES = re.compile(
+    "regular|roman|book|normal|plain|bold|italic|oblique|slanted|inclined|light|medium|black|thin"
+    "|heavy|hairline|semi|demi|extra|ultra|condensed|compressed|cond|narrow|wide|expanded|extended"
+    "|variable|display|text|caption|subhead|[^a-z]"
+)
+
+
+class Glyph(NamedTuple):
+    """One drawn character; `left` and `top` of its mask from the pen, `advance` to the next."""
+
+    mask: Mask
+    left: int
+    top: int
+    advance: int
+
+
+class FontSheet(NamedTuple):
+    """The glyphs of one font at 48 pixels per em.
+
+    `pixels` are those of all glyphs, one behind the other, uint8; `boxes` (characters, 5) int16 has
+    rows, columns, left, top and advance of each, left and top from the pen on the base line; all -1
+    where the font has no such glyph. `kerning` (94, 94) int8 moves the second of two of the visible
+    ASCII characters, in pixels.
+    """
+
+    pixels: Mask
+    boxes: npt.NDArray[np.int16]
+    kerning: npt.NDArray[np.int8]
+
+
+class Line(NamedTuple):
+    """A line of text: its ink, the row of the base line, and the columns where each glyph is."""
+
+    mask: Mask
+    baseline: int
+    lefts: npt.NDArray[np.int64]
+    rights: npt.NDArray[np.int64]
+
+
+def shipped_fonts() -> list[Path]:
+    """List the font files that come with the library, sorted by name.
+
+    Origin and licence of each are in `data/README.md`; the licence texts lie beside the files.
+    """
+    return sorted(path for path in FONT_FOLDER.iterdir() if path.suffix in FONT_SUFFIXES)
+
+
+@lru_cache(maxsize=64)
+def load_font(font_path: str, size: int = EM) -> ImageFont.FreeTypeFont:
+    """Open a font at `size` pixels per em.
+
+    The basic layout engine is fixed: the other one is an optional part of Pillow, and the
+    same word would have another width on another machine.
+
+    Raises:
+        FileNotFoundError: no file at `font_path`.
+        ValueError: the file is no font that FreeType can read.
+    """
+    with explain_missing():
+        from PIL import ImageFont
+
+    if not Path(font_path).is_file():
+        raise FileNotFoundError(
+            f"No font file at '{font_path}'. `shipped_fonts()` lists the fonts of the library."
+        )
+    try:
+        return ImageFont.truetype(font_path, size, layout_engine=ImageFont.Layout.BASIC)
+    except OSError as error:
+        raise ValueError(
+            f"'{font_path}' cannot be read as a TrueType or OpenType font ({error}). "
+            "Replace the file or leave it out."
+        ) from error
+
+
+def draw_glyph(char: str, font_path: str) -> Glyph | None:
+    """Draw one character at 48 pixels per em; None if the font has no glyph for it, or no ink."""
+    font = load_font(font_path)
+    pixels, (left, top) = font.getmask2(char, "L", anchor="ls")
+    mask, advance = _as_array(pixels), round(font.getlength(char))
+    if char == " ":
+        # Some fonts have no space, or one of no width.
+        return Glyph(np.zeros((0, 0), np.uint8), 0, 0, advance if advance > 4 else EM // 4)
+    if not mask.any() or max(*mask.shape, abs(advance)) > _MAX_SIDE:
+        return None
+    missing = _missing_box(font_path)
+    if mask.shape == missing.shape and np.array_equal(mask, missing):
+        return None
+    return Glyph(mask, left, top, advance)
+
+
+@lru_cache(maxsize=64)
+def _missing_box(font_path: str) -> Mask:
+    return _as_array(load_font(font_path).getmask(_NO_CHARACTER))
+
+
+def _as_array(pixels: Any) -> Mask:  # Pillow keeps the type of its pixel blocks private
+    columns, rows = pixels.size
+    return np.frombuffer(bytes(pixels), np.uint8).reshape(rows, columns)
+
+
+def draw_sheet(path: str, characters: str, required: str = "") -> FontSheet:
+    """Draw the characters with one font, and measure its kerning.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no font, or one of the `required` characters is missing, has no ink, or is
+            larger than 4 ems.
+    """
+    glyphs = {char: draw_glyph(char, path) for char in characters}
+    if missing := "".join(char for char in required if glyphs[char] is None):
+        raise ValueError(
+            f"The font '{path}' has no usable glyph for {missing!r}. Leave this font out."
+        )
+    boxes = [
+        (-1,) * 5 if glyph is None else (*glyph.mask.shape, glyph.left, glyph.top, glyph.advance)
+        for glyph in glyphs.values()
+    ]
+    kerning = np.zeros((len(_KERNED), len(_KERNED)), np.int8)
+    font, drawn = load_font(path), [char for char in _KERNED if glyphs.get(char)]
+    widths = {char: font.getlength(char) for char in drawn}
+    for first in drawn:
+        for second in drawn:
+            shift = font.getlength(first + second) - widths[first] - widths[second]
+            if shift:
+                place = _KERNED.index(first), _KERNED.index(second)
+                kerning[place] = np.clip(np.rint(shift), -127, 127)
+    pixels = [glyph.mask.ravel() for glyph in glyphs.values() if glyph is not None]
+    return FontSheet(np.concatenate(pixels), np.array(boxes, np.int16), kerning)
+
+
+def num_cores() -> int:
+    """Return how many processes are worth starting; Windows waits for 61 at most."""
+    return min(os.cpu_count() or 1, 61)
+
+
+def in_processes(work: Any, items: Sequence[Any], workers: int) -> Iterator[Any]:
+    """Map over items, in processes if there are to be any; the results come in order."""
+    if workers == 0:
+        yield from map(work, items)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, cv2.setNumThreads, (1,)) as pool:
+        try:
+            yield from pool.map(work, items, chunksize=16)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+class FontAtlas:
+    """The glyphs of many fonts. `FontAtlas.build` draws them, `FontAtlas.load` maps them from disk.
+
+    A loaded atlas costs no memory of its own: processes share the pages of the file, and it is
+    pickled as its folder.
+
+    Attributes:
+        names: of the font files.
+        characters: that each or some of the fonts draw.
+        has: (fonts, characters) bool, whether a font draws a character.
+        weights: (fonts,) how often a font should be drawn, so that families of many files do not
+            drown the rest: `family_size ** -0.75`; the family is the file name without style words.
+    """
+
+    def __init__(self, names: Sequence[str], characters: str, sheets: Sequence[FontSheet]) -> None:
+        pixels, boxes, kerning = zip(*sheets, strict=True)
+        self._folder: Path | None = None
+        self._set_up(names, characters, np.concatenate(pixels), np.stack(boxes), np.stack(kerning))
+
+    @classmethod
+    def build(
+        cls,
+        fonts: Iterable[StrPath],
+        characters: str = ALPHABET,
+        *,
+        optional: str = "",
+        workers: int = 0,
+        progress: bool = False,
+    ) -> Self:
+        """Draw the characters with each font; equal fonts are taken once.
+
+        Args:
+            fonts: font files.
+            characters: that each font must have.
+            optional: further characters, drawn with the fonts that have them.
+            workers: processes that draw; 0 for this one.
+            progress: show a progress bar.
+
+        Raises:
+            FileNotFoundError: a font does not exist.
+            ValueError: there is no font, or one cannot be read or lacks a character.
+        """
+        paths = [os.fspath(path) for path in fonts]
+        if not paths:
+            raise ValueError("`fonts` must name at least one font file. Received none.")
+        found: dict[bytes, tuple[str, FontSheet]] = {}
+        every = "".join(dict.fromkeys(characters + optional))
+        draw = partial(draw_sheet, characters=every, required=characters)
+        sheets = in_processes(draw, paths, workers)
+        bar = tqdm(sheets, "Drawing fonts", len(paths), unit="font", disable=not progress)
+        for path, sheet in zip(paths, bar, strict=True):
+            content = hashlib.sha256(sheet.boxes.tobytes() + sheet.pixels.tobytes()).digest()
+            found.setdefault(content, (Path(path).name, sheet))
+        names, drawn = zip(*found.values(), strict=True)
+        return cls(names, every, drawn)
+
+    def save(self, folder: StrPath, *, replace: bool = False) -> Path:
+        """Write the atlas; the folder is there whole or not at all.
+
+        Args:
+            folder: to make.
+            replace: an older atlas or an empty folder at this path.
+
+        Raises:
+            FileExistsError: `folder` exists, or with `replace` has other files in it.
+            OSError: it cannot be written.
+        """
+        folder = Path(folder)
+        check_place(folder, replace=replace)
+        part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+        part.mkdir(parents=True)
+        try:
+            for name, array in zip(
+                _FILES, (self._pixels, self._boxes, self._kerning), strict=False
+            ):
+                np.save(part / name, array)
+            text = "\n".join(self.names)
+            (part / _FILES[3]).write_bytes(text.encode("utf-8", "surrogateescape"))
+            (part / _FILES[4]).write_text(self.characters, "utf-8", newline="")
+            old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+            if folder.exists():
+                folder.replace(old)
+            try:
+                part.replace(folder)
+            except OSError:
+                if old.exists():
+                    old.replace(folder)
+                raise
+            # Windows keeps files that are mapped.
+            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        return folder
+
+    @classmethod
+    def load(cls, folder: StrPath) -> Self:
+        """Open an atlas that `save` wrote.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: the files are no atlas, or do not belong together.
+        """
+        folder, atlas = Path(folder), cls.__new__(cls)
+        if missing := [name for name in _FILES if not (folder / name).is_file()]:
+            raise FileNotFoundError(
+                f"'{folder}' is no font atlas: {', '.join(missing)} not found. `FontAtlas.save` "
+                "writes one."
+            )
+        try:
+            # As plain arrays: slices of a memmap cost ten times as much.
+            arrays = [np.load(folder / n, mmap_mode="r").view(np.ndarray) for n in _FILES[:3]]
+            names = (folder / _FILES[3]).read_bytes().decode("utf-8", "surrogateescape")
+            with open(folder / _FILES[4], encoding="utf-8", newline="") as file:
+                characters = file.read()
+            atlas._folder = folder.resolve()
+            atlas._set_up(names.split("\n"), characters, *arrays)
+        except (EOFError, ValueError, IndexError) as error:
+            raise ValueError(f"'{folder}' is no whole font atlas: {error}") from error
+        return atlas
+
+    def pack(self, path: StrPath) -> Path:
+        """Write the atlas to one small file, with five levels of grey, for `unpack`."""
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
+            levels = (self._pixels.astype(np.uint16) * (_PACK_LEVELS - 1) + 127) // 255
+            kerning = np.flatnonzero(self._kerning)
+            values = self._kerning.ravel()[kerning]
+            gaps = np.diff(kerning, prepend=0).astype(np.uint32)
+            contents = {
+                "pixels": levels.astype(np.uint8), "gaps": gaps, "values": values,
+                "boxes": np.ascontiguousarray(self._boxes.reshape(-1, 5).T),
+            }  # fmt: skip
+            for name, array in contents.items():
+                file.writestr(name, lzma.compress(array.tobytes(), preset=6))
+            text = "\n".join([self.characters, *self.names])
+            file.writestr("names", lzma.compress(text.encode("utf-8", "surrogateescape")))
+        return Path(path)
+
+    @classmethod
+    def unpack(cls, path: StrPath, folder: StrPath) -> Self:
+        """Write an atlas that `pack` made to a folder, and open it there."""
+        with zipfile.ZipFile(path) as file:
+            found = {name: lzma.decompress(file.read(name)) for name in file.namelist()}
+        characters, *names = found["names"].decode("utf-8", "surrogateescape").split("\n")
+        grey = np.linspace(0, 255, _PACK_LEVELS).astype(np.uint8)
+        pixels = grey[np.frombuffer(found["pixels"], np.uint8)]
+        boxes = np.frombuffer(found["boxes"], np.int16).reshape(5, len(names), len(characters))
+        kerning = np.zeros((len(names), len(_KERNED), len(_KERNED)), np.int8)
+        places = np.cumsum(np.frombuffer(found["gaps"], np.uint32), dtype=np.int64)
+        kerning.ravel()[places] = np.frombuffer(found["values"], np.int8)
+        atlas = cls.__new__(cls)
+        atlas._folder = None
+        atlas._set_up(names, characters, pixels, boxes.transpose(1, 2, 0), kerning)
+        return cls.load(atlas.save(folder))
+
+    def subset(self, fonts: Sequence[int]) -> Self:
+        """Return an atlas of some of the fonts, by their numbers."""
+        return type(self)(
+            [self.names[font] for font in fonts], self.characters, [self.sheet(f) for f in fonts]
+        )
+
+    def sheet(self, font: int) -> FontSheet:
+        """Return the glyphs of one font."""
+        start, end = self._starts[font, 0], self._ends[font]
+        return FontSheet(self._pixels[start:end], self._boxes[font], self._kerning[font])
+
+    def digest(self) -> str:
+        """Return a SHA-256 of all that is drawn and of the names, in hexadecimal digits."""
+        names = "\0".join([self.characters, *self.names])
+        content = hashlib.sha256(names.encode("utf-8", "surrogateescape"))
+        for array in (self._boxes, self._kerning, self._pixels):
+            content.update(np.ascontiguousarray(array).data)
+        return content.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __reduce__(self) -> Any:
+        if self._folder is not None:
+            return type(self).load, (self._folder,)
+        return type(self), (self.names, self.characters, [self.sheet(i) for i in range(len(self))])
+
+    def places(self, text: str) -> list[int]:
+        """Return the places of the characters of a text in `characters`.
+
+        Raises:
+            ValueError: `text` is empty or has other characters.
+        """
+        try:
+            places = [self._places[char] for char in text]
+        except KeyError as error:
+            raise ValueError(
+                f"`text` must be made of {self.characters!r}. Received {text!r}. Build an atlas "
+                "with the characters of your labels."
+            ) from error
+        if not places:
+            raise ValueError("`text` must have at least one character. Received ''.")
+        return places
+
+    def fonts_for(self, text: str) -> npt.NDArray[np.int64]:
+        """Return the numbers of the fonts that have all characters of a text."""
+        return np.flatnonzero(self.has[:, sorted(set(self.places(text)))].all(axis=1))
+
+    def advances(self, places: Sequence[int]) -> npt.NDArray[np.int16]:
+        """Return the widths of some characters in all fonts, -1 where there is none."""
+        return self._boxes[:, places, 4]
+
+    def draw(
+        self,
+        font: int,
+        text: str,
+        *,
+        spacing: float = 0.0,
+        heights: npt.NDArray[np.integer[Any]] | None = None,
+    ) -> Mask:
+        """Draw a text in one line with kerning, and crop it to its ink.
+
+        Args:
+            font: its number.
+            text: with at least one visible character.
+            spacing: pixels added between characters, at 48 pixels per em; may be negative.
+            heights: by how many pixels each character is lowered from the base line; (len(text),)
+
+        Returns:
+            (height, width) uint8, 0 is paper and 255 is ink.
+
+        Raises:
+            ValueError: `text` is empty, or the font lacks one of its characters.
+        """
+        mask = self.set_line(font, text, spacing=spacing, heights=heights).mask
+        x, y, width, height = cv2.boundingRect(mask)
+        return mask[y : y + height, x : x + width]
+
+    def set_line(
+        self,
+        font: int,
+        text: str,
+        *,
+        spacing: float = 0.0,
+        gap: float = 0.0,
+        heights: npt.NDArray[np.integer[Any]] | None = None,
+    ) -> Line:
+        """Draw a text as `draw` does, and tell where its base line and its characters are.
+
+        `gap` is added to each space, in pixels.
+        """
+        places = self.places(text)
+        boxes = self._boxes[font, places].astype(np.int64)
+        rows, columns, lefts, tops, advances = boxes.T
+        if (rows < 0).any() or not rows.any():
+            raise ValueError(
+                f"`text` must be made of characters of the font, and leave ink. Received {text!r} "
+                f"for '{self.names[font]}'. `FontAtlas.fonts_for` lists the fonts that have it."
+            )
+        bases = self._bases[places]
+        steps = advances[:-1] + self._kerning[font, bases[:-1], bases[1:]] + spacing
+        if gap:
+            steps = steps + np.where(rows[:-1] == 0, gap, 0)
+        lefts = lefts + np.rint(np.append(0, np.cumsum(steps))).astype(np.int64)
+        if heights is not None:
+            tops = tops + heights
+        first, top = lefts.min(), tops[rows > 0].min()
+        lefts, tops = lefts - first, np.where(rows > 0, tops - top, 0)
+        rights = lefts + columns
+        canvas = np.zeros(((tops + rows).max(), rights.max()), np.uint8)
+        pixels, starts = self._pixels, self._starts[font, places]
+        for start, row, column, height, width in zip(
+            *(x.tolist() for x in (starts, tops, lefts, rows, columns)), strict=True
+        ):
+            glyph = pixels[start : start + height * width].reshape(height, width)
+            spot = canvas[row : row + height, column : column + width]
+            np.maximum(spot, glyph, out=spot)
+        return Line(canvas, int(-top), lefts, rights)
+
+    def _set_up(
+        self,
+        names: Sequence[str],
+        characters: str,
+        pixels: Mask,
+        boxes: npt.NDArray[np.int16],
+        kerning: npt.NDArray[np.int8],
+    ) -> None:
+        self.names, self.characters = list(names), characters
+        self._pixels, self._boxes, self._kerning = pixels, boxes, kerning
+        self.has = boxes[:, :, 0] >= 0
+        self.weights = family_weights(self.names)
+        sizes = np.maximum(boxes[:, :, 0], 0).astype(np.int64) * np.maximum(boxes[:, :, 1], 0)
+        ends = np.cumsum(sizes).reshape(sizes.shape)
+        self._starts, self._ends = ends - sizes, ends[:, -1]
+        self._places = {char: place for place, char in enumerate(characters)}
+        # Characters that are not kerned share the row and column of "_", which hardly ever is.
+        plain = [unicodedata.normalize("NFD", char)[0] for char in characters]
+        self._bases = np.array([_KERNED.find(c) if c in _KERNED else 62 for c in plain])
+        if self._ends[-1] != len(pixels) or self.has.shape != (len(self.names), len(characters)):
+            raise ValueError("its files have lengths that do not fit each other")
+
+
+def family_weights(names: Sequence[StrPath]) -> npt.NDArray[np.float64]:
+    """Return `family_size ** -0.75` of each font: `Lato-Bold.ttf` and `Lato-Light.otf` are one."""
+    families = [family_name(name) for name in names]
+    sizes = Counter(families)
+    return np.array([float(sizes[family]) ** _FAMILY_POWER for family in families], np.float64)
+
+
+def family_name(path: StrPath) -> str:
+    """Return the name of a font file without style words, digits and signs."""
+    stem = PurePath(path).stem.lower()
+    return _STYLES.sub("", stem) or stem
+
+
+def check_place(folder: Path, *, replace: bool) -> None:
+    """Check whether an atlas may be written to a folder.
+
+    Raises:
+        FileExistsError: it exists and may not be replaced, has other files in it, or is the working
+            folder.
+    """
+    refuse_working_folder(folder)
+    if not folder.exists():
+        return
+    if not replace:
+        raise FileExistsError(
+            f"`folder` {os.fspath(folder)!r} exists. Choose another, or pass `replace=True`."
+        )
+    if not folder.is_dir() or not {path.name for path in folder.iterdir()} <= {*_FILES}:
+        raise FileExistsError(f"`folder` {os.fspath(folder)!r} has other files in it.")

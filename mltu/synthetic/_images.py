@@ -1,0 +1,235 @@
+"""Pictures of texts of every kind, from a font atlas: fast enough to be drawn while one trains."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
+from itertools import accumulate
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mltu.augmentors import Augmentor
+from mltu.synthetic._banks import Banks, make_banks
+from mltu.synthetic._fonts import FontAtlas, shipped_fonts
+from mltu.synthetic._kinds import KINDS, Kind, Task
+from mltu.synthetic._texts import ALPHABET, LATIN, Texts
+from mltu.utils.files import StrPath
+from mltu.utils.text_columns import distinct_characters, text_lengths
+
+Image = npt.NDArray[np.uint8]
+Rng = np.random.Generator
+
+_MIN_HEIGHT = 16
+_MAX_DRAWS = 50
+
+
+class TextImages(Augmentor):
+    """Draws pictures of texts: words and lines of signs, print, receipts, screens and displays.
+
+    As the first augmentor of a `DataProvider` it draws each sample's label anew in each epoch, or
+    with `new_texts` a new text for each sample.
+
+    Args:
+        atlas: the fonts, or the folder of an atlas; the shipped fonts if None.
+        texts: what texts are drawn from, or a file for `Texts.load`; English words if None.
+        height: of the images, in pixels, at least 16.
+        color: draw (height, width, 3), blue-green-red; else grey, (height, width).
+        max_width: of the images, in pixels; longer texts are cut, or squeezed if they are given.
+        weights: of the kinds; those of `KINDS` if None. Kinds that are left out are not drawn.
+        new_texts: as an augmentor, draw new texts in the place of the labels.
+
+    Attributes:
+        kinds: the weights by the name of the kind.
+
+    Raises:
+        ValueError: a kind is unknown, or a number is out of range.
+    """
+
+    def __init__(
+        self,
+        atlas: FontAtlas | StrPath | None = None,
+        texts: Texts | StrPath | None = None,
+        *,
+        height: int = 32,
+        color: bool = True,
+        max_width: int = 1024,
+        weights: Mapping[str, float] | None = None,
+        new_texts: bool = False,
+    ) -> None:
+        if height < _MIN_HEIGHT or max_width < 4 * height:
+            raise ValueError(
+                f"`height` must be at least {_MIN_HEIGHT}, and `max_width` four times that. "
+                f"Received {height} and {max_width}."
+            )
+        self.kinds = dict(weights or {name: kind.weight for name, kind in KINDS.items()})
+        if unknown := self.kinds.keys() - KINDS:
+            raise ValueError(f"Unknown kind {min(unknown)!r}. Known: {', '.join(KINDS)}.")
+        if min(self.kinds.values()) < 0 or not sum(self.kinds.values()) > 0:
+            raise ValueError(f"`weights` must not be negative, nor all zero. Received {weights}.")
+        super().__init__(probability=1)
+        self.keeps_label = not new_texts
+        self.height, self.color, self.max_width = height, color, max_width
+        self._arguments = (atlas, texts)
+        self._set_up()
+
+    def _set_up(self) -> None:
+        atlas, texts = self._arguments
+        if atlas is None:
+            self.atlas = _shipped_atlas()
+        else:
+            self.atlas = atlas if isinstance(atlas, FontAtlas) else FontAtlas.load(atlas)
+        self.texts = (
+            texts if isinstance(texts, Texts) else Texts() if texts is None else Texts.load(texts)
+        )
+        self._banks: Banks = make_banks(self.atlas)
+        self._names, self._ends = list(self.kinds), list(accumulate(self.kinds.values()))
+        self._fonts = np.cumsum(self.atlas.weights)
+        self._mono = np.flatnonzero(_is_mono(self.atlas))
+        self._mono_fonts = np.cumsum(self.atlas.weights[self._mono])
+        self._drawable = {
+            char: bool(has.any())
+            for char, has in zip(self.atlas.characters, self.atlas.has.T, strict=True)
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("kinds", "keeps_label", "height", "color", "max_width", "_arguments")
+        made = (
+            "atlas",
+            "texts",
+            "_banks",
+            "_names",
+            "_ends",
+            "_fonts",
+            "_mono",
+            "_mono_fonts",
+            "_drawable",
+        )
+        state = {name: value for name, value in self.__dict__.items() if name not in made}
+        assert state.keys() >= set(kept)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._set_up()
+
+    def draw(
+        self, rng: Rng, text: str | None = None, *, kind: str | None = None, font: int | None = None
+    ) -> tuple[Image, str]:
+        """Draw an image of a text.
+
+        Args:
+            rng: source of all randomness; equal generators give equal images.
+            text: what to draw; a text that fits the kind if None.
+            kind: one of `KINDS`; drawn by `weights` if None.
+            font: its number in the atlas; one that has the characters if None.
+
+        Returns:
+            uint8 of shape (height, width, 3) or (height, width), and the text.
+
+        Raises:
+            ValueError: no font has all characters of `text`; or the kind is unknown.
+        """
+        name = (
+            self._names[bisect_right(self._ends, rng.random() * self._ends[-1])]
+            if kind is None
+            else kind
+        )
+        if name not in KINDS:
+            raise ValueError(f"Unknown kind {name!r}. Known: {', '.join(KINDS)}.")
+        chosen = KINDS[name]
+        if text is None:
+            text, font = self._draw_text(rng, chosen, font)
+        elif font is None:
+            font = self._find_font(rng, text, chosen)
+            if font is None:
+                raise ValueError(f"No font of the atlas has all characters of `text` {text!r}.")
+        others = partial(self._other_text, rng, chosen, font)
+        image = chosen.paint(
+            rng, self.atlas, self._banks, Task(text, others, font, self.height, self.max_width)
+        )
+        if not self.color:
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        return image, text
+
+    def __call__(self, data: Any, label: str, rng: Rng) -> tuple[Image, str]:
+        """Draw the label, or a new text: uint8 of shape (height, width, channels), and the text.
+
+        Raises:
+            ValueError: the label is empty or has characters that no font has.
+        """
+        image, text = self.draw(rng, label if self.keeps_label else None)
+        return image if self.color else image[:, :, None], text
+
+    def check_labels(self, labels: Sequence[Any]) -> None:
+        """Check that the atlas has the characters of all labels of a data set, if they stay.
+
+        Raises:
+            ValueError: it has not, or a label is empty.
+        """
+        if not self.keeps_label:
+            return
+        drawn = {char for char, has in self._drawable.items() if has}
+        if unknown := distinct_characters(labels) - drawn:
+            raise ValueError(
+                f"The labels have characters that no font of the atlas draws: "
+                f"{''.join(sorted(unknown))!r}. Build the atlas with them or drop the samples."
+            )
+        if not text_lengths(labels).all():
+            raise ValueError("A label is empty, so there is nothing to draw. Drop the sample.")
+
+    def _draw_text(self, rng: Rng, kind: Kind, font: int | None) -> tuple[str, int]:
+        """Draw a text that some font has, and a font."""
+        for _ in range(_MAX_DRAWS):
+            text = self.texts.draw(rng, kind.form, kind.max_length)
+            if not all(self._drawable.get(char, False) for char in text):
+                continue
+            if font is None:
+                if (found := self._find_font(rng, text, kind)) is not None:
+                    return text, found
+            elif self._has(font, text):
+                return text, font
+        raise ValueError("The fonts of the atlas have too few of the characters of the texts.")
+
+    def _find_font(self, rng: Rng, text: str, kind: Kind) -> int | None:
+        """Draw a font that has the text, by the weights of the families."""
+        mono = len(self._mono) and rng.random() < kind.mono
+        ends = self._mono_fonts if mono else self._fonts
+        for _ in range(20):
+            place = int(np.searchsorted(ends, rng.random() * ends[-1], "right"))
+            font = int(self._mono[place]) if mono else place
+            if self._has(font, text):
+                return font
+        fonts = self.atlas.fonts_for(text)
+        return int(fonts[int(rng.random() * len(fonts))]) if len(fonts) else None
+
+    def _has(self, font: int, text: str) -> bool:
+        return bool(self.atlas.has[font, self.atlas.places(text)].all())
+
+    def _other_text(self, rng: Rng, kind: Kind, font: int) -> str:
+        """Draw a text for the neighbourhood of another."""
+        for _ in range(5):
+            text = self.texts.draw(
+                rng, "word" if kind.form in ("word", "phrase", "code") else kind.form, 40
+            )
+            if all(char in self._drawable for char in text) and self._has(font, text):
+                return text
+        return ""
+
+
+@lru_cache(maxsize=1)
+def _shipped_atlas() -> FontAtlas:
+    return FontAtlas.build(shipped_fonts(), ALPHABET, optional=LATIN)
+
+
+def _is_mono(atlas: FontAtlas) -> npt.NDArray[np.bool_]:
+    """Tell which fonts have one width for all letters and digits."""
+    places = [
+        place for place, char in enumerate(atlas.characters) if char in ALPHABET and char.isascii()
+    ]
+    widths = atlas.advances(places).astype(np.float64)
+    widths[widths < 0] = np.nan
+    return np.asarray(np.nanmax(widths, axis=1) - np.nanmin(widths, axis=1) <= 1)
