@@ -55,8 +55,7 @@ def prose_of(language):
     places = {"en": [FORTUNES], "de": [FORTUNES / "de"], "es": [FORTUNES / "es"],
               "it": [FORTUNES / "it"], "pt": [FORTUNES / "brasil"]}.get(language, [])  # fmt: skip
     for place in places:
-        files = sorted(place.rglob("*") if place.name == "es" else
-                       place.iterdir() if place.is_dir() else [place])  # fmt: skip
+        files = sorted(place.iterdir() if place.is_dir() else [place])
         for path in files:
             if (
                 path.is_file()
