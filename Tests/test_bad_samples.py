@@ -8,7 +8,7 @@ import pytest
 from mltu.data._bad_samples import BadSamples
 from mltu.data._batches import replacement
 from mltu.dataProvider import DataProvider
-from mltu.transformers import LabelIndexer
+from mltu.transformers import LabelIndexer, Transformer
 
 
 def read_unless_bad(data, label):
@@ -76,7 +76,7 @@ def test_bad_samples_are_listed_and_logged_once(caplog):
 
 
 def test_a_step_whose_batches_always_fail_is_named_once(caplog):
-    class Slow:
+    class Slow(Transformer):
         def __call__(self, data, label):
             return data, label
 
@@ -105,7 +105,7 @@ def test_too_many_stop_with_the_first_ten_named(num_samples, stops_at):
         found.add(index, f"{index}.png", ValueError("broken"))
     with pytest.raises(RuntimeError) as caught:
         found.add(stops_at - 1, f"{stops_at - 1}.png", ValueError("broken"))
-    assert f"{stops_at} of {num_samples} samples cannot" in str(caught.value)
+    assert f"cannot be read: {stops_at} of {num_samples}, among" in str(caught.value)
     assert str([f"{i}.png" for i in range(min(10, stops_at))]) in str(caught.value)
 
 

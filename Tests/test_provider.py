@@ -13,7 +13,7 @@ from recorder import Recorder
 
 from mltu.augmentors import Augmentor, RandomBrightness
 from mltu.data import epoch_order
-from mltu.data._batches import run_steps, sample_rngs, stack_batch
+from mltu.data._batches import Pipeline, sample_rngs, stack_batch
 from mltu.dataProvider import DataProvider
 from mltu.preprocessors import ImageReader
 from mltu.transformers import LabelIndexer, LabelPadding
@@ -516,8 +516,9 @@ def test_notes_describe_arrays_by_their_shape():
     def fail(data, label):
         raise KeyError("lost")
 
+    data = np.zeros((3, 4))
     with pytest.raises(KeyError) as caught:
-        run_steps(np.zeros((3, 4)), "x", [fail])
+        Pipeline([fail], [], [], seed=0).read_sample(data, "x", data)
     assert "an array of shape (3, 4) with the label 'x'" in caught.value.__notes__[0]
 
 

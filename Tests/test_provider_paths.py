@@ -240,7 +240,7 @@ def test_split_parts_keep_their_widths(tmp_path):
 def test_several_widths_need_the_aspect_ratio():
     with pytest.raises(ValueError, match="`keep_aspect_ratio` must be True for several widths"):
         ImageResizer((16, 32), 8)
-    with pytest.raises(ValueError, match="`width` must be growing widths"):
+    with pytest.raises(ValueError, match="`width` must be in ascending order"):
         ImageResizer((32, 16), 8, keep_aspect_ratio=True)
     assert ImageResizer((16, 32), 8, keep_aspect_ratio=True).choose_width(np.zeros((4, 9))) == 1
     assert ImageResizer((16, 32), 8, keep_aspect_ratio=True).choose_width(np.zeros((4, 8))) == 0
@@ -325,7 +325,7 @@ def test_shard_arguments():
 
 
 def test_multiprocessing_of_keras_is_refused_with_its_reason():
-    with pytest.raises(ValueError, match=r"is killed, training waits for ever .* `processes`"):
+    with pytest.raises(ValueError, match=r"is killed, training waits forever .* `processes`"):
         DataProvider(numbered(4), [same], use_multiprocessing=True)
     provider = DataProvider(numbered(4), [same])
     with pytest.raises(ValueError, match="`use_multiprocessing` must be False"):
@@ -361,7 +361,7 @@ def test_a_killed_process_raises(tmp_path):
     child.join(10)
     error = within(20, lambda: provider[0])
     assert isinstance(error, BrokenProcessPool)
-    assert "`processes` must stay alive" in str(error)
+    assert "worker `processes` died" in str(error)
 
 
 def test_processes_report_a_fault_as_threads_do(tmp_path):
@@ -420,12 +420,12 @@ def test_blocks_that_were_replaced_are_closed(monkeypatch):
     """Every worker process held the memory of all of them to its end."""
     blocks = [SharedMemory(create=True, size=4096 * n) for n in (1, 2, 3)]
     samples = [(np.zeros((2, 2, 3), np.uint8), np.zeros(1, np.int32))] * 2
-    maker = DataProvider(samples, [], 2)._source.maker
-    monkeypatch.setattr(_processes, "_maker", maker, raising=False)
+    run = DataProvider(samples, [], 2)._loader.pipeline.run
+    monkeypatch.setattr(_processes, "_function", run, raising=False)
     try:
         for block in blocks:
             pair = [[column] * 2 for column in samples[0]]
-            _processes._make(block.name, *pair, np.arange(2), 1, 0)
+            _processes._run(block.name, *pair, np.arange(2), 1, 0)
         assert list(_processes._blocks) == [blocks[2].name]
     finally:
         _processes._blocks.pop(blocks[2].name).close()
@@ -550,7 +550,7 @@ def test_a_folder_unmounted_during_the_epoch_stops_with_ten_names(tmp_path, work
     samples = write_images(tmp_path / "disk", 30)
     provider = make(samples, workers=workers, max_queue_size=1)
     _, error = fit(provider, lambda: shutil.rmtree(tmp_path / "disk"))
-    assert "samples cannot, among them" in str(error)
+    assert "of `dataset` cannot be read" in str(error)
     assert str(error).count(".png'") >= 10
 
 

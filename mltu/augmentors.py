@@ -1,4 +1,4 @@
-"""Random steps: (data, label, rng) -> (data, label). The generator is the only source of chance."""
+"""Random steps: (data, label, rng) -> (data, label). All randomness comes from the generator."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import numpy.typing as npt
 
 from mltu._extras import explain_missing
 from mltu.plots import write_contact_sheet
-from mltu.utils.checks import called
+from mltu.utils.steps import Step
 
 with explain_missing():
     import cv2
 
 Image = npt.NDArray[np.uint8]
 
-# Transforms that keep their generator in themselves are seeded and called in one go.
+# Seeding a transform that owns its generator and calling it are one operation.
 _SEEDED_CALL = threading.Lock()
 
 
-class Augmentor:
+class Augmentor(Step):
     """A random step of a `DataProvider`: with a probability it changes the image.
 
     Subclass it and write `apply`. Images are uint8, shape (height, width) or
@@ -67,16 +67,13 @@ class Augmentor:
         raise NotImplementedError(f"{type(self).__name__} must define `apply(image, rng)`.")
 
     def _check(self, data: Any) -> None:
-        """Refuse what `apply` does not know."""
+        """Refuse what `apply` cannot change."""
         if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim not in (2, 3):
             received = getattr(data, "dtype", type(data).__name__)
             raise TypeError(
                 f"`data` must be a uint8 image. Received {received}. Augmentors run after the "
                 "preprocessors (put ImageReader() there) and before the transformers."
             )
-
-    def __repr__(self) -> str:
-        return called(self)
 
 
 class RandomBrightness(Augmentor):
@@ -156,7 +153,7 @@ class RandomRotate(Augmentor):
 
 
 class RandomErodeDilate(Augmentor):
-    """Make strokes thicker or thinner, by erosion or dilation with equal chance.
+    """Make strokes thicker or thinner, by erosion or dilation with equal probability.
 
     Args:
         probability: of a change.
@@ -227,11 +224,11 @@ class ImageTransform(Augmentor):
 
     A transform with `set_random_seed` (an Albumentations pipeline) is seeded from the sample's
     generator and called as `transform(image=image)["image"]`; one with a parameter called `rng`
-    gets the generator; any other callable is called with the image alone, and its own chance, if
+    gets the generator; any other callable is called with the image alone, and its randomness, if
     it has any, cannot be reproduced.
 
     Args:
-        transform: the callable; images go in and come out as the preprocessors gave them (BGR).
+        transform: the callable; it takes and returns images as the preprocessors return them (BGR).
         probability: of calling it at all.
     """
 
@@ -243,10 +240,10 @@ class ImageTransform(Augmentor):
         self._takes_rng = _has_parameter(transform, "rng")
 
     def apply(self, image: Image, rng: np.random.Generator) -> Image:
-        """Return what the transform makes of a copy of the image.
+        """Return the result of the transform on a copy of the image.
 
         Raises:
-            TypeError: it returned something else than a uint8 image.
+            TypeError: it returned something other than a uint8 image.
         """
         result = self._call(image.copy(), rng)
         if not isinstance(result, np.ndarray) or result.dtype != np.uint8:

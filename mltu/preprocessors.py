@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
-from mltu.utils.checks import called, check_count
+from mltu.utils.checks import check_count
 from mltu.utils.files import read_bytes
 from mltu.utils.image_size import MAX_PIXELS, decoding_risk, is_small_jpeg
+from mltu.utils.steps import Step
 
 with explain_missing():
     import cv2
@@ -24,7 +25,7 @@ Image = npt.NDArray[np.uint8]
 _UINT8 = np.dtype(np.uint8)
 
 
-class ImageReader:
+class ImageReader(Step):
     """Read an image file into a uint8 array with OpenCV.
 
     Called with (data, label), where data is a path, the bytes of an image file, or an array, it
@@ -84,8 +85,10 @@ class ImageReader:
                 images[row] = self._decode(content, "bytes")
         return images, labels  # type: ignore[return-value]
 
-    def __repr__(self) -> str:
-        return called(self)
+    def describe(self) -> dict[str, Any]:
+        """Return the colours of the images."""
+        colors = {cv2.IMREAD_COLOR: "BGR", cv2.IMREAD_GRAYSCALE: "GRAY"}
+        return {"color": colors[self.method]} if self.method in colors else {}
 
     def read(self, data: Any) -> Image:
         """Read one image without a label; arguments and errors as in `__call__`."""

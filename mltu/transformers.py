@@ -1,4 +1,4 @@
-"""Fixed steps: the same sample always gives the same result. Random steps live in augmentors."""
+"""Fixed steps: the same sample always gives the same result. Random steps are in augmentors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
-from mltu.utils.checks import called, check_count
+from mltu.utils.checks import check_count
+from mltu.utils.steps import Step
 from mltu.utils.text_columns import TextColumn, distinct_characters, text_lengths
 
 with explain_missing():
@@ -24,30 +25,14 @@ Array = npt.NDArray[Any]
 _NUM_NAMED = 10  # How many labels an error names.
 
 
-class Transformer:
-    """A fixed step of a `DataProvider`: (data, label) in, a new (data, label) out.
-
-    Subclass it and write `__call__`; any callable with the same signature serves as well. A class
-    that also defines `batch`, from lists of data and labels to the same for each sample, is given
-    whole batches where that is possible. One whose labels come out as they went in says so with
-    `keeps_label = True`, and one with `check_labels(labels)` is shown all labels of a data set
-    before training; neither is inherited by a subclass with a `__call__` of its own. One whose
-    batches differ in the length of an axis names it with `free_axis`, 0 being the batch.
-    """
-
-    def __call__(self, data: Any, label: Any) -> tuple[Any, Any]:
-        """Return the new data and the new label; never edit the arrays that came in."""
-        raise NotImplementedError(f"{type(self).__name__} must define `__call__(data, label)`.")
-
-    def __repr__(self) -> str:
-        return called(self)
+Transformer = Step  # The name that scripts of the tutorials import.
 
 
-class ExpandDims(Transformer):
+class ExpandDims(Step):
     """Add an axis of length 1 to the data, for example the channel of grey images.
 
     Args:
-        axis: where the new axis stands, as in `numpy.expand_dims`.
+        axis: of the new axis, as in `numpy.expand_dims`.
     """
 
     keeps_label = True
@@ -59,17 +44,21 @@ class ExpandDims(Transformer):
         """Return the data with one more axis."""
         return np.expand_dims(data, self.axis), label
 
+    def describe(self) -> dict[str, Any]:
+        """Return nothing: a model card holds the shape of the model's input."""
+        return {}
 
-class ImageResizer(Transformer):
-    """Bring images to one size, or to one of few widths.
 
-    Pixels are averaged over their area where both sides shrink, since a photo that is sampled
-    here and there keeps its noise; otherwise interpolated bilinearly.
+class ImageResizer(Step):
+    """Resize images to one size, or to one of a few widths.
+
+    Pixels are averaged over their area if both sides shrink, which removes noise; otherwise they
+    are interpolated bilinearly.
 
     Args:
-        width: of the result in pixels; or several widths, of which an image takes the smallest
-            that holds it at full height. A `DataProvider` then makes each batch of samples of one
-            width, so that a compiled model meets no more shapes than there are widths.
+        width: of the result in pixels; or several widths, of which an image gets the smallest
+            that fits it at full height. The samples of a batch of a `DataProvider` then have one
+            width, so that a model is compiled for no more shapes than there are widths.
         height: of the result in pixels.
         keep_aspect_ratio: False stretches the image; True scales it until it fits and pads it
             evenly on both sides. Several widths need True.
@@ -77,7 +66,7 @@ class ImageResizer(Transformer):
             (BGR), or one value for grey images.
 
     Raises:
-        ValueError: a side is not positive, or widths do not grow.
+        ValueError: a side is not positive, or the widths are not in ascending order.
     """
 
     keeps_label = True
@@ -95,11 +84,11 @@ class ImageResizer(Transformer):
             check_count(name, value, 1)
         if isinstance(self.width, tuple):
             if not self.width or sorted(set(self.width)) != list(self.width):
-                raise ValueError(f"`width` must be growing widths. Received {self.width}.")
+                raise ValueError(f"`width` must be in ascending order. Received {self.width}.")
             if not keep_aspect_ratio:
                 raise ValueError(
                     f"`keep_aspect_ratio` must be True for several widths, here {self.width}. "
-                    "A stretched image needs only one."
+                    "Images that are stretched need only one."
                 )
         self.height = height
         self.keep_aspect_ratio = keep_aspect_ratio
@@ -112,7 +101,7 @@ class ImageResizer(Transformer):
 
     @property
     def free_axis(self) -> int | None:
-        """The axis in which batches differ, 2 where there are several widths."""
+        """The axis of the width, 2, if there are several widths."""
         return 2 if len(self.widths) > 1 else None
 
     def __call__(self, data: Array, label: Any) -> tuple[Array, Any]:
@@ -127,18 +116,18 @@ class ImageResizer(Transformer):
         return _resize(data, width, self.height), label
 
     def batch(self, data: Sequence[Any], labels: Any) -> tuple[Array | list[Array], Any]:
-        """Resize a batch; stretched images of one kind go straight into one array."""
+        """Resize a batch; stretched images of one kind are resized into one array."""
         stretched = None if self.keep_aspect_ratio else self._stretch(data)
         if stretched is None:
             return [self(image, None)[0] for image in data], labels
         return stretched, labels
 
     def choose_width(self, data: Array) -> int:
-        """Return which of `widths` is the smallest that holds an image at full height.
+        """Return which of `widths` is the smallest that fits an image at full height.
 
         Returns:
             An index into `widths`; the last for an image that is too wide for all, which is then
-            scaled until it fits.
+            scaled down until it fits.
 
         Raises:
             ValueError: `data` is not an image.
@@ -153,10 +142,19 @@ class ImageResizer(Transformer):
         return next((i for i, one in enumerate(self.widths) if scaled <= one), len(self.widths) - 1)
 
     def with_width(self, width: int) -> ImageResizer:
-        """Return a resizer to this width alone, in all else like this one."""
+        """Return a copy of this resizer that has one width."""
         resizer = copy.copy(self)
         resizer.width = width
         return resizer
+
+    def describe(self) -> dict[str, Any]:
+        """Return the size, and how an image is fitted into it."""
+        width = list(self.width) if isinstance(self.width, tuple) else self.width
+        described = {"height": self.height, "width": width, "resize": "stretch"}
+        if self.keep_aspect_ratio:
+            described["resize"] = "fit"
+            described["padding_color"] = [int(value) for value in np.ravel(self.padding_color)]
+        return described
 
     def _stretch(self, images: Sequence[Array]) -> Array | None:
         """Return the resized images, shape (batch, height, width, ...); None if kinds differ."""
@@ -166,13 +164,13 @@ class ImageResizer(Transformer):
             return None
         resized = np.empty((len(images), self.height, width, *first.shape[2:]), first.dtype)
         rows, size = list(resized), repeat((width, self.height))
-        ways = [_interpolation(image, width, self.height) for image in images]
-        made = map(cv2.resize, images, size, rows, repeat(0.0), repeat(0.0), ways)
-        # Where an image has other channels than its row, OpenCV makes an array of its own.
-        return resized if all(map(is_, made, rows)) else None
+        methods = [_interpolation(image, width, self.height) for image in images]
+        results = map(cv2.resize, images, size, rows, repeat(0.0), repeat(0.0), methods)
+        # OpenCV returns a new array if an image has other channels than its row.
+        return resized if all(map(is_, results, rows)) else None
 
     def placement(self, data: Array) -> tuple[int, int, int, int]:
-        """Return where an image stands in its result: (left, top, width, height) in pixels."""
+        """Return the position of an image in its result: (left, top, width, height) in pixels."""
         full_width = self.widths[self.choose_width(data)]
         if not self.keep_aspect_ratio:
             return 0, 0, full_width, self.height
@@ -197,9 +195,8 @@ class ImageResizer(Transformer):
 
 
 def _resize(image: Array, width: int, height: int) -> Array:
-    way = _interpolation(image, width, height)
+    resized = cv2.resize(image, (width, height), interpolation=_interpolation(image, width, height))
     # OpenCV drops an axis of one channel.
-    resized = cv2.resize(image, (width, height), interpolation=way)
     return resized.reshape(height, width, *image.shape[2:])
 
 
@@ -208,11 +205,11 @@ def _interpolation(image: Array, width: int, height: int) -> int:
     return cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
 
 
-class ImageNormalizer(Transformer):
+class ImageNormalizer(Step):
     """Scale uint8 images to float32 in 0..1.
 
-    The tutorials' models scale inside themselves, which keeps batches four times smaller and the
-    exported file independent of the caller: use this step for models that do not.
+    Use it for models without a layer that scales. The models of the tutorials have one, which
+    keeps batches four times smaller and lets the exported file take images as they are.
     """
 
     keeps_label = True
@@ -221,8 +218,12 @@ class ImageNormalizer(Transformer):
         """Return `data / 255` as float32."""
         return np.asarray(data, np.float32) / np.float32(255), label
 
+    def describe(self) -> dict[str, Any]:
+        """Return the scale."""
+        return {"scaling": "1/255"}
 
-class LabelIndexer(Transformer):
+
+class LabelIndexer(Step):
     """Turn a text into the indices of its characters.
 
     Args:
@@ -274,15 +275,18 @@ class LabelIndexer(Transformer):
         """Look up the characters of all labels at once.
 
         Raises:
-            KeyError, TypeError: one of the labels does not suit; `__call__` says which and why.
+            KeyError, TypeError: a label is refused; `__call__` says which and why.
         """
         indices = self._look_up("".join(labels))
         ends = list(accumulate(map(len, labels)))
         pairs = zip(ends, labels, strict=True)
         return data, [indices[end - len(label) : end] for end, label in pairs]
 
-    def check_labels(self, labels: Sequence[Any]) -> None:
-        """Look at all labels of a data set; only the characters that occur count, so it is quick.
+    def check_labels(self, labels: Sequence[Any]) -> Sequence[Any]:
+        """Check the characters of all labels of a data set.
+
+        Returns:
+            The labels, since their indices have the same lengths.
 
         Raises:
             ValueError: characters are outside the vocabulary; they and the first labels are named.
@@ -292,12 +296,17 @@ class LabelIndexer(Transformer):
             for label in labels:
                 self._check_type(label)
         if unknown := distinct_characters(labels) - self._indices.keys():
-            found = [label for label in labels if unknown & set(label)]
+            refused = [label for label in labels if unknown & set(label)]
             raise ValueError(
-                f"`dataset` must have labels made of characters of `vocab`. {len(found)} of "
+                f"`dataset` must have labels made of characters of `vocab`. {len(refused)} of "
                 f"{len(labels)} labels have others, {''.join(sorted(unknown))!r}, among them "
-                f"{found[:_NUM_NAMED]}. Add them to the vocabulary or drop the samples."
+                f"{refused[:_NUM_NAMED]}. Add them to the vocabulary or drop the samples."
             )
+        return labels
+
+    def describe(self) -> dict[str, Any]:
+        """Return the vocabulary."""
+        return {"vocab": "".join(self.vocab)}
 
     def _check_type(self, label: Any) -> None:
         if not isinstance(label, str):
@@ -311,7 +320,7 @@ class LabelIndexer(Transformer):
         return np.fromiter(map(self._indices.__getitem__, text), np.int32, len(text))
 
 
-class LabelPadding(Transformer):
+class LabelPadding(Step):
     """Pad label indices at the end to one length.
 
     Args:
@@ -355,7 +364,7 @@ class LabelPadding(Transformer):
         """Pad the labels of a batch into one array, shape (batch, max_word_length).
 
         Raises:
-            ValueError, TypeError: one of the labels does not suit; `__call__` says which and why.
+            ValueError, TypeError: a label is refused; `__call__` says which and why.
         """
         padded = np.full((len(labels), self.max_word_length), self.padding_value, np.int32)
         lengths = np.fromiter(map(len, labels), np.int64, len(labels))
@@ -363,7 +372,7 @@ class LabelPadding(Transformer):
         return data, padded
 
     def check_labels(self, labels: Sequence[Any]) -> None:
-        """Look at the lengths of all labels of a data set.
+        """Check the lengths of all labels of a data set.
 
         Raises:
             ValueError: labels are longer than `max_word_length`; the first are named.
@@ -376,3 +385,7 @@ class LabelPadding(Transformer):
                 f"{[labels[int(i)] for i in too_long[:_NUM_NAMED]]}. Raise `max_word_length` or "
                 "drop the samples."
             )
+
+    def describe(self) -> dict[str, Any]:
+        """Return nothing: reading needs no labels."""
+        return {}

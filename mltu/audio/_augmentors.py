@@ -17,7 +17,7 @@ class AudioAugmentor(Augmentor):
     """A random step for audio: with a probability it changes the samples.
 
     Subclass it and write `apply(samples, rng)`, which returns a new float32 array of shape
-    (samples,), values in -1..1, of any length. In all else it is an `Augmentor`.
+    (samples,), values in -1..1, of any length.
     """
 
     def _check(self, data: Any) -> None:
@@ -31,7 +31,7 @@ class AudioAugmentor(Augmentor):
 
 
 class RandomNoise(AudioAugmentor):
-    """Add white noise, so much that the power of the signal is a number of decibels above it.
+    """Add white noise at a random signal-to-noise ratio.
 
     Args:
         probability: of a change.
@@ -89,5 +89,5 @@ class RandomStretch(AudioAugmentor):
         with explain_missing():
             import soxr
 
-        made: Audio = soxr.resample(samples, rng.uniform(self.low, self.high), 1.0)
-        return np.clip(made, -1, 1)
+        resampled: Audio = soxr.resample(samples, rng.uniform(self.low, self.high), 1.0)
+        return np.clip(resampled, -1, 1)

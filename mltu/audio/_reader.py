@@ -10,22 +10,23 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
-from mltu.utils.checks import called, check_count
+from mltu.utils.checks import check_count
 from mltu.utils.files import read_bytes
+from mltu.utils.steps import Step
 
 Audio = npt.NDArray[np.float32]
 
-_MAX_VALUES = 1 << 28  # of all channels, 1 GiB in float32
+_MAX_VALUES = 1 << 28  # of all channels; 1 GiB in float32
 _ENDLESS = 0xFFFFFFFF  # The length in the header of a WAV that was written to a pipe.
 
 
-class AudioReader:
+class AudioReader(Step):
     """Read a recording into float32 samples of one channel, shape (samples,), values in -1..1.
 
     Called with (data, label), where data is a path, the bytes of a WAV, FLAC, OGG or MP3 file, or
     an array that has `sample_rate` already, it returns the samples and the label as it was.
-    Channels are averaged. Another rate is converted by soxr, which is a hundredth of the size of
-    SciPy and filters what the new rate cannot hold; plain interpolation would fold it down.
+    Channels are averaged. Other rates are converted by soxr, which is a hundredth of the size of
+    SciPy and filters out what would alias at the new rate.
 
     Args:
         sample_rate: of the result, in samples per second.
@@ -49,15 +50,12 @@ class AudioReader:
 
         Raises:
             FileNotFoundError: there is no file at the path.
-            ValueError: the file is no whole recording that libsndfile can decode, is empty or
-                lasts too long, or the array is none; the message names the path.
-            TypeError: `data` is none of the above.
+            ValueError: the file is not a whole recording that libsndfile can decode, is empty or
+                too long, or the array is not a recording; the message names the path.
+            TypeError: `data` has another type.
             ImportError: soundfile or soxr is missing, with its pip line.
         """
         return self.read(data), label
-
-    def __repr__(self) -> str:
-        return called(self)
 
     def describe(self) -> dict[str, Any]:
         """Return what the metadata of an ONNX file says of this step."""
@@ -104,7 +102,7 @@ class AudioReader:
 
 
 def _scaled(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Bring whole numbers of 16 bits to -1..1."""
+    """Scale integers of 16 bits to -1..1."""
     if values.dtype == np.int16:
         return values / np.float32(1 << 15)
     if not np.issubdtype(values.dtype, np.floating):
@@ -116,7 +114,7 @@ def _scaled(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _mono(values: npt.NDArray[Any], source: str) -> Audio:
-    """Average the channels of (samples,) or (samples, channels), and look at the values."""
+    """Check the values, and average the channels of (samples,) or (samples, channels)."""
     if values.ndim not in (1, 2) or not values.size:
         raise _undecodable(source, f"values of shape {values.shape}")
     if not np.isfinite(values).all():
@@ -129,8 +127,8 @@ def _resampled(samples: Audio, rate: float, new_rate: float) -> Audio:
     with explain_missing():
         import soxr
 
-    made: Audio = np.clip(soxr.resample(samples, rate, new_rate), -1, 1)
-    return made
+    resampled: Audio = np.clip(soxr.resample(samples, rate, new_rate), -1, 1)
+    return resampled
 
 
 def _is_cut_wav(content: bytes) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mltu.transformers import Transformer
-from mltu.utils.checks import check_count, settings_of
+from mltu.utils.checks import check_count
+from mltu.utils.steps import Step, settings_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -17,7 +17,7 @@ _RANGE = 1e-8  # of power: what is more than 80 dB below the loudest value count
 _LEAST_DEVIATION = 1.0  # dB: a band that hardly changes is not blown up
 
 
-class Spectrogram(Transformer):
+class Spectrogram(Step):
     """Turn samples into a spectrogram in decibels, normalised over the recording.
 
     Frame t holds the samples from t * hop on, times a Hann window w[n] = sin(pi n / window)^2,
@@ -132,14 +132,16 @@ class MelSpectrogram(Spectrogram):
                 f"{sample_rate / 2:g} Hz, half of `sample_rate`. Received {low:g} and "
                 f"{self.high:g}."
             )
-        self._filters = self._make_filters()
+        self._filters = self._mel_filters()
         if empty := int((self._filters.sum(axis=0) == 0).sum()):
             raise ValueError(
                 f"`num_mels` must be so few that each band holds a frequency of the DFT. Received "
                 f"{num_mels}, of which {empty} hold none. Take fewer, or a longer `window`."
             )
 
-    def _make_filters(self) -> Floats:
+    describe = Spectrogram.describe
+
+    def _mel_filters(self) -> Floats:
         """Return the weight of each bin in each band, shape (bins, num_mels)."""
         mels = np.linspace(_mel(self.low), _mel(self.high), self.num_mels + 2)
         corners = 700 * (10 ** (mels / 2595) - 1)
@@ -152,7 +154,7 @@ class MelSpectrogram(Spectrogram):
         return power @ self._filters
 
 
-class SpectrogramPadding(Transformer):
+class SpectrogramPadding(Step):
     """Pad spectrograms at their end with zeros, the mean of each band, to one length in a batch.
 
     That is the length of the longest, rounded up, so that a compiled model meets few shapes.
@@ -166,7 +168,6 @@ class SpectrogramPadding(Transformer):
     """
 
     keeps_label = True
-    free_axis = 1  # of a batch
 
     def __init__(self, max_frames: int, multiple: int = 64) -> None:
         check_count("multiple", multiple, 1)
@@ -178,6 +179,11 @@ class SpectrogramPadding(Transformer):
             )
         self.max_frames = max_frames
         self.multiple = multiple
+
+    @property
+    def free_axis(self) -> int:
+        """The axis of the time, 1."""
+        return 1
 
     def __call__(self, data: npt.NDArray[Any], label: Any) -> tuple[npt.NDArray[Any], Any]:
         """Return the spectrogram in the next length that is such a multiple; errors as `batch`."""
@@ -207,7 +213,7 @@ class SpectrogramPadding(Transformer):
 
     def describe(self) -> dict[str, Any]:
         """Return what the metadata of an ONNX file says of this step: its arguments."""
-        return {"padding": vars(self)}
+        return {"padding": settings_of(self)}
 
 
 def _mel(frequency: float) -> float:

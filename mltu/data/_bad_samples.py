@@ -7,12 +7,13 @@ import threading
 from typing import Any, NamedTuple
 
 _LOGGER = logging.getLogger(__name__)
-_MIN_NUM = 10  # So many are bad before the training stops, ...
-_MAX_SHARE = 0.01  # ... and more than this share of the data set.
+# Training stops at so many bad samples if they are more than this share of the data set.
+_MIN_NUM = 10
+_MAX_SHARE = 0.01
 
 
 class BadSample(NamedTuple):
-    """A sample that could not be read: its place in the data set, its path and the reason."""
+    """A sample that could not be read: its position in the data set, its path and the reason."""
 
     position: int
     path: Any
@@ -32,7 +33,7 @@ class BadSamples:
         self._lock = threading.Lock()
 
     def add(self, index: int, path: Any, error: Exception) -> None:
-        """Note a sample; it is logged the first time and counted once.
+        """Record a sample; it is logged the first time and counted once.
 
         Raises:
             RuntimeError: more than 1 % of the data set and at least ten samples are bad, or all
@@ -48,8 +49,8 @@ class BadSamples:
         too_many = num_found >= _MIN_NUM and num_found > _MAX_SHARE * self._num_samples
         if too_many or num_found == self._num_samples:
             raise RuntimeError(
-                f"`dataset` must hold files that can be read. {num_found} of {self._num_samples} "
-                f"samples cannot, among them {first}. The last: {error}"
+                f"Too many samples of `dataset` cannot be read: {num_found} of "
+                f"{self._num_samples}, among them {first}. The last error: {error}"
             ) from error
 
     def found(self) -> list[BadSample]:

@@ -1,4 +1,4 @@
-"""BatchMaker: the steps of a data set in one object that threads share and processes receive."""
+"""Loads batches: samples run through the steps; unreadable ones are replaced or skipped."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
+from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,49 +16,48 @@ from tqdm import tqdm
 
 from mltu.augmentors import Augmentor
 from mltu.data._bad_samples import BadSamples
-from mltu.data._processes import WorkerProcesses
+from mltu.data._processes import Batch, WorkerProcesses
 from mltu.datasets import Samples
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
-from mltu.utils.checks import check_callables
+from mltu.utils.steps import Step, as_step, check_callables
 
 _LOGGER = logging.getLogger(__name__)
 _CHUNK_SIZE = 1_000  # samples that a thread measures before the progress bar moves
 
-# Streams of random numbers that must not meet although they start from the same seed; 0 is the
-# order of the samples, in `_epoch`.
+# Random streams that start from the same seed and must differ; 0 is the order, in `_epoch`.
 _SAMPLE, _REPLACEMENT = 1, 2
 
-Step = Callable[[Any, Any], tuple[Any, Any]]
-RandomStep = Callable[[Any, Any, np.random.Generator], tuple[Any, Any]]
-Batch = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+PlainStep = Callable[[Any, Any], tuple[Any, Any]]
 
 
-class BatchMaker:
-    """Run samples through preprocessors, augmentors and transformers.
+@dataclass(eq=False)
+class Pipeline:
+    """Applies the steps to samples and batches. Thread-safe and picklable.
+
+    The preprocessors read; the augmentors and transformers finish. Both halves exist for a whole
+    batch, which is fast, and for one sample, where an error can name the step and the sample.
 
     Args:
         preprocessors: fixed steps that read a sample.
         augmentors: random steps.
-        transformers: fixed steps, run last. An `ImageResizer` with several widths gets the width
-            of the batch's bucket.
+        transformers: fixed steps that run last. An `ImageResizer` with several widths resizes to
+            the width of the batch's bucket.
         seed: of the augmentors, at least 0.
 
     Raises:
-        TypeError: one of them is no list of callables, or an augmentor is no `Augmentor`.
+        TypeError: one of them is not a list of callables, or an augmentor is not an `Augmentor`.
         ValueError: labels are padded with the index of a character.
     """
 
-    def __init__(
-        self,
-        preprocessors: Sequence[Step],
-        augmentors: Sequence[Augmentor],
-        transformers: Sequence[Step],
-        seed: int,
-    ) -> None:
-        self.preprocessors: list[Step] = check_callables("data_preprocessors", preprocessors)
-        self.augmentors: list[Augmentor] = check_callables("augmentors", augmentors)
-        self.transformers: list[Step] = check_callables("transformers", transformers)
-        self.seed = seed
+    preprocessors: Sequence[PlainStep]
+    augmentors: Sequence[Augmentor]
+    transformers: Sequence[PlainStep]
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.preprocessors = check_callables("data_preprocessors", self.preprocessors)
+        self.augmentors = check_callables("augmentors", self.augmentors)
+        self.transformers = check_callables("transformers", self.transformers)
         for augmentor in self.augmentors:
             if not isinstance(augmentor, Augmentor):
                 raise TypeError(
@@ -66,62 +65,179 @@ class BatchMaker:
                     f"{augmentor!r}. Wrap a transform of another library in `ImageTransform`."
                 )
         _check_padding(self.transformers)
-
-    def with_steps(
-        self,
-        *,
-        augmentors: Sequence[Augmentor] | None = None,
-        transformers: Sequence[Step] | None = None,
-    ) -> BatchMaker:
-        """Return a maker with other augmentors or transformers, in all else like this one."""
-        return BatchMaker(
-            self.preprocessors,
-            self.augmentors if augmentors is None else augmentors,
-            self.transformers if transformers is None else transformers,
-            self.seed,
-        )
-
-    @property
-    def resizer(self) -> ImageResizer | None:
-        """The step that brings images to one of several widths; None where there is none."""
-        resizers = [step for step in self.transformers if isinstance(step, ImageResizer)]
-        return next((step for step in resizers if len(step.widths) > 1), None)
+        self._reading = [as_step(step) for step in self.preprocessors]
+        last = [as_step(step) for step in self.transformers]
+        self.free_axis = next((step.free_axis for step in last if step.free_axis is not None), None)
+        resizers = [step for step in last if isinstance(step, ImageResizer)]
+        self.resizer = next((step for step in resizers if len(step.widths) > 1), None)
+        self._finishing = [last]  # of each bucket
+        if self.resizer is not None:
+            self._finishing = [
+                [one_width if step is self.resizer else step for step in last]
+                for one_width in map(self.resizer.with_width, self.resizer.widths)
+            ]
 
     def check_labels(self, labels: Sequence[Any]) -> None:
-        """Let the steps look at all labels, up to the first whose effect on labels is unknown.
+        """Let the steps check all labels, up to the first whose effect on labels is unknown.
 
         Raises:
             ValueError: labels do not suit a step.
             TypeError: likewise.
         """
-        steps: list[Any] = [*self.preprocessors, *self.augmentors, *self.transformers]
-        for step in steps:
-            check = declared(step, "check_labels")
-            keeps = declared(step, "keeps_label")
-            if check:
-                check(labels)
-            if keeps is False or not (check or keeps):
-                return
+        checked: Sequence[Any] | None = labels
+        for step in [*self._reading, *self.augmentors, *self._finishing[0]]:
+            if checked is not None:
+                checked = step.check_labels(checked)
 
-    def find_buckets(
-        self, read: Callable[[int], tuple[Any, Any] | None], num_samples: int, num_threads: int
-    ) -> npt.NDArray[np.int64] | None:
+    def run(
+        self, data: Sequence[Any], labels: Sequence[Any], indices: Iterable[int],
+        epoch: int, bucket: int,
+    ) -> Batch:  # fmt: skip
+        """Read and finish a batch.
+
+        Args:
+            data: of each sample.
+            labels: of each sample.
+            indices: of the samples in the data set.
+            epoch: at least 0.
+            bucket: an index into the widths of `resizer`; 0 if there is only one width.
+
+        Returns:
+            The data, shape (batch, ...), and the labels, shape (batch, ...).
+
+        Raises:
+            Exception: what a step raised; `read_sample` and `finish_sample` say on which sample.
+        """
+        data, labels = self.read_batch(data, labels)
+        return self.finish_batch(data, labels, indices, epoch, bucket)
+
+    def read_batch(self, data: Sequence[Any], labels: Sequence[Any]) -> tuple[Any, Any]:
+        """Run the preprocessors on a batch."""
+        for step in self._reading:
+            data, labels = step.batch(data, labels)
+        return data, labels
+
+    def finish_batch(
+        self, data: Sequence[Any], labels: Sequence[Any], indices: Iterable[int],
+        epoch: int, bucket: int,
+    ) -> Batch:  # fmt: skip
+        """Run the augmentors and transformers on a batch that has been read, and stack it."""
+        if self.augmentors:
+            rngs = sample_rngs(self.seed, epoch, indices)
+            pairs = []
+            for item, label, rng in zip(data, labels, rngs, strict=True):
+                for augmentor in self.augmentors:
+                    item, label = augmentor(item, label, rng)
+                pairs.append((item, label))
+            data, labels = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        for step in self._finishing[bucket]:
+            data, labels = step.batch(data, labels)
+        return stack_batch(data, labels)
+
+    def read_sample(self, data: Any, label: Any, source: object) -> tuple[Any, Any]:
+        """Run the preprocessors on one sample, which an error calls `source`."""
+        sample = source, label
+        for step in self._reading:
+            data, label = _run_step(step, data, label, sample=sample)
+        return data, label
+
+    def finish_sample(
+        self, data: Any, label: Any, index: int, epoch: int, bucket: int, source: object
+    ) -> tuple[Any, Any]:
+        """Run the augmentors and transformers on one sample, as `finish_batch` does."""
+        sample = source, label
+        (rng,) = sample_rngs(self.seed, epoch, [index])
+        for augmentor in self.augmentors:
+            data, label = _run_step(augmentor, data, label, rng, sample=sample)
+        for step in self._finishing[bucket]:
+            data, label = _run_step(step, data, label, sample=sample)
+        return data, label
+
+
+class _Sample(NamedTuple):
+    """What was read for a position in a batch, from another sample where that was bad."""
+
+    position: int
+    source: int
+    data: Any
+    label: Any
+
+
+@dataclass(eq=False)
+class BatchLoader:
+    """Loads batches of a data set, in this process or in others.
+
+    Args:
+        samples: the data set.
+        pipeline: the steps.
+        bad_samples: collects the samples that cannot be read.
+        on_bad_sample: `"replace"`, `"skip"` or `"raise"`, as in `DataProvider`.
+        num_processes: that run the pipeline; 0 to run it in the calling thread.
+
+    Raises:
+        TypeError: there are processes, and a step cannot be pickled.
+    """
+
+    samples: Samples
+    pipeline: Pipeline
+    bad_samples: BadSamples
+    on_bad_sample: str
+    num_processes: int
+
+    def __post_init__(self) -> None:
+        self._has_warned = False
+        self._run: Callable[..., Batch] = self.pipeline.run
+        if self.num_processes:
+            self._run = WorkerProcesses(self.pipeline.run, self.num_processes).run
+
+    def load(self, indices: npt.NDArray[np.int64], epoch: int, bucket: int) -> Batch:
+        """Load the batch of the samples at `indices`, shape (batch,); see `Pipeline.run`.
+
+        Raises:
+            BrokenProcessPool: a process died.
+            RuntimeError: too many samples cannot be read.
+            Exception: what a step raised, with a note that names the sample.
+        """
+        # Three attempts, each slower than the one before and with more to say about an error:
+        #
+        #   read_batch       -> finish_batch       fast, perhaps in another process; says nothing
+        #   read_sample * n  -> finish_batch       finds, and replaces or skips, unreadable samples
+        #   read_sample * n  -> finish_sample * n  names the sample that cannot be finished
+        #
+        # Equal bytes come out of all three, so an error that does not occur again does no harm.
+        try:
+            data, labels = self.samples.pick(indices)
+            return self._run(data, labels, indices, epoch, bucket)
+        except BrokenProcessPool:
+            raise
+        except Exception as error:
+            _LOGGER.debug("A batch of epoch %d is read sample by sample: %s", epoch, error)
+            reason = f"{type(error).__name__}: {error}"
+        tried = [self._read_or_replace(index, epoch) for index in indices.tolist()]
+        samples = [sample for sample in tried if sample is not None]
+        batch = self._finish(samples, epoch, bucket)
+        if not self._has_warned and [each.source for each in samples] == indices.tolist():
+            self._has_warned = True
+            _LOGGER.warning("Batches are made sample by sample, which is slower: %s", reason)
+        return batch
+
+    def find_buckets(self, num_threads: int) -> npt.NDArray[np.int64] | None:
         """Read every sample once to find which width it takes, with a progress bar.
 
         Args:
-            read: gives (data, label) of the sample at an index, or None if it cannot be read.
-            num_samples: of the data set.
             num_threads: that read.
 
         Returns:
-            An index into the widths of `resizer` for each sample, shape (num_samples,); None where
-            there is only one width.
+            An index into the widths of the pipeline's `resizer` for each sample, shape
+            (num_samples,); None if there is only one width.
         """
-        if (resizer := self.resizer) is None:
+        resizer, num_samples = self.pipeline.resizer, len(self.samples)
+        if resizer is None:
             return None
 
         def choose(start: int) -> list[int]:
-            samples = [read(i) for i in range(start, min(start + _CHUNK_SIZE, num_samples))]
+            indices = range(start, min(start + _CHUNK_SIZE, num_samples))
+            samples = [self._read(index) for index in indices]
             # One that cannot be read will be replaced by another, of any width.
             return [resizer.choose_width(each[0]) if each else 0 for each in samples]
 
@@ -130,162 +246,42 @@ class BatchMaker:
             chunks = tqdm(pool.map(choose, starts), "Measuring widths", len(starts), delay=2)
             return np.concatenate([np.array(chunk) for chunk in chunks])
 
-    def make(
-        self, data: Sequence[Any], labels: Sequence[Any], indices: Iterable[int],
-        epoch: int, bucket: int,
-    ) -> Batch:  # fmt: skip
-        """Make a batch, a step at a time, which is the fast way.
-
-        Args:
-            data: of each sample.
-            labels: of each sample.
-            indices: the numbers of the samples in the data set.
-            epoch: at least 0.
-            bucket: which of the resizer's widths the batch has; 0 where there is only one.
-
-        Returns:
-            The data, shape (batch, ...), and the labels, shape (batch, ...).
-
-        Raises:
-            Exception: what a step raised; `read` and `finish` tell with which sample.
-        """
-        read = run_batch(data, labels, self.preprocessors)
-        return self.complete(*read, indices, epoch, bucket)
-
-    def complete(
-        self, data: Sequence[Any], labels: Sequence[Any], indices: Iterable[int],
-        epoch: int, bucket: int,
-    ) -> Batch:  # fmt: skip
-        """Run a batch that has been read through the other steps, as `make` does."""
-        if self.augmentors:
-            rngs = sample_rngs(self.seed, epoch, indices)
-            samples = [
-                run_steps(item, label, self._random_steps(rng))
-                for item, label, rng in zip(data, labels, rngs, strict=True)
-            ]
-            data, labels = zip(*samples, strict=True)
-        return stack_batch(*run_batch(data, labels, self._transformers_for(bucket)))
-
-    def read(self, data: Any, label: Any, source: object) -> tuple[Any, Any]:
-        """Run one sample through the preprocessors; an error calls it `source`."""
-        return run_steps(data, label, self.preprocessors, source=source)
-
-    def finish(
-        self, data: Any, label: Any, index: int, epoch: int, bucket: int, source: object
-    ) -> tuple[Any, Any]:
-        """Run one sample that has been read through the other steps, as `make` does."""
-        (rng,) = sample_rngs(self.seed, epoch, [index])
-        steps = [*self._random_steps(rng), *self._transformers_for(bucket)]
-        return run_steps(data, label, steps, source=source)
-
-    def _random_steps(self, rng: Any) -> list[Step]:
-        return [partial(step, rng=rng) for step in self.augmentors]
-
-    def _transformers_for(self, bucket: int) -> Sequence[Step]:
-        if (resizer := self.resizer) is None:
-            return self.transformers
-        one_width = resizer.with_width(resizer.widths[bucket])
-        return [one_width if step is resizer else step for step in self.transformers]
-
-
-def _check_padding(steps: Sequence[Step]) -> None:
-    """Look whether labels are padded with something else than a character, which would be read.
-
-    Raises:
-        ValueError: they are not.
-    """
-    num_characters = max((len(x.vocab) for x in steps if isinstance(x, LabelIndexer)), default=0)
-    for step in steps:
-        if isinstance(step, LabelPadding) and 0 <= step.padding_value < num_characters:
-            raise ValueError(
-                f"`padding_value` must not be the index of a character, which are 0 to "
-                f"{num_characters - 1}. Received {step!r}. Use `padding_value=len(vocab)`."
+    def _finish(self, samples: Sequence[_Sample], epoch: int, bucket: int) -> Batch:
+        indices = [sample.position for sample in samples]
+        data, labels = [each.data for each in samples], [each.label for each in samples]
+        try:
+            return self.pipeline.finish_batch(data, labels, indices, epoch, bucket)
+        except Exception as error:
+            _LOGGER.debug("A batch of epoch %d is finished sample by sample: %s", epoch, error)
+        pairs = [
+            self.pipeline.finish_sample(
+                data, label, index, epoch, bucket, self.samples.source(source)
             )
+            for index, source, data, label in samples
+        ]
+        return stack_batch([data for data, _ in pairs], [label for _, label in pairs])
 
+    def _read_or_replace(self, index: int, epoch: int) -> _Sample | None:
+        """Read one sample or its replacement; None if it is skipped."""
+        chosen, attempts = index, count(1)
+        while (pair := self._read(chosen)) is None:
+            if self.on_bad_sample == "skip":
+                return None
+            chosen = replacement(
+                len(self.samples), self.pipeline.seed, epoch, index, next(attempts)
+            )
+        return _Sample(index, chosen, *pair)
 
-class BatchSource:
-    """Make batches of a data set, in this process or in others.
-
-    Args:
-        samples: the data set.
-        maker: the steps.
-        bad_samples: takes note of the samples that cannot be read.
-        on_bad_sample: `"replace"`, `"skip"` or `"raise"`, as in `DataProvider`.
-        num_processes: that make batches; 0 for none.
-
-    Raises:
-        TypeError: there are processes, and a step cannot be pickled.
-    """
-
-    def __init__(
-        self,
-        samples: Samples,
-        maker: BatchMaker,
-        bad_samples: BadSamples,
-        on_bad_sample: str,
-        num_processes: int,
-    ) -> None:
-        self.samples = samples
-        self.maker = maker
-        self.bad_samples = bad_samples
-        self._on_bad_sample = on_bad_sample
-        self._is_warned = False
-        self._processes = WorkerProcesses(maker, num_processes) if num_processes else None
-
-    def make(self, indices: npt.NDArray[np.int64], epoch: int, bucket: int) -> Batch:
-        """Make a batch of the samples at `indices`, shape (batch,); see `BatchMaker.make`.
-
-        Raises:
-            BrokenProcessPool: a process died.
-            RuntimeError: too many samples cannot be read.
-            Exception: what a step raised, with a note that names the sample.
-        """
-        try:
-            data, labels = self.samples.pick(indices)
-            return (self._processes or self.maker).make(data, labels, indices, epoch, bucket)
-        except BrokenProcessPool:
-            raise
-        except Exception as error:
-            # Something is wrong with one sample: run one by one, they show which.
-            _LOGGER.debug("A batch of epoch %d is made sample by sample: %s", epoch, error)
-            reason = f"{type(error).__name__}: {error}"
-        tried = [(index, self._read_or_replace(index, epoch)) for index in indices.tolist()]
-        found = [(index, *read) for index, read in tried if read is not None]
-        kept = [index for index, _, _ in found]
-        try:
-            columns = ([pair[0] for _, pair, _ in found], [pair[1] for _, pair, _ in found])
-            batch = self.maker.complete(*columns, kept, epoch, bucket)
-        except Exception as error:
-            _LOGGER.debug("A batch of epoch %d is completed one by one: %s", epoch, error)
-            made = [
-                self.maker.finish(*pair, index, epoch, bucket, self.samples.source(chosen))
-                for index, pair, chosen in found
-            ]
-            batch = stack_batch([data for data, _ in made], [label for _, label in made])
-        if not self._is_warned and [chosen for _, _, chosen in found] == indices.tolist():
-            self._is_warned = True
-            _LOGGER.warning("Batches are made sample by sample, which is slower: %s", reason)
-        return batch
-
-    def read(self, index: int) -> tuple[Any, Any] | None:
-        """Run the preprocessors on one sample; None where it cannot be read, which is noted."""
+    def _read(self, index: int) -> tuple[Any, Any] | None:
+        """Read one sample; None if it is bad, which is recorded."""
         source = self.samples.source(index)
         try:
-            return self.maker.read(*self.samples[index], source)
+            return self.pipeline.read_sample(*self.samples[index], source)
         except (OSError, ValueError) as error:
-            if self._on_bad_sample == "raise":
+            if self.on_bad_sample == "raise":
                 raise
             self.bad_samples.add(index, source, error)
             return None
-
-    def _read_or_replace(self, index: int, epoch: int) -> tuple[tuple[Any, Any], int] | None:
-        """Read one sample, or its stand-in, and say which it is; None where it is skipped."""
-        chosen, attempts = index, count(1)
-        while (read := self.read(chosen)) is None:
-            if self._on_bad_sample == "skip":
-                return None
-            chosen = replacement(len(self.samples), self.maker.seed, epoch, index, next(attempts))
-        return read, chosen
 
 
 def sample_rngs(seed: int, epoch: int, indices: Iterable[int]) -> Iterator[np.random.Generator]:
@@ -297,7 +293,7 @@ def sample_rngs(seed: int, epoch: int, indices: Iterable[int]) -> Iterator[np.ra
     Args:
         seed: at least 0.
         epoch: at least 0.
-        indices: the numbers of the samples in the data set, independent of the epoch's order.
+        indices: of the samples in the data set, independent of the order of the epoch.
 
     Yields:
         The generator, to be used before the next one is asked for; equal arguments give equal
@@ -314,63 +310,8 @@ def sample_rngs(seed: int, epoch: int, indices: Iterable[int]) -> Iterator[np.ra
         yield generator
 
 
-def run_batch(
-    data: Sequence[Any], labels: Sequence[Any], steps: Sequence[Step]
-) -> tuple[Sequence[Any], Sequence[Any]]:
-    """Run a batch through fixed steps, a step at a time.
-
-    A step whose class itself defines `batch(data, labels)` gets all samples at once. An inherited
-    `batch` is not used, since the subclass may have changed what the step does to a sample.
-
-    Args:
-        data: of each sample.
-        labels: of each sample.
-        steps: as in `run_steps`.
-
-    Returns:
-        The data and the labels as the last step gave them.
-
-    Raises:
-        Exception: what a step raised; `run_steps`, sample by sample, tells which sample it was.
-    """
-    for step in steps:
-        if "batch" in vars(type(step)):
-            data, labels = step.batch(data, labels)  # type: ignore[attr-defined]
-        else:
-            pairs = [step(*sample) for sample in zip(data, labels, strict=True)]
-            data, labels = zip(*pairs, strict=True)
-    return data, labels
-
-
-def run_steps(
-    data: Any, label: Any, steps: Sequence[Step], *, source: object = None
-) -> tuple[Any, Any]:
-    """Run one sample through fixed steps.
-
-    Args:
-        data: the path, image or other data of the sample.
-        label: of the sample.
-        steps: called one after the other with (data, label).
-        source: what an error calls the sample; `data` itself if None.
-
-    Returns:
-        The data and the label as the last step gave them.
-
-    Raises:
-        Exception: what a step raised, with a note that names the step and the sample.
-    """
-    named = (data if source is None else source, label)
-    for step in steps:
-        try:
-            data, label = step(data, label)
-        except Exception as error:
-            error.add_note(f"This happened in the step {step!r} on the sample {_describe(*named)}.")
-            raise
-    return data, label
-
-
 def replacement(num_samples: int, seed: int, epoch: int, index: int, attempt: int) -> int:
-    """Choose the sample that stands in for one that cannot be read.
+    """Choose the sample that replaces one that cannot be read.
 
     Args:
         num_samples: of the data set.
@@ -386,18 +327,7 @@ def replacement(num_samples: int, seed: int, epoch: int, index: int, attempt: in
     return int((index + 1 + rng.integers(num_samples - 1)) % num_samples)
 
 
-def declared(step: Step | RandomStep, name: str) -> Any:
-    """Return what a step's class says of its `__call__` under a name; None if it says nothing.
-
-    Only the class that defines `__call__` is asked: a subclass with its own may do otherwise.
-    """
-    owner = next(cls for cls in type(step).__mro__ if "__call__" in vars(cls))
-    return getattr(step, name) if name in vars(owner) else None
-
-
-def stack_batch(
-    data: Sequence[Any], labels: Sequence[Any]
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def stack_batch(data: Sequence[Any], labels: Sequence[Any]) -> Batch:
     """Stack the samples of a batch.
 
     Args:
@@ -408,7 +338,7 @@ def stack_batch(
         The data, shape (batch, ...), and the labels, shape (batch, ...).
 
     Raises:
-        ValueError: shapes differ within the batch; the shapes are listed. Or there is no sample.
+        ValueError: the shapes differ within the batch, or there is no sample.
     """
     if not len(data):
         raise ValueError(
@@ -433,6 +363,28 @@ def _stack(items: Sequence[Any], name: str, remedy: str) -> npt.NDArray[Any]:
     return np.stack(arrays)
 
 
-def _describe(data: Any, label: Any) -> str:
-    source = f"an array of shape {data.shape}" if isinstance(data, np.ndarray) else repr(data)
-    return f"{source[:300]} with the label {label!r:.100}"
+def _run_step(
+    step: Step, data: Any, label: Any, *rng: Any, sample: tuple[Any, Any]
+) -> tuple[Any, Any]:
+    try:
+        return step(data, label, *rng)
+    except Exception as error:
+        source, source_label = sample
+        is_array = isinstance(source, np.ndarray)
+        name = f"an array of shape {source.shape}" if is_array else f"{source!r:.300}"
+        error.add_note(
+            f"This happened in the step {step!r} on the sample {name} with the label "
+            f"{source_label!r:.100}."
+        )
+        raise
+
+
+def _check_padding(steps: Sequence[PlainStep]) -> None:
+    """Refuse padding with the index of a character, which would be read as that character."""
+    num_characters = max((len(x.vocab) for x in steps if isinstance(x, LabelIndexer)), default=0)
+    for step in steps:
+        if isinstance(step, LabelPadding) and 0 <= step.padding_value < num_characters:
+            raise ValueError(
+                f"`padding_value` must not be the index of a character, which are 0 to "
+                f"{num_characters - 1}. Received {step!r}. Use `padding_value=len(vocab)`."
+            )

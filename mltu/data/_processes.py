@@ -1,4 +1,4 @@
-"""WorkerProcesses: batches made by other processes, for steps that hold Python's lock."""
+"""WorkerProcesses: runs the steps in other processes, for steps that hold Python's lock."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import shutil
 import signal
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from multiprocessing.shared_memory import SharedMemory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,42 +25,41 @@ from mltu._extras import explain_missing
 with explain_missing():
     import cv2
 
-if TYPE_CHECKING:
-    from mltu.data._batches import Batch, BatchMaker
-
 _PLAIN_KINDS = "biufc"  # dtypes that are numbers: no objects, no fields
 _SHARED = "/dev/shm"  # where Linux keeps shared memory
 
-# Where an array lies in a block of shared memory: dtype, shape, offset in bytes.
-Place = tuple[str, tuple[int, ...], int]
+Batch = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+
+# An array in a block of shared memory: dtype, shape, offset in bytes.
+Location = tuple[str, tuple[int, ...], int]
 
 
 class WorkerProcesses:
-    """Make batches in other processes, which start at the first batch.
+    """Calls a function in other processes, which start at the first call, and returns its batches.
 
     They are spawned on every system, since a fork of a process that runs a framework's threads can
     hang; so the steps must be importable, and a script needs its `if __name__ == "__main__":`.
-    Batches come back through shared memory, of which there is one block for each that is made at
-    the same time. The first few, whose size nobody knows yet, come through a pipe; so do all where
-    there is too little shared memory, as in a container that was given 64 MB.
+    Batches come back through shared memory, in one block for each call that runs at the same time.
+    The first few, whose size is not known yet, come through a pipe; so do all if there is too
+    little shared memory, as in a container with 64 MB of it.
 
     Args:
-        maker: is sent to each process once.
+        function: is sent to each process once; its batches are numbers in two arrays.
         num_processes: at least 1.
 
     Raises:
-        TypeError: a step cannot be pickled.
+        TypeError: `function`, and with it a step, cannot be pickled.
     """
 
-    def __init__(self, maker: BatchMaker, num_processes: int) -> None:
+    def __init__(self, function: Callable[..., Batch], num_processes: int) -> None:
         try:
-            ForkingPickler.dumps(maker)  # As a spawned process is sent it.
+            ForkingPickler.dumps(function)  # As it is sent to a spawned process.
         except Exception as error:
             raise TypeError(
                 f"`processes` needs steps that can be pickled. Received one that cannot: {error}. "
-                "Define it at the top of a module, or take `processes=0`."
+                "Define it at the top of a module, or use `processes=0`."
             ) from error
-        self._maker = maker
+        self._function = function
         self._num_processes = num_processes
         self._pool: ProcessPoolExecutor | None = None
         self._lock = threading.Lock()
@@ -68,25 +67,25 @@ class WorkerProcesses:
         self._allocated = 0  # bytes in all blocks
         self._free_blocks: list[SharedMemory] = []
 
-    def make(self, *arguments: Any) -> Batch:
-        """Make a batch; arguments as in `BatchMaker.make`.
+    def run(self, *arguments: Any) -> Batch:
+        """Call the function.
 
         Raises:
-            RuntimeError: a step raised; `BatchMaker.read` and `finish` tell what and where.
-            BrokenProcessPool: a process died, by a signal or for want of memory.
+            RuntimeError: it raised; the text says what.
+            BrokenProcessPool: a process died, by a signal or out of memory.
         """
         block = self._take_block()
         try:
             name = None if block is None else block.name
-            made = self._start().submit(_make, name, *arguments).result()
-            if isinstance(made, str):
-                raise RuntimeError(made)
-            data, labels = [_copy_out(block, part) for part in made]
+            result = self._start().submit(_run, name, *arguments).result()
+            if isinstance(result, str):
+                raise RuntimeError(result)
+            data, labels = [_copy_out(block, part) for part in result]
         except BrokenProcessPool as error:
             raise BrokenProcessPool(
-                "`processes` must stay alive. One of them died: it was killed, ran out of memory, "
-                'crashed, or could not start because the script lacks `if __name__ == "__main__":` '
-                "or a step is not importable. `processes=0` makes the batches in threads."
+                "One of the worker `processes` died: it was killed, ran out of memory, crashed, or "
+                'could not start because the script lacks `if __name__ == "__main__":` or a step '
+                "is not importable. `processes=0` prepares the batches in threads."
             ) from error
         finally:
             self._give_back(block)
@@ -98,7 +97,7 @@ class WorkerProcesses:
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(
                     self._num_processes, multiprocessing.get_context("spawn"), _receive,
-                    (self._maker,),
+                    (self._function,),
                 )  # fmt: skip
                 weakref.finalize(self, _remove, self._free_blocks)
                 # At the exit of Python the pool ends by itself; twice is an error.
@@ -110,8 +109,8 @@ class WorkerProcesses:
         with self._lock:
             if self._free_blocks:
                 return self._free_blocks.pop()
-            # On Linux, writing to a block that does not fit kills the process, and a block takes
-            # its room only when it is written: all are counted twice.
+            # On Linux, writing to a block that does not fit kills the process, and a block uses
+            # memory only once it is written. So all blocks are counted twice.
             room = shutil.disk_usage(_SHARED).free if os.path.isdir(_SHARED) else math.inf
             size = self._block_size
             if not size or room < 2 * (self._allocated + size):
@@ -131,7 +130,7 @@ class WorkerProcesses:
         block.unlink()
 
 
-def _copy_out(block: SharedMemory | None, part: npt.NDArray[Any] | Place) -> npt.NDArray[Any]:
+def _copy_out(block: SharedMemory | None, part: npt.NDArray[Any] | Location) -> npt.NDArray[Any]:
     if block is None or isinstance(part, np.ndarray):
         return part  # type: ignore[return-value]
     dtype, shape, offset = part
@@ -146,50 +145,51 @@ def _remove(blocks: Sequence[SharedMemory]) -> None:
 
 # What follows runs in the processes.
 
-_maker: BatchMaker
+_function: Callable[..., Batch]
 _blocks: dict[str, SharedMemory] = {}
 
 
-def _receive(maker: BatchMaker) -> None:
-    global _maker
-    _maker = maker
-    # Ctrl-C goes to all processes of a terminal; the one that trains alone decides what it means.
+def _receive(function: Callable[..., Batch]) -> None:
+    global _function
+    _function = function
+    # Ctrl-C goes to all processes of a terminal; only the one that trains decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """Leave no process behind when the one that trains dies, however it does."""
+    """Leave no process behind when the one that trains dies, for whatever reason."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)
 
 
-def _make(name: str | None, *arguments: Any) -> Batch | list[Place] | str:
-    """Make a batch and say where it lies in the block; without one, or a large one, return it.
+def _run(name: str | None, *arguments: Any) -> Batch | list[Location] | str:
+    """Write a batch to the block and return its locations; return the batch if it does not fit.
 
-    An exception becomes its text: not every one can be pickled, and the batch is made again.
+    An exception becomes its text, since not every exception can be pickled; `BatchLoader` then
+    prepares the batch again in the process that trains, where the original exception is raised.
     """
     try:
-        batch = _maker.make(*arguments)
+        batch = _function(*arguments)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     if name is None or any(part.dtype.kind not in _PLAIN_KINDS for part in batch):
         return batch
     if name not in _blocks:
         opened = SharedMemory(name)
-        # Smaller ones were given up for this one: to keep them open would keep their memory.
+        # Smaller ones were replaced by this one; an open one would keep its memory.
         for old in [key for key, block in _blocks.items() if block.size < opened.size]:
             _blocks.pop(old).close()
         _blocks[name] = opened
     block = _blocks[name]
     if sum(part.nbytes for part in batch) > block.size:
         return batch
-    places, offset = [], 0
+    locations, offset = [], 0
     for part in batch:
         np.ndarray(part.shape, part.dtype, block.buf, offset)[...] = part
-        places.append((part.dtype.str, part.shape, offset))
+        locations.append((part.dtype.str, part.shape, offset))
         offset += part.nbytes
-    return places
+    return locations

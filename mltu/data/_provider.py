@@ -1,104 +1,31 @@
-"""DataProvider: a data set as batches for Keras, a thin wrapper around the modules beside it."""
+"""DataProvider: a data set as batches for Keras."""
 
 from __future__ import annotations
 
 import copy
-import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from types import FrameType
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
-import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
 from mltu.augmentors import Augmentor
 from mltu.data._bad_samples import BadSample, BadSamples
-from mltu.data._batches import Batch, BatchMaker, BatchSource, Step, declared
-from mltu.data._epoch import BatchPlan, epoch_order
+from mltu.data._batches import BatchLoader, Pipeline, PlainStep
+from mltu.data._epoch import EpochPlan, Indices, epoch_order
+from mltu.data._processes import Batch
 from mltu.datasets import check_samples, load_samples, write_csv
 from mltu.utils.checks import check_count
+from mltu.utils.files import StrPath
 
 with explain_missing():
     import keras
 
 
-@dataclass(frozen=True)
-class _Signature:
-    """Stands for an array where Keras wants to know its shape and dtype alone."""
-
-    shape: tuple[int | None, ...]
-    dtype: npt.DTypeLike
-
-
-class KerasDataset(keras.utils.PyDataset):
-    """A data set that knows which epochs Keras has really begun and ended.
-
-    A subclass defines `_next_epoch`, which is called when one has ended, workers stopped.
-
-    Args:
-        workers: threads that prepare batches.
-        processes: that make the batches while threads wait for them; 0 for none.
-        max_queue_size: batches prepared ahead.
-        use_multiprocessing: refused.
-
-    Raises:
-        ValueError: `use_multiprocessing` is true.
-    """
-
-    def __init__(
-        self, workers: int, processes: int, max_queue_size: int, use_multiprocessing: bool
-    ) -> None:
-        # More threads than processes, so that none waits for its next batch.
-        super().__init__(
-            max(workers, 2 * processes + 1) if processes else workers, False, max_queue_size
-        )
-        self.use_multiprocessing = use_multiprocessing
-        self._within_epoch = False
-
-    @property
-    def use_multiprocessing(self) -> bool:
-        """Always False; setting True raises ValueError."""
-        return False
-
-    @use_multiprocessing.setter
-    def use_multiprocessing(self, value: bool) -> None:
-        if value:
-            raise ValueError(
-                "`use_multiprocessing` must be False: when one of Keras's worker processes is "
-                "killed, training waits for ever without a word. Threads serve OpenCV well "
-                "(`workers`); for steps that work in Python give `processes`."
-            )
-
-    def on_epoch_begin(self) -> None:
-        """Note that Keras has begun an epoch; called by Keras."""
-        self._within_epoch = not _is_rehearsal()
-
-    def on_epoch_end(self) -> None:
-        """Go on to the next epoch if one had begun; called by Keras, workers stopped."""
-        if self._within_epoch:
-            self._within_epoch = False
-            self._next_epoch()
-
-    @staticmethod
-    def _with_free_axis(data: npt.NDArray[Any], axis: int | None) -> npt.NDArray[Any] | _Signature:
-        """Return data for Keras; where it asks TensorFlow's shape, one with the axis left free.
-
-        It takes that from the first two batches, and fails on a later one of another length.
-        """
-        if axis is None or not _is_called_by("get_tf_dataset"):
-            return data
-        shape = [None if i == axis else side for i, side in enumerate(data.shape)]
-        return _Signature(tuple(shape), data.dtype)
-
-    def _next_epoch(self) -> None:
-        """Go on to the next epoch; a subclass writes this."""
-        raise NotImplementedError(f"{type(self).__name__} must define `_next_epoch`.")
-
-
-class DataProvider(KerasDataset):
+class DataProvider(keras.utils.PyDataset):
     """Batches of a data set: paths and labels run through preprocessors, augmentors, transformers.
 
     Batch i of an epoch is a function of (samples, seed, epoch, i): it can be read twice, from any
@@ -113,11 +40,11 @@ class DataProvider(KerasDataset):
             CSV or TSV file with those columns or of an LMDB folder. Never changed.
         data_preprocessors: callables `(data, label) -> (data, label)`, such as `ImageReader()`.
         batch_size: samples in each batch; the last of an epoch may be smaller.
-        shuffle: whether each epoch has an order of its own.
+        shuffle: whether each epoch has its own order.
         initial_epoch: the number of the first epoch.
         augmentors: `Augmentor`s, called `(data, label, rng) -> (data, label)`.
         transformers: callables like the preprocessors, run last.
-        skip_validation: True to not look whether labels are present and files exist.
+        skip_validation: True not to check that labels are present and files exist.
         limit: take only the first so many samples.
         on_bad_sample: what to do with a sample on which a preprocessor raises OSError or
             ValueError. `"replace"` takes another sample of the data set, chosen by the seed, so
@@ -127,34 +54,33 @@ class DataProvider(KerasDataset):
         seed: of the order and of the augmentors.
         short_first: True to give the samples of epoch 1 by growing length of the label, which gets
             CTC training off the ground sooner (Amodei et al., 2016, section 3.3).
-        drop_last: True to leave out, in each epoch, the batch at its end that is smaller than the
-            others: several devices need equal parts.
-        workers: threads that prepare batches. OpenCV works outside Python's lock, so they run in
-            parallel; as many as there are cores to spare is best.
+        drop_last: True to leave out the last batch of an epoch if it is smaller than the others:
+            several devices need equal parts.
+        workers: threads that prepare batches. OpenCV releases Python's lock, so they run in
+            parallel; use as many as there are idle cores.
         max_queue_size: batches prepared ahead.
-        processes: how many processes make the batches while threads wait for them: pays for
-            augmentors that work in Python. Steps must be importable, and a script needs its
+        processes: how many processes prepare the batches while threads wait for them: worth it for
+            augmentors written in Python. Steps must be importable, and a script needs its
             `if __name__ == "__main__":`. 0 for none.
-        use_multiprocessing: refused, see below.
+        use_multiprocessing: must be False. When one of Keras's worker processes is killed, Keras
+            waits for it forever; use `processes`.
 
     Raises:
         ValueError: the data set is empty, a column is missing, an argument is out of its range, or
-            a label does not suit the transformers. Or `use_multiprocessing` is true: when one of
-            Keras's worker processes is killed, its queue waits for ever; take `processes`.
+            a label does not suit the transformers.
         FileNotFoundError: files are missing; the first are named.
-        TypeError: an argument or entry is of a type that cannot serve; a label that is absent is
-            None or NaN.
+        TypeError: an argument or entry has the wrong type, or a label is None or NaN.
     """
 
     def __init__(
         self,
         dataset: Any,
-        data_preprocessors: Sequence[Step],
+        data_preprocessors: Sequence[PlainStep],
         batch_size: int = 4,
         shuffle: bool = True,
         initial_epoch: int = 1,
         augmentors: Sequence[Augmentor] | None = None,
-        transformers: Sequence[Step] | None = None,
+        transformers: Sequence[PlainStep] | None = None,
         skip_validation: bool = False,
         limit: int | None = None,
         *,
@@ -178,36 +104,38 @@ class DataProvider(KerasDataset):
             )
         if limit is not None:
             check_count("limit", limit, 1)
-        super().__init__(workers, processes, max_queue_size, use_multiprocessing)
-        self._samples = load_samples(dataset)[:limit]
-        if not self._samples:
+        # More threads than processes, so that no process waits for its next batch.
+        num_threads = max(workers, 2 * processes + 1) if processes else workers
+        super().__init__(num_threads, use_multiprocessing, max_queue_size)
+        samples = load_samples(dataset)[:limit]
+        if not samples:
             raise ValueError("`dataset` must hold at least one sample. Received an empty one.")
         if not skip_validation:
-            check_samples(self._samples)
-        self._on_bad_sample = on_bad_sample
-        self._num_processes = processes
-        self._plan = BatchPlan(
-            len(self._samples),
+            check_samples(samples)
+        pipeline = Pipeline(data_preprocessors, augmentors or [], transformers or [], seed)
+        pipeline.check_labels(samples.labels)
+        self._loader = BatchLoader(
+            samples, pipeline, BadSamples(len(samples)), on_bad_sample, processes
+        )
+        self._plan = EpochPlan(
+            len(samples),
             batch_size,
             seed=seed,
             shuffle=shuffle,
             drop_last=drop_last,
-            short_first=self._samples.labels if short_first else None,
+            short_first=samples.labels if short_first else None,
             epoch=initial_epoch,
+            buckets=self._loader.find_buckets(num_threads),
         )
-        self._set_maker(
-            BatchMaker(data_preprocessors, augmentors or [], [], seed),
-            BadSamples(len(self._samples)),
-        )
-        self.transformers = transformers or []
+        self._within_epoch = False
 
     def __len__(self) -> int:
-        """Return the number of batches in an epoch, less those left out by `set_position`."""
+        """Return the number of batches from `step` to the end of the epoch."""
         return len(self._plan)
 
     def __repr__(self) -> str:
         return (
-            f"DataProvider({len(self._samples)} samples, batch_size={self._plan.batch_size}, "
+            f"DataProvider({self.num_samples} samples, batch_size={self._plan.batch_size}, "
             f"epoch={self.epoch})"
         )
 
@@ -224,40 +152,55 @@ class DataProvider(KerasDataset):
     @property
     def num_samples(self) -> int:
         """The number of samples in an epoch."""
-        return len(self._samples)
+        return len(self._loader.samples)
 
     @property
     def bad_samples(self) -> list[BadSample]:
         """The samples that could not be read so far: position, path and reason."""
-        return self._source.bad_samples.found()
+        return self._loader.bad_samples.found()
 
     @property
-    def data_preprocessors(self) -> list[Step]:
+    def data_preprocessors(self) -> list[PlainStep]:
         """The fixed steps that read a sample."""
-        return list(self._source.maker.preprocessors)
+        return list(self._loader.pipeline.preprocessors)
 
     @property
     def augmentors(self) -> list[Augmentor]:
         """The random steps; assigning a list checks it."""
-        return list(self._source.maker.augmentors)
+        return list(self._loader.pipeline.augmentors)
 
     @augmentors.setter
     def augmentors(self, augmentors: Sequence[Augmentor]) -> None:
-        self._set_maker(self._source.maker.with_steps(augmentors=augmentors))
+        pipeline = replace(self._loader.pipeline, augmentors=augmentors)
+        self._loader = replace(self._loader, pipeline=pipeline)
 
     @property
-    def transformers(self) -> list[Step]:
-        """The fixed steps that run last; assigning a list checks it."""
-        return list(self._source.maker.transformers)
+    def transformers(self) -> list[PlainStep]:
+        """The fixed steps that run last; assigning a list checks it and the labels."""
+        return list(self._loader.pipeline.transformers)
 
     @transformers.setter
-    def transformers(self, transformers: Sequence[Step]) -> None:
-        maker = self._source.maker.with_steps(transformers=transformers)
-        maker.check_labels(self._samples.labels)
-        self._set_maker(maker)
-        self._plan.set_buckets(
-            maker.find_buckets(self._source.read, len(self._samples), self.workers)
-        )
+    def transformers(self, transformers: Sequence[PlainStep]) -> None:
+        pipeline = replace(self._loader.pipeline, transformers=transformers)
+        pipeline.check_labels(self._loader.samples.labels)
+        self._loader = replace(self._loader, pipeline=pipeline)
+        buckets = self._loader.find_buckets(self.workers)
+        if buckets is not self._plan.buckets:  # else both are None
+            self._plan = replace(self._plan, buckets=buckets)
+
+    @property
+    def use_multiprocessing(self) -> bool:
+        """Always False; setting True raises ValueError."""
+        return False
+
+    @use_multiprocessing.setter
+    def use_multiprocessing(self, value: bool) -> None:
+        if value:
+            raise ValueError(
+                "`use_multiprocessing` must be False: when one of Keras's worker processes is "
+                "killed, training waits forever without a message. Threads (`workers`) are enough "
+                "for OpenCV; for steps written in Python set `processes`."
+            )
 
     def set_position(self, epoch: int, step: int = 0) -> None:
         """Continue at a batch of an epoch: it becomes `provider[0]` until that epoch ends.
@@ -271,6 +214,30 @@ class DataProvider(KerasDataset):
         """
         self._plan.set_position(epoch, step)
         self._within_epoch = False  # Else Keras would first end the epoch of an interrupted fit.
+
+    def get_state(self, step: int = 0) -> dict[str, int]:
+        """Return where a training stands, for `set_state`.
+
+        Args:
+            step: how many batches of the current epoch the model has seen, which the provider
+                cannot know, since workers read ahead; 0 between two epochs.
+        """
+        # Where a callback stops `fit` within an epoch, Keras does not end that epoch.
+        is_over = self._within_epoch and not step
+        return {"epoch": self.epoch + is_over, "step": step, "samples": self.num_samples}
+
+    def set_state(self, state: Mapping[str, int]) -> None:
+        """Continue where `get_state` was called, on the same data set.
+
+        Raises:
+            ValueError: the data set had another number of samples, or `step` is outside the epoch.
+        """
+        if state["samples"] != self.num_samples:
+            raise ValueError(
+                f"`state` is of a data set of {state['samples']} samples. This one has "
+                f"{self.num_samples}. Continue with the data set of that training."
+            )
+        self.set_position(state["epoch"], state["step"])
 
     def shard(self, index: int, count: int) -> Self:
         """Return the part of one of several processes that train together.
@@ -288,45 +255,15 @@ class DataProvider(KerasDataset):
         """
         part = copy.copy(self)
         part._plan = self._plan.shard(index, count)
-        part._set_maker(self._source.maker, BadSamples(len(self._samples)))
+        part._loader = replace(self._loader, bad_samples=BadSamples(self.num_samples))
         return part
-
-    def _next_epoch(self) -> None:
-        """Go on to the next epoch."""
-        self.set_position(self.epoch + 1)
-
-    def __getitem__(self, index: int) -> Batch:
-        """Make batch `index` of the current epoch.
-
-        Args:
-            index: in 0..len(provider) - 1.
-
-        Returns:
-            The data, shape (batch, ...), and the labels, shape (batch, ...), as the last
-            transformer gave them.
-
-        Raises:
-            IndexError: there is no such batch.
-            RuntimeError: too many samples cannot be read.
-            Exception: what a step raised, with a note that names the sample.
-        """
-        indices, bucket = self._plan.batch(index)
-        data, labels = self._source.make(indices, self.epoch, bucket)
-        axes = (declared(step, "free_axis") for step in self._source.maker.transformers)
-        axis = next((axis for axis in axes if axis is not None), None)
-        return self._with_free_axis(data, axis), labels  # type: ignore[return-value]
-
-    def get_batch_annotations(self, index: int) -> list[tuple[Any, Any]]:
-        """Return the (path, label) pairs of batch `index` of the current epoch, nothing read."""
-        labels = self._samples.labels
-        return [(self._samples.source(i), labels[i]) for i in self._plan.batch(index)[0]]
 
     def split(self, split: float = 0.9, shuffle: bool = True) -> tuple[Self, Self]:
         """Divide the samples among two independent providers, for training and validation.
 
         Args:
             split: the share of the first provider, between 0 and 1.
-            shuffle: whether to draw the shares by chance (by `seed`) or to cut the list in two.
+            shuffle: True to divide at random (by `seed`), False to cut the list in two.
 
         Returns:
             The training provider, with the augmentors, and the validation provider, without.
@@ -334,18 +271,17 @@ class DataProvider(KerasDataset):
         Raises:
             ValueError: one of the two would be empty.
         """
-        num_samples = len(self._samples)
-        num_first = round(num_samples * split)
-        if not 0 < num_first < num_samples:
+        num_first = round(self.num_samples * split)
+        if not 0 < num_first < self.num_samples:
             raise ValueError(
-                f"`split` must leave at least one of the {num_samples} samples on each side. "
+                f"`split` must leave at least one of the {self.num_samples} samples on each side. "
                 f"Received {split}."
             )
-        order = epoch_order(num_samples, self._plan.seed, 0, shuffle)
+        order = epoch_order(self.num_samples, self._plan.seed, 0, shuffle)
         training = self._select(order[:num_first], self.augmentors)
         return training, self._select(order[num_first:], [])
 
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
+    def to_csv(self, path: StrPath) -> None:
         """Write all samples to a CSV file that a provider reads back, in their own order.
 
         Args:
@@ -354,40 +290,75 @@ class DataProvider(KerasDataset):
         Raises:
             TypeError: the samples are not pairs of text.
         """
-        write_csv(path, self._samples)
+        write_csv(path, self._loader.samples)
 
-    def _set_maker(self, maker: BatchMaker, bad_samples: BadSamples | None = None) -> None:
-        """Go on with these steps, and with the bad samples known so far if none are given."""
-        self._source: BatchSource = BatchSource(
-            self._samples,
-            maker,
-            bad_samples or self._source.bad_samples,
-            self._on_bad_sample,
-            self._num_processes,
-        )
+    def get_batch_annotations(self, index: int) -> list[tuple[Any, Any]]:
+        """Return the (path, label) pairs of batch `index` of the current epoch; nothing is read."""
+        samples = self._loader.samples
+        return [(samples.source(i), samples.labels[i]) for i in self._plan.batch(index)[0]]
 
-    def _select(self, indices: npt.NDArray[np.int64], augmentors: Sequence[Augmentor]) -> Self:
+    def __getitem__(self, index: int) -> Batch:
+        """Load batch `index` of the current epoch.
+
+        Args:
+            index: in 0..len(provider) - 1.
+
+        Returns:
+            The data, shape (batch, ...), and the labels, shape (batch, ...), as the last
+            transformer returned them.
+
+        Raises:
+            IndexError: there is no such batch.
+            RuntimeError: too many samples cannot be read.
+            Exception: what a step raised, with a note that names the sample.
+        """
+        indices, bucket = self._plan.batch(index)
+        data, labels = self._loader.load(indices, self.epoch, bucket)
+        axis = self._loader.pipeline.free_axis
+        if axis is not None and _is_within("get_tf_dataset"):
+            # Keras takes the shape of all batches from the first two, and TensorFlow fails on a
+            # later one of another length. So it gets a shape in which that axis is free.
+            shape = [None if i == axis else side for i, side in enumerate(data.shape)]
+            return _Signature(tuple(shape), data.dtype), labels  # type: ignore[return-value]
+        return data, labels
+
+    def on_epoch_begin(self) -> None:
+        """Note that Keras has begun an epoch; called by Keras."""
+        # For the batch that it builds a model from, Keras begins and ends an epoch, too.
+        self._within_epoch = not _is_within("_symbolic_build", "_maybe_symbolic_build")
+
+    def on_epoch_end(self) -> None:
+        """Continue with the next epoch if one had begun; called by Keras, workers stopped."""
+        if self._within_epoch:
+            self.set_position(self.epoch + 1)
+
+    def _select(self, indices: Indices, augmentors: Sequence[Augmentor]) -> Self:
         part = copy.copy(self)
-        part._samples = self._samples.take(indices)
-        part._plan = self._plan.select(indices, part._samples.labels)
-        maker = self._source.maker.with_steps(augmentors=augmentors)
-        part._set_maker(maker, BadSamples(len(indices)))
+        samples = self._loader.samples.take(indices)
+        part._plan = self._plan.select(indices, samples.labels)
+        part._loader = replace(
+            self._loader,
+            samples=samples,
+            pipeline=replace(self._loader.pipeline, augmentors=augmentors),
+            bad_samples=BadSamples(len(indices)),
+        )
         return part
 
 
-def _is_rehearsal() -> bool:
-    """Say whether Keras only wants a batch to build metrics with, as on JAX and PyTorch.
+@dataclass(frozen=True)
+class _Signature:
+    """Replaces an array where Keras reads only its shape and dtype."""
 
-    It begins and ends an epoch for that, and tells by nothing but the function that does it.
+    shape: tuple[int | None, ...]
+    dtype: npt.DTypeLike
+
+
+def _is_within(*functions: str) -> bool:
+    """Tell whether a function of this name is running in this thread.
+
+    Keras passes on nothing that tells what it wants a batch for, and calls no other method before:
+    `test_keras_asks_for_a_shape_as_for_a_batch` would fail if it did.
     """
-    return _is_called_by("_symbolic_build", "_maybe_symbolic_build")
-
-
-def _is_called_by(*names: str) -> bool:
-    """Say whether a function of one of these names is running in this thread."""
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        if frame.f_code.co_name in names:
-            return True
-        frame = frame.f_back
-    return False
+    return any(
+        frame.f_code.co_name in functions for frame, _ in traceback.walk_stack(sys._getframe())
+    )

@@ -17,19 +17,8 @@ from mltu.decoders import ctc_decoder, kind_of_outputs, to_probabilities
 from mltu.evaluation import fit_temperature
 from mltu.inference import OnnxInferenceModel
 from mltu.onnx_export._convert import in_float32, on_the_cpu
-from mltu.preprocessors import ImageReader
-from mltu.transformers import (
-    ExpandDims,
-    ImageNormalizer,
-    ImageResizer,
-    LabelIndexer,
-    LabelPadding,
-)
 from mltu.utils.error_rates import get_cer
-
-with explain_missing():
-    import cv2
-
+from mltu.utils.steps import as_step
 
 Array = npt.NDArray[Any]
 
@@ -37,8 +26,6 @@ TOLERANCE = 1e-4  # The largest difference between the outputs of Keras and of t
 
 _BATCH_SIZE = 64
 _NUM_CALIBRATED = 1024  # images; the outputs of more would fill the memory
-_KNOWN = (ImageReader, ImageResizer, ImageNormalizer, ExpandDims, LabelIndexer, LabelPadding)
-_COLORS = {cv2.IMREAD_COLOR: "BGR", cv2.IMREAD_GRAYSCALE: "GRAY"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,42 +91,25 @@ def gather(
 
 
 def describe_steps(steps: Sequence[Any]) -> dict[str, Any]:
-    """Say in the keys of a model card how the steps of a provider prepare images.
+    """Return how the steps of a provider prepare images, in the keys of a model card.
 
-    A step with a method `describe` returns what the file has to tell of it, under keys of its own.
-    Other steps that the card has no words for are named in a warning; then nothing is said of the
-    resizing, so that no reader is made from the file that would prepare images in another way.
+    Steps that do not describe themselves are named in a warning, and the resizing is left out, so
+    that nobody makes a reader from the file that would prepare images in another way.
     """
     prepared: dict[str, Any] = {"scaling": "inside"}
-    for step in steps:
-        if isinstance(step, LabelIndexer):
-            prepared["vocab"] = "".join(step.vocab)
-        elif isinstance(step, ImageReader) and step.method in _COLORS:
-            prepared["color"] = _COLORS[step.method]
-        elif isinstance(step, ImageNormalizer):
-            prepared["scaling"] = "1/255"
-        elif isinstance(step, ImageResizer):
-            prepared.update(_describe_resizer(step))
-        elif hasattr(step, "describe"):
-            prepared.update(step.describe())
-    foreign = [s for s in steps if type(s) not in _KNOWN and not hasattr(s, "describe")]
-    if foreign:
+    unknown = []
+    for step in map(as_step, steps):
+        prepared.update(step.describe())
+        if not step.describes_itself:
+            unknown.append(step)
+    if unknown:
         prepared.pop("resize", None)
         warnings.warn(
-            f"The ONNX file cannot describe the steps {foreign}: to read with it, subclass "
+            f"The ONNX file cannot describe the steps {unknown}: to read with it, subclass "
             "OnnxInferenceModel and prepare images as they do.",
             stacklevel=2,
         )
     return prepared
-
-
-def _describe_resizer(step: ImageResizer) -> dict[str, Any]:
-    width = list(step.width) if isinstance(step.width, tuple) else step.width
-    described: dict[str, Any] = {"height": step.height, "width": width, "resize": "stretch"}
-    if step.keep_aspect_ratio:
-        described["resize"] = "fit"
-        described["padding_color"] = [int(value) for value in np.ravel(step.padding_color)]
-    return described
 
 
 def _steps(provider: Any) -> list[Any]:

@@ -106,8 +106,6 @@ class KeepState(keras.callbacks.Callback):
 
     def _save(self, epoch: int, step: int) -> None:
         arrays: Arrays = {}
-        # A stop in mid-epoch ends Keras's epoch, and not the provider's.
-        has_broken_off = not step and self._provider._within_epoch
         facts = {
             "epoch": epoch,
             "step": step,
@@ -115,10 +113,7 @@ class KeepState(keras.callbacks.Callback):
             "epochs": self.params["epochs"],
             "finished": False,
             "stopped": bool(self.model.stop_training),
-            "provider": {
-                "epoch": self._provider.epoch + has_broken_off,
-                "samples": self._provider.num_samples,
-            },
+            "provider": self._provider.get_state(step),
             "settings": self.settings,
             "versions": self._versions,
             "variables": _state.collect_variables(self.model, arrays),

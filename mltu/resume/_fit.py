@@ -79,7 +79,8 @@ def fit_resumable(
         siblings.append(History())
     if state is not None:
         _check(state, model, provider, keep, siblings)
-    provider.set_position(state.facts["provider"]["epoch"] if state else provider.epoch, 0)
+    before = state.facts["provider"] if state else provider.get_state()
+    provider.set_state({**before, "step": 0})
     chain = _Chain(
         [*siblings, keep], add_progbar=verbose != 0, model=model, verbose=verbose, epochs=epochs,
         steps=len(provider),

@@ -55,7 +55,7 @@ class SceneWords(Augmentor):
         ValueError: an argument is unfit; or a word has characters that the atlas does not.
     """
 
-    # Own ones, since `__call__` is; see `Transformer`.
+    # See `Step`: a class with its own `__call__` does not inherit it.
     keeps_label: bool = True
 
     def __init__(
@@ -124,14 +124,14 @@ class SceneWords(Augmentor):
         image = store(rng, self._draw_with(atlas, font, text, rng))[:, :, None]
         return np.repeat(image, self.channels, axis=2) if self.channels == 3 else image, label
 
-    def check_labels(self, labels: Sequence[Any]) -> None:
+    def check_labels(self, labels: Sequence[Any]) -> Sequence[Any] | None:
         """Look whether the atlas has the characters of all labels of a data set, if they stay.
 
         Raises:
             ValueError: it has not, or a label is empty.
         """
         if not self.keeps_label:
-            return
+            return None
         if unknown := distinct_characters(labels) - self._characters:
             raise ValueError(
                 f"`dataset` must have labels made of the characters of the atlas. Received others, "
@@ -142,6 +142,7 @@ class SceneWords(Augmentor):
                 "`dataset` must have labels of at least one character to be drawn. Received an "
                 "empty one. Drop the sample."
             )
+        return labels
 
     def draw(self, text: str, rng: np.random.Generator, font: int | None = None) -> Gray:
         """Draw a word.
