@@ -270,6 +270,41 @@ def test_the_batch_that_keras_builds_a_model_from_is_no_epoch(workers):
     assert source.epoch == 5
 
 
+class Events(keras.utils.PyDataset):
+    """One batch, and a list of what Keras called, in order: an index is `__getitem__`."""
+
+    def __init__(self):
+        super().__init__()
+        self.events = []
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        self.events.append(index)
+        return np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32)
+
+    def on_epoch_begin(self):
+        self.events.append("begin")
+
+    def on_epoch_end(self):
+        self.events.append("end")
+
+
+def test_keras_asks_for_a_shape_as_for_a_batch():
+    """Why the provider inspects the call stack: nothing else tells what Keras is doing.
+
+    TensorFlow reads a shape before any other call, as a user reads a batch. JAX and PyTorch build
+    the metrics of a model in what looks like an epoch of one batch.
+    """
+    dataset, epoch = Events(), ["begin", 0, "end"]
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    model.fit(dataset, epochs=1, shuffle=False, verbose=0)
+    first = [0, "end"] if keras.backend.backend() == "tensorflow" else epoch
+    assert dataset.events[: len(first) + 3] == [*first, *epoch]
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_predict_reads_in_order(workers):
     source = DataProvider(numbered(10), [same], 3, shuffle=False, workers=workers)
@@ -317,6 +352,22 @@ def test_position():
     source.on_epoch_begin()
     source.on_epoch_end()
     assert (source.epoch, source.step, len(source)) == (5, 0, 4)
+
+
+def test_a_state_leads_back_to_the_position():
+    source, other = provider(10, 3), provider(10, 3)
+    source.set_position(4)
+    assert source.get_state(2) == {"epoch": 4, "step": 2, "samples": 10}
+    other.set_state(source.get_state(2))
+    assert content(other) == content(source)[2:]
+    source.on_epoch_begin()  # of an epoch in which a callback stops `fit`
+    assert source.get_state(2)["epoch"] == 4
+    assert source.get_state()["epoch"] == 5
+    source.set_state(source.get_state())
+    source.on_epoch_end()
+    assert (source.epoch, source.step) == (5, 0)
+    with pytest.raises(ValueError, match=r"is of a data set of 10 samples\. This one has 9"):
+        provider(9, 3).set_state(source.get_state())
 
 
 def test_position_outside():

@@ -15,6 +15,7 @@ from mltu.transformers import (
     LabelPadding,
     Transformer,
 )
+from mltu.utils.steps import as_step
 
 
 def test_base_class_names_what_is_missing():
@@ -23,6 +24,37 @@ def test_base_class_names_what_is_missing():
 
     with pytest.raises(NotImplementedError, match=r"Mine must define `__call__"):
         Mine()(None, "")
+
+
+class Plain(LabelPadding):
+    pass
+
+
+class Doubled(ImageResizer):
+    def __call__(self, data, label):
+        return super().__call__(data, 2 * label)
+
+
+def test_a_subclass_inherits_what_is_still_true_of_it():
+    padding, resizer = Plain(3, 9), Doubled((4, 8), 4, keep_aspect_ratio=True)
+    assert type(padding).batch is Transformer.batch
+    with pytest.raises(ValueError, match="1 of 1 are longer"):
+        padding.check_labels(["abcd"])
+    assert not resizer.keeps_label
+    assert resizer.free_axis is None
+    assert resizer.check_labels(["a"]) is None
+    assert resizer.describe()["width"] == [4, 8]
+    assert (resizer.describes_itself, ImageResizer.describes_itself) == (False, True)
+
+
+def test_a_function_is_a_step_of_its_name():
+    step = as_step(sum)
+    assert repr(step) == repr(sum)
+    assert as_step(step) is step
+    assert as_step(lambda data, label: (data + 1, label)).batch([1, 2], "ab") == (
+        [2, 3],
+        ["a", "b"],
+    )
 
 
 def test_repr_shows_the_settings():

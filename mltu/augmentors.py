@@ -111,7 +111,7 @@ class RandomRotate(Augmentor):
 
     Raises:
         ValueError: an argument is outside its range.
-        TypeError: `border_value` is no sequence.
+        TypeError: `border_value` is not a sequence.
     """
 
     def __init__(

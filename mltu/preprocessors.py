@@ -1,9 +1,8 @@
-"""ImageReader: a path becomes an array."""
+"""ImageReader: from a path to an array."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Any
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from mltu._extras import explain_missing
 from mltu.utils.checks import check_count
 from mltu.utils.files import read_bytes
-from mltu.utils.image_size import MAX_PIXELS, decoding_risk, is_small_jpeg
+from mltu.utils.image_size import MAX_PIXELS, decoding_risk, is_cut_jpeg, is_small_jpeg
 from mltu.utils.steps import Step
 
 with explain_missing():
@@ -25,18 +24,30 @@ Image = npt.NDArray[np.uint8]
 _UINT8 = np.dtype(np.uint8)
 
 
+class UnreadableImageError(ValueError):
+    """An image cannot be read.
+
+    Attributes:
+        reason: in a few words, such as "a PNG that was cut off".
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class ImageReader(Step):
     """Read an image file into a uint8 array with OpenCV.
 
     Called with (data, label), where data is a path, the bytes of an image file, or an array, it
     returns the image and the label as it was. Arrays of shape (height, width), (height, width, 1),
-    BGR and BGRA are brought to what `method` asks for. Transparent pixels become white.
+    BGR and BGRA are converted to what `method` asks for. Transparent pixels become white.
 
     Args:
         method: `cv2.IMREAD_COLOR` for BGR of shape (height, width, 3), `cv2.IMREAD_GRAYSCALE` for
             (height, width), or another flag of `cv2.imread`, with which arrays pass unchanged.
-        max_pixels: that a file may have. A few hundred bytes can claim to be an image of
-            gigabytes, so the size is read from the header before anything is decoded.
+        max_pixels: that a file may have. A few hundred bytes can claim an image of gigabytes, so
+            the size is read from the header before anything is decoded.
     """
 
     keeps_label = True
@@ -52,9 +63,9 @@ class ImageReader(Step):
 
         Raises:
             FileNotFoundError: there is no file at the path.
-            ValueError: the file is not a whole image that OpenCV can decode, or has more than
-                `max_pixels`, or the array is not an image; the message names the path.
-            TypeError: `data` is none of the above.
+            UnreadableImageError: the file is not a whole image that OpenCV can decode, or has more
+                than `max_pixels`, or the array is not an image; the message names the path.
+            TypeError: `data` has another type.
         """
         return self.read(data), label
 
@@ -64,6 +75,8 @@ class ImageReader(Step):
         Raises:
             OSError, ValueError, TypeError: one cannot be read; `__call__` says which and why.
         """
+        # All files are read before any is decoded, and checked together: the less Python runs
+        # between two calls of OpenCV, the less its threads wait for Python's lock.
         contents = [_read_whole(item) if isinstance(item, str) else item for item in data]
         if not all(isinstance(content, bytes) for content in contents):
             return [self.read(content) for content in contents], labels
@@ -71,17 +84,15 @@ class ImageReader(Step):
         if self.max_pixels < MAX_PIXELS or not all_small:
             for content in contents:
                 self._check_size(content, "bytes")
-        # All files are read before any is decoded, and looked at together: the less Python runs
-        # between two calls of OpenCV, the less its threads wait for Python's lock.
         all_whole = all_small and all(map(bytes.endswith, contents, repeat(_JPEG_END)))
         buffers = map(np.frombuffer, contents, repeat(_UINT8))
         try:
             images = list(map(cv2.imdecode, list(buffers), repeat(self.method)))
-        except cv2.error:  # Of one of them, an empty one for instance; reading it alone says which.
+        except cv2.error:  # One of them is empty, for instance; reading each says which.
             return [self.read(content) for content in contents], labels
         for row, (image, content) in enumerate(zip(images, contents, strict=True)):
             is_odd = image is None or (self._ndim and image.ndim != self._ndim)
-            if is_odd or (not all_whole and (_is_cut_jpeg(content) or _has_alpha(content))):
+            if is_odd or (not all_whole and (is_cut_jpeg(content) or _has_alpha(content))):
                 images[row] = self._decode(content, "bytes")
         return images, labels  # type: ignore[return-value]
 
@@ -104,27 +115,28 @@ class ImageReader(Step):
         )
 
     def _decode(self, content: bytes, source: str) -> Image:
-        if _is_cut_jpeg(content):
+        if is_cut_jpeg(content):
             raise _undecodable(source, "a JPEG without its end marker; it was cut off")
         if not content:
             raise _undecodable(source, "nothing; it is empty")
         self._check_size(content, source)
         if self._ndim and _has_alpha(content):
-            # OpenCV drops transparency, and black letters on nothing become black on black.
+            # OpenCV drops transparency: black letters on nothing would become black on black.
             whole = _imdecode(content, cv2.IMREAD_UNCHANGED, source)
             if whole.ndim == 3 and whole.shape[2] == 4:
                 return self._convert(whole if whole.dtype == np.uint8 else _halved(whole))
         image = _imdecode(content, self.method, source)
-        # OpenCV reads some formats, such as a PFM, in colours that it was not asked for.
+        # OpenCV reads some formats, such as PFM, in other colours than it was asked for.
         is_odd = self._ndim is not None and image.ndim != self._ndim
         return self._convert(image) if is_odd else image
 
     def _check_size(self, content: bytes, source: str) -> None:
         if (risk := decoding_risk(content, self.max_pixels)) is not None:
-            raise ValueError(
+            raise UnreadableImageError(
                 f"`data` must be a whole image of at most {self.max_pixels} pixels. Received "
-                f"{source}, with {risk}. Fetch it again, or, if it is sound, pass a larger "
-                "`max_pixels` to ImageReader, or decode it and pass the array."
+                f"{source}, with {risk}. Fetch it again. If you trust it, pass a larger "
+                "`max_pixels` to ImageReader, or decode it and pass the array.",
+                risk,
             )
 
     def _convert(self, array: npt.NDArray[Any]) -> Image:
@@ -137,9 +149,11 @@ class ImageReader(Step):
             or not array.size
             or channels not in (1, 3, 4)
         ):
-            raise ValueError(
+            received = f"{array.dtype} of shape {array.shape}"
+            raise UnreadableImageError(
                 "`data` must be a uint8 image of shape (height, width) or (height, width, 1, 3 or "
-                f"4). Received {array.dtype} of shape {array.shape}."
+                f"4). Received {received}.",
+                received,
             )
         conversion = _CONVERSIONS.get((self.method, channels))
         if conversion is not None and channels == 4:
@@ -149,10 +163,9 @@ class ImageReader(Step):
 
 _CHUNK_SIZE = 1 << 16  # bytes
 _STRIP = 1 << 20  # pixels
-_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # Windows would read text.
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # Windows would else read text.
 
 _JPEG_END = b"\xff\xd9"
-_JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")  # Without fill bytes and restarts.
 
 _CONVERSIONS = {
     (cv2.IMREAD_COLOR, 1): cv2.COLOR_GRAY2BGR,
@@ -163,13 +176,13 @@ _CONVERSIONS = {
 
 
 def _imdecode(content: bytes, method: int, source: str) -> Image:
-    # cv2.imread cannot open unicode paths on Windows; reading and decoding apart can.
+    # Not cv2.imread, which cannot open Unicode paths on Windows.
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), method)
     except cv2.error as error:
         raise _undecodable(source, f"{len(content)} bytes") from error
     if image is None:
-        raise _undecodable(source, f"{len(content)} bytes that it does not know")
+        raise _undecodable(source, f"{len(content)} bytes in a format that it does not know")
     return image  # type: ignore[return-value]
 
 
@@ -189,24 +202,6 @@ def _read_whole(path: str) -> bytes:
         os.close(descriptor)
 
 
-def _is_cut_jpeg(content: bytes) -> bool:
-    """Tell whether a JPEG stops before its own end marker.
-
-    Segments are skipped by their length, and with them an embedded thumbnail, which has an end
-    marker of its own. Within a scan the byte FF stands only before 00, a restart marker or the
-    marker that ends the scan, so markers cannot occur there by chance. A file cut right behind its
-    thumbnail ends in that marker too, but has no image data yet, which the decoder notices.
-    """
-    if not content.startswith(b"\xff\xd8\xff") or content.endswith(_JPEG_END):
-        return False
-    position = 2
-    while marker := _JPEG_MARKER.search(content, position):
-        if marker[0] == _JPEG_END:
-            return False
-        position = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
-    return True
-
-
 def _has_alpha(content: bytes) -> bool:
     """Tell whether a PNG or WebP file may have transparent pixels."""
     if content.startswith(b"\x89PNG"):
@@ -215,19 +210,19 @@ def _has_alpha(content: bytes) -> bool:
 
 
 def _over_white(bgra: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Lay an image over white; its last channel keeps its values and counts no more."""
+    """Blend an image with white; its last channel has no meaning afterwards."""
     if bgra[:, :, 3].min() == 255:
         return bgra
-    laid = np.empty_like(bgra)
-    for rows in _strips(bgra):  # Since the products are twice as large.
+    blended = np.empty_like(bgra)
+    for rows in _strips(bgra):  # since the products take twice as much memory
         strip = bgra[rows]
         alpha = strip[:, :, 3:].astype(np.uint16)
-        laid[rows] = (strip * alpha + 255 * (255 - alpha) + 127) // 255
-    return laid
+        blended[rows] = (strip * alpha + 255 * (255 - alpha) + 127) // 255
+    return blended
 
 
 def _halved(image: npt.NDArray[Any]) -> Image:
-    """Bring 16 bits to 8."""
+    """Scale 16 bits to 8."""
     halved = np.empty(image.shape, np.uint8)
     for rows in _strips(image):
         halved[rows] = image[rows] // 257
@@ -235,14 +230,15 @@ def _halved(image: npt.NDArray[Any]) -> Image:
 
 
 def _strips(image: npt.NDArray[Any]) -> Iterator[slice]:
-    """Give the rows of an image, some at a time."""
+    """Yield the rows of an image, some at a time."""
     step = max(1, _STRIP // image.shape[1])
     for top in range(0, len(image), step):
         yield slice(top, top + step)
 
 
-def _undecodable(source: str, received: str) -> ValueError:
-    return ValueError(
-        f"`data` must be an image that OpenCV can decode. Received {source}, with {received}. "
-        "Fetch it again, or take it out of the data set."
+def _undecodable(source: str, reason: str) -> UnreadableImageError:
+    return UnreadableImageError(
+        f"`data` must be an image that OpenCV can decode. Received {source}, with {reason}. "
+        "Fetch it again, or remove it from the data set.",
+        reason,
     )

@@ -1,6 +1,6 @@
 """Audio for a `DataProvider`: reading, random steps, and spectrograms as the model takes them.
 
-`pip install "mltu[audio]"` brings what reads and resamples files; spectrograms need NumPy alone.
+Reading and resampling files needs `pip install "mltu[audio]"`; spectrograms need only NumPy.
 """
 
 from mltu.audio._augmentors import AudioAugmentor, RandomNoise, RandomStretch

@@ -35,8 +35,8 @@ class RandomNoise(AudioAugmentor):
 
     Args:
         probability: of a change.
-        low: the least signal-to-noise ratio, in dB.
-        high: the greatest; drawn evenly between the two.
+        low: the lowest signal-to-noise ratio, in dB.
+        high: the highest; drawn uniformly between the two.
 
     Raises:
         ValueError: `low` is above `high`.
@@ -64,8 +64,8 @@ class RandomStretch(AudioAugmentor):
 
     Args:
         probability: of a change.
-        low: the least speed; 0.9 makes the recording a ninth longer and its pitch a tenth lower.
-        high: the greatest; drawn evenly between the two.
+        low: the lowest speed; 0.9 makes the recording a ninth longer and its pitch a tenth lower.
+        high: the highest; drawn uniformly between the two.
 
     Raises:
         ValueError: `low` is not above 0, or above `high`.

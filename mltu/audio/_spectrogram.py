@@ -22,10 +22,10 @@ class Spectrogram(Step):
 
     Frame t holds the samples from t * hop on, times a Hann window w[n] = sin(pi n / window)^2,
     followed by zeros up to a power of two. Its values are 10 log10 |DFT|^2, at least 80 dB below
-    the loudest value of the recording; then each band loses its mean over the recording and is
-    divided by its standard deviation, or by 1 dB if that is more. Loudness does not matter so.
-    What is left at the end and fills no frame is dropped; a recording shorter than one window is
-    filled up with zeros.
+    the loudest value of the recording; then the mean over the recording is subtracted from each
+    band, and the band is divided by its standard deviation, or by 1 dB if that is more. So loudness
+    does not matter. Samples at the end that do not fill a frame are dropped; a recording shorter
+    than one window is padded with zeros.
 
     Source: Rabiner and Schafer, 1978, "Digital Processing of Speech Signals", chapter 6; of the
     normalisation: Viikki and Laurila, 1998.
@@ -91,11 +91,11 @@ class Spectrogram(Step):
 
 
 class MelSpectrogram(Spectrogram):
-    """Turn samples into a spectrogram with bands as wide as the ear's, as `Spectrogram` does.
+    """A `Spectrogram` with bands on the mel scale, which are as wide as those of the ear.
 
-    The power goes through triangular filters, before it becomes decibels. Their corners stand
-    evenly on the mel scale, 2595 log10(1 + f / 700), from `low` to `high`; each rises from 0 at
-    the corner before to 1 at its own and falls to 0 at the next.
+    The power goes through triangular filters before it is converted to decibels. Their corners are
+    equally spaced on the mel scale, 2595 log10(1 + f / 700), from `low` to `high`; each filter
+    rises from 0 at one corner to 1 at the next and falls to 0 at the one after.
 
     Source: Davis and Mermelstein, 1980; of the scale: O'Shaughnessy, 1987, "Speech Communication".
 
@@ -103,13 +103,13 @@ class MelSpectrogram(Spectrogram):
         sample_rate: of the samples, per second.
         window: in seconds.
         hop: from frame to frame, in seconds.
-        num_mels: how many bands.
+        num_mels: number of bands.
         low: where the first begins, in Hz.
         high: where the last ends, in Hz; half of `sample_rate` if None.
 
     Raises:
-        ValueError: as for `Spectrogram`; or the frequencies do not grow up to half of
-            `sample_rate`; or there are so many bands that some would hold no frequency of the DFT.
+        ValueError: as for `Spectrogram`; or the frequencies are not in ascending order up to half
+            of `sample_rate`; or there are so many bands that some contain no frequency of the DFT.
     """
 
     def __init__(

@@ -35,17 +35,11 @@ class Pipeline:
     """Applies the steps to samples and batches. Thread-safe and picklable.
 
     The preprocessors read; the augmentors and transformers finish. Both halves exist for a whole
-    batch, which is fast, and for one sample, where an error can name the step and the sample.
-
-    Args:
-        preprocessors: fixed steps that read a sample.
-        augmentors: random steps.
-        transformers: fixed steps that run last. An `ImageResizer` with several widths resizes to
-            the width of the batch's bucket.
-        seed: of the augmentors, at least 0.
+    batch, which is fast, and for one sample, where an error can name the step and the sample. If
+    an `ImageResizer` has several widths, each is a bucket, and a batch has the width of its bucket.
 
     Raises:
-        TypeError: one of them is not a list of callables, or an augmentor is not an `Augmentor`.
+        TypeError: the steps are not lists of callables, or an augmentor is not an `Augmentor`.
         ValueError: labels are padded with the index of a character.
     """
 
@@ -78,12 +72,7 @@ class Pipeline:
             ]
 
     def check_labels(self, labels: Sequence[Any]) -> None:
-        """Let the steps check all labels, up to the first whose effect on labels is unknown.
-
-        Raises:
-            ValueError: labels do not suit a step.
-            TypeError: likewise.
-        """
+        """Let the steps check all labels, up to the first whose effect on labels is unknown."""
         checked: Sequence[Any] | None = labels
         for step in [*self._reading, *self.augmentors, *self._finishing[0]]:
             if checked is not None:
@@ -93,21 +82,7 @@ class Pipeline:
         self, data: Sequence[Any], labels: Sequence[Any], indices: Iterable[int],
         epoch: int, bucket: int,
     ) -> Batch:  # fmt: skip
-        """Read and finish a batch.
-
-        Args:
-            data: of each sample.
-            labels: of each sample.
-            indices: of the samples in the data set.
-            epoch: at least 0.
-            bucket: an index into the widths of `resizer`; 0 if there is only one width.
-
-        Returns:
-            The data, shape (batch, ...), and the labels, shape (batch, ...).
-
-        Raises:
-            Exception: what a step raised; `read_sample` and `finish_sample` say on which sample.
-        """
+        """Read and finish a batch, given its samples and their indices in the data set."""
         data, labels = self.read_batch(data, labels)
         return self.finish_batch(data, labels, indices, epoch, bucket)
 
@@ -155,9 +130,9 @@ class Pipeline:
 
 
 class _Sample(NamedTuple):
-    """What was read for a position in a batch, from another sample where that was bad."""
+    """A sample that has been read: the index that was wanted, and the one that it is from."""
 
-    position: int
+    wanted: int
     source: int
     data: Any
     label: Any
@@ -165,14 +140,7 @@ class _Sample(NamedTuple):
 
 @dataclass(eq=False)
 class BatchLoader:
-    """Loads batches of a data set, in this process or in others.
-
-    Args:
-        samples: the data set.
-        pipeline: the steps.
-        bad_samples: collects the samples that cannot be read.
-        on_bad_sample: `"replace"`, `"skip"` or `"raise"`, as in `DataProvider`.
-        num_processes: that run the pipeline; 0 to run it in the calling thread.
+    """Loads batches of a data set; the pipeline runs in the calling thread or in processes.
 
     Raises:
         TypeError: there are processes, and a step cannot be pickled.
@@ -191,7 +159,7 @@ class BatchLoader:
             self._run = WorkerProcesses(self.pipeline.run, self.num_processes).run
 
     def load(self, indices: npt.NDArray[np.int64], epoch: int, bucket: int) -> Batch:
-        """Load the batch of the samples at `indices`, shape (batch,); see `Pipeline.run`.
+        """Load the batch of the samples at `indices`, shape (batch,).
 
         Raises:
             BrokenProcessPool: a process died.
@@ -204,7 +172,7 @@ class BatchLoader:
         #   read_sample * n  -> finish_batch       finds, and replaces or skips, unreadable samples
         #   read_sample * n  -> finish_sample * n  names the sample that cannot be finished
         #
-        # Equal bytes come out of all three, so an error that does not occur again does no harm.
+        # An error that does not occur again does no harm, since all three return the same batch.
         try:
             data, labels = self.samples.pick(indices)
             return self._run(data, labels, indices, epoch, bucket)
@@ -222,13 +190,10 @@ class BatchLoader:
         return batch
 
     def find_buckets(self, num_threads: int) -> npt.NDArray[np.int64] | None:
-        """Read every sample once to find which width it takes, with a progress bar.
-
-        Args:
-            num_threads: that read.
+        """Read every sample once, with a progress bar, to find which width it takes.
 
         Returns:
-            An index into the widths of the pipeline's `resizer` for each sample, shape
+            For each sample an index into the widths of the pipeline's `resizer`, shape
             (num_samples,); None if there is only one width.
         """
         resizer, num_samples = self.pipeline.resizer, len(self.samples)
@@ -247,7 +212,7 @@ class BatchLoader:
             return np.concatenate([np.array(chunk) for chunk in chunks])
 
     def _finish(self, samples: Sequence[_Sample], epoch: int, bucket: int) -> Batch:
-        indices = [sample.position for sample in samples]
+        indices = [sample.wanted for sample in samples]
         data, labels = [each.data for each in samples], [each.label for each in samples]
         try:
             return self.pipeline.finish_batch(data, labels, indices, epoch, bucket)
@@ -255,9 +220,9 @@ class BatchLoader:
             _LOGGER.debug("A batch of epoch %d is finished sample by sample: %s", epoch, error)
         pairs = [
             self.pipeline.finish_sample(
-                data, label, index, epoch, bucket, self.samples.source(source)
+                data, label, wanted, epoch, bucket, self.samples.source(source)
             )
-            for index, source, data, label in samples
+            for wanted, source, data, label in samples
         ]
         return stack_batch([data for data, _ in pairs], [label for _, label in pairs])
 
@@ -285,19 +250,10 @@ class BatchLoader:
 
 
 def sample_rngs(seed: int, epoch: int, indices: Iterable[int]) -> Iterator[np.random.Generator]:
-    """Give the generator of each sample in one epoch.
+    """Yield the generator of each sample in an epoch, to be used before the next is requested.
 
-    It is one Philox generator whose key holds the seed, the epoch and the sample; making a new
-    one for each sample would take ten times as long.
-
-    Args:
-        seed: at least 0.
-        epoch: at least 0.
-        indices: of the samples in the data set, independent of the order of the epoch.
-
-    Yields:
-        The generator, to be used before the next one is asked for; equal arguments give equal
-        numbers on every machine.
+    Equal arguments give equal numbers on every machine. It is one Philox generator whose key holds
+    the seed, the epoch and the sample; a new one for each sample would take ten times as long.
 
     Source: Salmon et al., 2011, Parallel random numbers: as easy as 1, 2, 3.
     """
@@ -311,31 +267,16 @@ def sample_rngs(seed: int, epoch: int, indices: Iterable[int]) -> Iterator[np.ra
 
 
 def replacement(num_samples: int, seed: int, epoch: int, index: int, attempt: int) -> int:
-    """Choose the sample that replaces one that cannot be read.
+    """Return the index of the sample that replaces a bad one, a function of the arguments alone.
 
-    Args:
-        num_samples: of the data set.
-        seed: as in `sample_rngs`.
-        epoch: as in `sample_rngs`.
-        index: of the sample that is replaced.
-        attempt: 1 for the first choice, 2 if that cannot be read either, and so on.
-
-    Returns:
-        The index of another sample, a function of the arguments alone.
+    `attempt` is 1 for the first choice, 2 if that is bad, too, and so on.
     """
     rng = np.random.default_rng([seed, _REPLACEMENT, epoch, index, attempt])
     return int((index + 1 + rng.integers(num_samples - 1)) % num_samples)
 
 
 def stack_batch(data: Sequence[Any], labels: Sequence[Any]) -> Batch:
-    """Stack the samples of a batch.
-
-    Args:
-        data: arrays or numbers of one shape each, or one array that holds them all.
-        labels: likewise.
-
-    Returns:
-        The data, shape (batch, ...), and the labels, shape (batch, ...).
+    """Stack the samples of a batch, unless a step has returned one array already.
 
     Raises:
         ValueError: the shapes differ within the batch, or there is no sample.

@@ -21,32 +21,19 @@ Indices = npt.NDArray[np.int64]
 class EpochPlan:
     """Batch i of an epoch as indices of its samples, for one of several processes.
 
-    Args:
-        num_samples: of the data set, at least 1.
-        batch_size: of one process, at least 1.
-        seed: of the order, at least 0.
-        shuffle: whether each epoch has its own order.
-        drop_last: True to leave out the smaller batches.
-        short_first: the labels, to sort epochs 0 and 1 by their length; None not to.
-        epoch: the current one, at least 0.
-        step: the batch of the epoch that comes first.
-        buckets: of each sample, shape (num_samples,); a batch is from one bucket. None for one.
-        rank: of this process.
-        world_size: how many processes there are.
-
     Raises:
         ValueError: `drop_last` leaves no batch, or `step` is outside the epoch.
     """
 
     num_samples: int
-    batch_size: int
+    batch_size: int  # of one process
     seed: int
     shuffle: bool
     drop_last: bool
-    short_first: Sequence[Any] | None
+    short_first: Sequence[Any] | None  # the labels, to sort epochs 0 and 1 by their length
     epoch: int
-    step: int = 0
-    buckets: Indices | None = None
+    step: int = 0  # the batch of the epoch that comes first
+    buckets: Indices | None = None  # of each sample; a batch is from one bucket
     rank: int = 0
     world_size: int = 1
 
@@ -112,17 +99,7 @@ class EpochPlan:
 
 
 def epoch_order(num_samples: int, seed: int, epoch: int, shuffle: bool) -> Indices:
-    """Return the order of the samples in an epoch, a function of the arguments alone.
-
-    Args:
-        num_samples: of the data set.
-        seed: at least 0.
-        epoch: at least 0; each has its own order.
-        shuffle: False for the order of the data set.
-
-    Returns:
-        A permutation of 0..num_samples - 1.
-    """
+    """Return the order of an epoch, a permutation that is a function of the arguments alone."""
     if not shuffle:
         return np.arange(num_samples)
     return np.random.default_rng([seed, _ORDER, epoch]).permutation(num_samples)

@@ -50,10 +50,10 @@ class DataProvider(keras.utils.PyDataset):
             ValueError. `"replace"` takes another sample of the data set, chosen by the seed, so
             that batches keep their shape; `"skip"` makes the batch smaller; `"raise"` stops. The
             first two log each such sample once and list it in `bad_samples`, and stop when more
-            than 1 % of the data set and at least ten samples are bad. Faults of labels always stop.
+            than 1 % of the data set and at least ten samples are bad. Bad labels always stop.
         seed: of the order and of the augmentors.
-        short_first: True to give the samples of epoch 1 by growing length of the label, which gets
-            CTC training off the ground sooner (Amodei et al., 2016, section 3.3).
+        short_first: True to sort the samples of epoch 1 by the length of their labels, so that CTC
+            training makes progress sooner (Amodei et al., 2016, section 3.3).
         drop_last: True to leave out the last batch of an epoch if it is smaller than the others:
             several devices need equal parts.
         workers: threads that prepare batches. OpenCV releases Python's lock, so they run in
@@ -106,7 +106,8 @@ class DataProvider(keras.utils.PyDataset):
             check_count("limit", limit, 1)
         # More threads than processes, so that no process waits for its next batch.
         num_threads = max(workers, 2 * processes + 1) if processes else workers
-        super().__init__(num_threads, use_multiprocessing, max_queue_size)
+        super().__init__(num_threads, False, max_queue_size)
+        self.use_multiprocessing = use_multiprocessing
         samples = load_samples(dataset)[:limit]
         if not samples:
             raise ValueError("`dataset` must hold at least one sample. Received an empty one.")
@@ -216,7 +217,7 @@ class DataProvider(keras.utils.PyDataset):
         self._within_epoch = False  # Else Keras would first end the epoch of an interrupted fit.
 
     def get_state(self, step: int = 0) -> dict[str, int]:
-        """Return where a training stands, for `set_state`.
+        """Return the position of a training, for `set_state`.
 
         Args:
             step: how many batches of the current epoch the model has seen, which the provider

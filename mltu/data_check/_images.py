@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from mltu.data_check._findings import MAX_EXAMPLES, Expected, Hit, Joined, Positions
 from mltu.data_check._labels import LabelFacts
-from mltu.preprocessors import ImageReader
+from mltu.preprocessors import ImageReader, UnreadableImageError
 
 NOT_READ, READ, MISSING, UNREADABLE = range(4)
 _BLOCK = 1024  # Images under way at one time.
@@ -115,10 +115,10 @@ def _read(joined: Joined, position: int) -> _Image:
         image = _READER.read(content)
     except FileNotFoundError:
         return _Image(MISSING)
+    except UnreadableImageError as error:
+        return _Image(UNREADABLE, reason=error.reason)
     except (OSError, TypeError, ValueError) as error:
-        # The reader's errors name the argument, what came, and the way out; here, what came.
-        received = str(error).partition(" Received ")[2].partition(". ")[0]
-        return _Image(UNREADABLE, reason=received.removeprefix("bytes, with ") or str(error))
+        return _Image(UNREADABLE, reason=str(error))
     height, width = image.shape[:2]
     is_blank = bool((image == image[0, 0]).all())
     return _Image(READ, _digest(content), (width, height), is_blank)

@@ -164,14 +164,14 @@ class TextImages(Augmentor):
         image, text = self.draw(rng, label if self.keeps_label else None)
         return image if self.color else image[:, :, None], text
 
-    def check_labels(self, labels: Sequence[Any]) -> None:
+    def check_labels(self, labels: Sequence[Any]) -> Sequence[Any] | None:
         """Check that the atlas has the characters of all labels of a data set, if they stay.
 
         Raises:
             ValueError: it has not, or a label is empty.
         """
         if not self.keeps_label:
-            return
+            return None
         drawn = {char for char, has in self._drawable.items() if has}
         if unknown := distinct_characters(labels) - drawn:
             raise ValueError(
@@ -180,6 +180,7 @@ class TextImages(Augmentor):
             )
         if not text_lengths(labels).all():
             raise ValueError("A label is empty, so there is nothing to draw. Drop the sample.")
+        return labels
 
     def _draw_text(self, rng: Rng, kind: Kind, font: int | None) -> tuple[str, int]:
         """Draw a text that some font has, and a font."""

@@ -1,4 +1,9 @@
-"""How large an image says it is: width and height from the first bytes, before any is decoded."""
+"""What an image file says before it is decoded: how large the image is, and whether it is whole.
+
+A decoder allocates what a header claims. imagesize 2.0.1 cannot check that: it finds no size in
+PAM, PFM, Sun raster, Radiance HDR, bare JPEG 2000 and half of the BigTIFFs, and does not know the
+tiles of a TIFF, although OpenCV decodes all of them.
+"""
 
 from __future__ import annotations
 
@@ -7,38 +12,38 @@ import struct
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-_JPEG_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")  # Without fill bytes and restarts.
-_JPEG_TABLES = b"\xc4\xc8\xcc"  # Between the codes of frames, and none themselves.
+MAX_PIXELS = 100_000_000  # of an image from outside, unless its reader allows more
+# Each scan of a JPEG may cover the whole image and costs a few bytes; those of cameras and of
+# websites have up to 20.
+MAX_SCANS = 500
+_FREE_SCANS = 30
+_MAX_SCANNED = 400_000_000  # pixels in all scans, if there are more of them
+
+_JPEG = b"\xff\xd8\xff"
+_JPEG_END = b"\xff\xd9"
+_JPEG_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")  # without fill bytes and restarts
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # of those, three are tables
+_SEGMENTS = frozenset([0xC4, *range(0xDB, 0xFF)])
+_SIDE = 0x27  # times 256 pixels: two sides below have less than MAX_PIXELS
+_PNG = b"\x89PNG\r\n\x1a\n"
+_CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000
 _PNM_PART = re.compile(rb"#[^\r\n]*|[0-9]+")
 _PFM_SIDE = re.compile(rb"[+]?([0-9]+)")
 _PAM_SIDE = re.compile(rb"(WIDTH|HEIGHT)\s+([0-9]+)")
 _HDR_SIZE = re.compile(rb"[-+][XY]\s+([0-9]+)\s+[-+][XY]\s+([0-9]+)")
 _TIFF_CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 16: "Q", 17: "q"}
-_PNG = b"\x89PNG\r\n\x1a\n"
-_CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000
-_NUM_DIGITS = 20  # More of them are no size, and Python refuses thousands.
+_NUM_DIGITS = 20  # A size has fewer, and Python refuses thousands.
 
-MAX_PIXELS = 100_000_000  # What images from outside may have, unless their reader is told more.
-# Each scan of a JPEG may go over the whole image and costs a few bytes; those of cameras and of
-# websites have up to 20.
-MAX_SCANS = 500
-_FREE_SCANS = 30
-_MAX_SCANNED = 400_000_000  # pixels in all scans, where there are more of them
-
-_SIDE = 0x27  # times 256 pixels: two sides below have less than MAX_PIXELS
-_FRAMES = frozenset(range(0xC0, 0xD0)) - frozenset(_JPEG_TABLES)
-_SEGMENTS = frozenset([0xC4, *range(0xDB, 0xFF)])
+Sizes = Iterator[tuple[int, int]]
 
 
 def is_small_jpeg(content: bytes) -> bool:
     """Tell in a microsecond that a file is a JPEG within both limits; False if it may not be."""
-    if not content.startswith(b"\xff\xd8\xff"):
-        return False
-    if _num_scans(content) > _FREE_SCANS:
+    if not content.startswith(_JPEG) or _num_scans(content) > _FREE_SCANS:
         return False
     at = 2
     try:
-        while content[at] == 0xFF:  # No regular expression: this is run for each image of a batch.
+        while content[at] == 0xFF:  # No regular expression: this runs for each image of a batch.
             code = content[at + 1]
             if code in _FRAMES:
                 return content[at + 5] < _SIDE and content[at + 7] < _SIDE
@@ -50,23 +55,37 @@ def is_small_jpeg(content: bytes) -> bool:
     return False
 
 
+def is_cut_jpeg(content: bytes) -> bool:
+    """Tell whether a JPEG stops before its own end marker.
+
+    Segments are skipped by their length, and with them an embedded thumbnail, which has an end
+    marker of its own. Within a scan the byte FF is followed by 00, a restart marker or the marker
+    that ends the scan, so markers cannot occur there by chance. A file cut right after its
+    thumbnail ends in that marker too, but has no image data yet, which the decoder notices.
+    """
+    if not content.startswith(_JPEG) or content.endswith(_JPEG_END):
+        return False
+    return all(code != 0xD9 for code, _ in _jpeg_segments(content))
+
+
 def decoding_risk(content: bytes, max_pixels: int = MAX_PIXELS) -> str | None:
-    """Say why a file must not be decoded, since it would take much time or memory; None if it may.
+    """Say why decoding a file would take too much time or memory; None if it would not.
 
     Args:
         content: the bytes of an image file.
         max_pixels: that it may have.
     """
-    if (found := num_pixels(content)) > max_pixels:
-        return f"a header that speaks of {found} pixels"
+    pixels = num_pixels(content)
+    if pixels > max_pixels:
+        return f"a header that claims {pixels} pixels"
     scans = _num_scans(content)
-    if scans > MAX_SCANS or (scans > _FREE_SCANS and scans * found > _MAX_SCANNED):
-        return f"a JPEG of {scans} scans over {found} pixels"
+    if scans > MAX_SCANS or (scans > _FREE_SCANS and scans * pixels > _MAX_SCANNED):
+        return f"a JPEG of {scans} scans over {pixels} pixels"
     return "a PNG that was cut off" if _is_cut_png(content) else None
 
 
 def num_pixels(content: bytes) -> int:
-    """Return how many pixels a decoder would make room for; 0 where the format is not known.
+    """Return how many pixels a decoder would allocate; 0 if the format is not known.
 
     Known are PNG, JPEG, BMP, GIF, WebP, TIFF, PNM and PAM, PFM, Sun raster, Radiance HDR,
     JPEG 2000 and AVIF. A file that is too short for its header has no size.
@@ -74,26 +93,22 @@ def num_pixels(content: bytes) -> int:
     Args:
         content: the bytes of an image file.
     """
-    for start, sizes in _FORMATS:
-        if content.startswith(start):
-            try:
-                return max((abs(width * height) for width, height in sizes(content)), default=0)
-            except (struct.error, OverflowError):  # An offset of 64 bits can be that large.
-                return 0
-    if content[4:8] == b"ftyp" or content[4:8] == b"jP  ":
-        return max((width * height for width, height in _boxes(content)), default=0)
-    return 0
+    try:
+        sizes = next((sizes for start, sizes in _FORMATS if content.startswith(start)), _boxes)
+        return max((abs(width * height) for width, height in sizes(content)), default=0)
+    except (struct.error, OverflowError):  # An offset of 64 bits can be that large.
+        return 0
 
 
 def _num_scans(content: bytes) -> int:
-    """Return at most how many scans a JPEG has; 0 for other formats."""
-    return content.count(b"\xff\xda") if content.startswith(b"\xff\xd8\xff") else 0
+    """Return an upper bound of the scans in a JPEG; 0 for other formats."""
+    return content.count(b"\xff\xda") if content.startswith(_JPEG) else 0
 
 
 def _is_cut_png(content: bytes) -> bool:
-    """Tell whether a part of a PNG says that it is longer than the rest of the file.
+    """Tell whether a chunk of a PNG claims to be longer than the rest of the file.
 
-    OpenCV makes room for all that it says, up to 4 GiB, before it looks.
+    OpenCV allocates what it claims, up to 4 GiB, before it reads.
     """
     if not content.startswith(_PNG):
         return False
@@ -104,49 +119,45 @@ def _is_cut_png(content: bytes) -> bool:
     return at > len(content)
 
 
-Sizes = Iterator[tuple[int, int]]
+def _jpeg_segments(content: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the code of each segment and the position after it, as decoders walk over a JPEG."""
+    position = 2
+    while marker := _JPEG_MARKER.search(content, position):
+        position = marker.end()
+        yield marker[1][0], position
+        position += int.from_bytes(content[position : position + 2], "big")
 
 
-def _at(place: int, code: str) -> Callable[[bytes], Sizes]:
-    """Read width and height at a fixed place."""
+def _jpeg(content: bytes) -> Sizes:
+    for code, position in _jpeg_segments(content):
+        if code in (0xD9, 0xDA):  # the end, or a scan
+            return
+        if code in _FRAMES:
+            height, width = struct.unpack_from(">HH", content, position + 3)
+            yield width, height
+            return
+
+
+def _at(position: int, code: str) -> Callable[[bytes], Sizes]:
+    """Read width and height at a fixed position."""
 
     def sizes(content: bytes) -> Sizes:
-        width, height = struct.unpack_from(code, content, place)
+        width, height = struct.unpack_from(code, content, position)
         yield width, height
 
     return sizes
 
 
-def _jpeg(content: bytes) -> Sizes:
-    """Walk over the segments to the frame header, as decoders do; its height stands first."""
-    position = 2
-    while marker := _JPEG_MARKER.search(content, position):
-        code, position = marker[1], marker.end()
-        if code in (b"\xd9", b"\xda"):  # The end, or a scan.
-            return
-        if code < b"\xd0" and code not in _JPEG_TABLES:
-            height, width = struct.unpack_from(">HH", content, position + 3)
-            yield width, height
-            return
-        position += struct.unpack_from(">H", content, position)[0]
-
-
 def _bmp(content: bytes) -> Sizes:
     is_old = struct.unpack_from("<I", content, 14)[0] == 12
-    yield from _at(18, "<HH" if is_old else "<ii")(content)
-
-
-def _gif(content: bytes) -> Sizes:
-    yield from _at(6, "<HH")(content)
+    return _at(18, "<HH" if is_old else "<ii")(content)
 
 
 def _webp(content: bytes) -> Sizes:
     kind = content[12:16]
     if kind == b"VP8X":
-        yield (
-            1 + int.from_bytes(content[24:27], "little"),
-            1 + int.from_bytes(content[27:30], "little"),
-        )
+        width, height = (int.from_bytes(content[at : at + 3], "little") for at in (24, 27))
+        yield width + 1, height + 1
     elif kind == b"VP8L":
         bits = struct.unpack_from("<I", content, 21)[0]
         yield (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
@@ -163,34 +174,37 @@ def _tiff(content: bytes) -> Sizes:
     count = struct.unpack_from(order + ("Q" if is_big else "H"), content, start)[0]
     start, step = (start + 8, 20) if is_big else (start + 2, 12)
     # ImageWidth and ImageLength, TileWidth and TileLength.
-    found = {256: 0, 257: 0, 322: 0, 323: 0}
-    for place in range(start, min(start + count * step, len(content)), step):
-        tag, kind = struct.unpack_from(order + "HH", content, place)
-        if tag in found:
-            value = place + (12 if is_big else 8)
-            side = abs(struct.unpack_from(order + _TIFF_CODES.get(kind, "I"), content, value)[0])
-            found[tag] = max(found[tag], side)
-    yield found[256], found[257]
-    yield found[322], found[323]  # Room is made for a whole tile, however small the image is.
+    sides = {256: 0, 257: 0, 322: 0, 323: 0}
+    for position in range(start, min(start + count * step, len(content)), step):
+        tag, kind = struct.unpack_from(order + "HH", content, position)
+        if tag in sides:
+            code = order + _TIFF_CODES.get(kind, "I")
+            side = abs(struct.unpack_from(code, content, position + (12 if is_big else 8))[0])
+            sides[tag] = max(sides[tag], side)
+    yield sides[256], sides[257]
+    yield sides[322], sides[323]  # A whole tile is allocated, however small the image is.
 
 
 def _pnm(content: bytes) -> Sizes:
-    """Read the first two numbers that are in no comment, or the lines of a PAM that name sides."""
-    if content.startswith(b"P7"):
-        sides = {b"WIDTH": 0, b"HEIGHT": 0}
-        for name, digits in _PAM_SIDE.findall(content):
-            sides[name] = max(sides[name], _number(digits))
-        yield sides[b"WIDTH"], sides[b"HEIGHT"]
-        return
-    if content.startswith((b"PF", b"Pf")):  # Two words, of each the digits at its beginning.
-        words = [_PFM_SIDE.match(word) for word in content[2:].split(None, 2)[:2]]
-        if len(words) == 2 and words[0] and words[1]:
-            yield _number(words[0][1]), _number(words[1][1])
-        return
+    """Read the first two numbers that are not in a comment."""
     parts = (part[0] for part in _PNM_PART.finditer(content, 2))
-    found = list(islice((_number(part) for part in parts if not part.startswith(b"#")), 2))
-    if len(found) == 2:
-        yield found[0], found[1]
+    numbers = list(islice((_number(part) for part in parts if not part.startswith(b"#")), 2))
+    if len(numbers) == 2:
+        yield numbers[0], numbers[1]
+
+
+def _pam(content: bytes) -> Sizes:
+    sides = {b"WIDTH": 0, b"HEIGHT": 0}
+    for name, digits in _PAM_SIDE.findall(content):
+        sides[name] = max(sides[name], _number(digits))
+    yield sides[b"WIDTH"], sides[b"HEIGHT"]
+
+
+def _pfm(content: bytes) -> Sizes:
+    """Read the digits at the beginning of the first two words."""
+    words = [_PFM_SIDE.match(word) for word in content[2:].split(None, 2)[:2]]
+    if len(words) == 2 and words[0] and words[1]:
+        yield _number(words[0][1]), _number(words[1][1])
 
 
 def _hdr(content: bytes) -> Sizes:
@@ -203,22 +217,24 @@ def _number(digits: bytes) -> int:
 
 
 def _boxes(content: bytes) -> Sizes:
-    """Find the sizes in the boxes of JPEG 2000 (height first) and AVIF, wherever they stand."""
-    for place in _places(content, b"ihdr"):
-        height, width = struct.unpack_from(">II", content.ljust(place + 12), place + 4)
+    """Find the sizes in the boxes of JPEG 2000 (height first) and AVIF, wherever they are."""
+    if content[4:8] not in (b"ftyp", b"jP  "):
+        return
+    for position in _positions(content, b"ihdr"):
+        height, width = struct.unpack_from(">II", content.ljust(position + 12), position + 4)
         yield width, height
-    for place in _places(content, b"ispe"):
-        width, height = struct.unpack_from(">II", content.ljust(place + 16), place + 8)
+    for position in _positions(content, b"ispe"):
+        width, height = struct.unpack_from(">II", content.ljust(position + 16), position + 8)
         yield width, height
-    for place in _places(content, _CODESTREAM):
-        yield from _codestream(content[place : place + 24])
+    for position in _positions(content, _CODESTREAM):
+        yield from _codestream(content[position : position + 24])
 
 
-def _places(content: bytes, name: bytes) -> Iterator[int]:
-    place = content.find(name)
-    while place >= 0:
-        yield place
-        place = content.find(name, place + 4)
+def _positions(content: bytes, name: bytes) -> Iterator[int]:
+    position = content.find(name)
+    while position >= 0:
+        yield position
+        position = content.find(name, position + 4)
 
 
 def _codestream(content: bytes) -> Sizes:
@@ -228,13 +244,15 @@ def _codestream(content: bytes) -> Sizes:
 
 
 _FORMATS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[bytes], Sizes]], ...] = (
-    (b"\xff\xd8\xff", _jpeg),
+    (_JPEG, _jpeg),
     (_PNG, _at(16, ">II")),
     (b"BM", _bmp),
-    (b"GIF8", _gif),
+    (b"GIF8", _at(6, "<HH")),
     (b"RIFF", _webp),
     ((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), _tiff),
-    ((b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7", b"PF", b"Pf"), _pnm),
+    ((b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"), _pnm),
+    (b"P7", _pam),
+    ((b"PF", b"Pf"), _pfm),
     (b"\x59\xa6\x6a\x95", _at(4, ">II")),  # Sun raster
     ((b"#?RADIANCE", b"#?RGBE"), _hdr),
     (_CODESTREAM, _codestream),  # JPEG 2000 without boxes
