@@ -683,7 +683,11 @@ def known_form(error):
     """Look whether an error says what was expected and what was received, in few words."""
     message = str(error)
     is_systems = isinstance(error, OSError) and error.filename is not None
-    has_beats = re.search(r"must .*(Received|There is no|holds others)", message, re.DOTALL)
+    has_beats = re.search(
+        r"must .*(Received|There is no|holds others)|^Invalid pattern .* at position \d+: ",
+        message,
+        re.DOTALL,
+    )
     if not is_systems and not has_beats and "cannot be" not in message:
         raise FormError(
             f"{type(error).__name__} without its three beats: {message[:200]}"

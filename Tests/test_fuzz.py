@@ -456,7 +456,7 @@ class TestLmdb:
     "pattern", ["(.*a.{14})", "((((){1000}){1000}){1000}){1000}", "((a{0}){1000}){1000}"]
 )
 def test_patterns_that_would_take_for_ever_are_refused(pattern):
-    with pytest.raises(ValueError, match=r"at most 10000 states.* Received"):
+    with pytest.raises(ValueError, match=r"at most 100000 states.* Received"):
         Pattern(pattern).automaton(VOCAB)
 
 
@@ -479,7 +479,7 @@ def test_escaped_ends_of_ranges_mean_what_they_mean_in_re(pattern):
 
 @pytest.mark.parametrize("pattern", [r"[\d-z]", r"[a-\w]", "[a-"])
 def test_ranges_of_classes_are_refused(pattern):
-    with pytest.raises(ValueError, match="`pattern` must be"):
+    with pytest.raises(ValueError, match=r"Invalid pattern .* at position \d"):
         Pattern(pattern)
 
 

@@ -150,7 +150,8 @@ def test_lines_are_printed_without_a_space_before_marks():
 def test_known_words_decide_between_readings_that_are_about_as_likely(monkeypatch):
     module = load_tutorial(LINES, "inferenceModel")
     decoder = module.KnownWords(["The", "cat"], penalty=2.0)
-    found = [Hypothesis("the cut", -0.5), Hypothesis("the cat", -1.5), Hypothesis("a cat", -9.0)]
+    logs = {"the cut": -0.5, "the cat": -1.5, "a cat": -9.0}
+    found = [Hypothesis(text, log, ()) for text, log in logs.items()]
     decoder.search = SimpleNamespace(decode=lambda *_: [found, []])
     assert decoder.decode(None, "") == [[found[1], found[0], found[2]], []]
     decoder.penalty = 0.5

@@ -7,7 +7,7 @@ from mltu.decoders._paths import Spans, align_texts, ctc_decoder, greedy_path, r
 from mltu.decoders._pattern import Pattern
 from mltu.decoders._score import (
     kind_of_outputs,
-    skip_sure_blanks,
+    skip_confident_blanks,
     text_log_probabilities,
     to_probabilities,
 )
@@ -26,7 +26,7 @@ __all__ = [
     "greedy_path",
     "kind_of_outputs",
     "required_steps",
-    "skip_sure_blanks",
+    "skip_confident_blanks",
     "text_log_probabilities",
     "to_probabilities",
 ]

@@ -1,4 +1,4 @@
-"""A finite automaton over the classes of a model: which texts a decoder may return."""
+"""A finite automaton over the classes of a model, which says what a decoder may return."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Automaton:
     """A deterministic automaton; it starts in state 0.
 
     Attributes:
-        transitions: the state after each class, -1 where that class is refused; int32, shape
+        transitions: the state after each class, -1 where the class is refused; int32, shape
             (states, classes without the blank).
         accepting: whether a text may end in a state; bool, shape (states,).
     """
@@ -37,7 +37,7 @@ class Automaton:
         bounds = np.searchsorted(targets[order], np.arange(len(self.accepting) + 1))
         missing = np.full(len(self.accepting), np.iinfo(np.int32).max, np.int32)
         front, distance = np.flatnonzero(self.accepting), 0
-        while len(front):  # Each move is looked at once, however long the way is.
+        while len(front):  # Each move is visited once.
             missing[front] = distance
             counts = bounds[front + 1] - bounds[front]
             places = np.repeat(bounds[front] + counts - np.cumsum(counts), counts)
@@ -64,10 +64,10 @@ class Automaton:
         best = np.full((num_steps + 1, len(self.accepting), num_rows), -np.inf)
         best[num_steps, self.accepting] = 0
         for step in range(num_steps - 1, -1, -1):
-            now, later, spoken = best[step], best[step + 1], logs[:, step, classes].T
+            now, later, emitted = best[step], best[step + 1], logs[:, step, classes].T
             # To stay in a state is to emit the blank, or once more the class that led there.
             now[...] = logs[:, step, -1]
-            np.maximum.at(now, targets, spoken)
+            np.maximum.at(now, targets, emitted)
             now += later
-            np.maximum.at(now, sources, spoken + later[targets])
+            np.maximum.at(now, sources, emitted + later[targets])
         return best.transpose(2, 0, 1)

@@ -1,4 +1,4 @@
-"""Prefix beam search: the likeliest texts, each by the sum over its alignments."""
+"""Prefix beam search: the most probable texts, each by the sum over its alignments."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ Array = npt.NDArray[Any]
 
 
 class Hypothesis(NamedTuple):
-    """A text that outputs may stand for.
+    """A text that a decoder proposes.
 
     Attributes:
-        text: what was read.
+        text: the text.
         log_probability: natural logarithm of its CTC probability, the sum over all its alignments.
+        classes: of its characters.
     """
 
     text: str
     log_probability: float
+    classes: tuple[int, ...]
 
 
 class Decoder(Protocol):
@@ -39,7 +41,7 @@ class Decoder(Protocol):
     def decode(
         self, probabilities: npt.ArrayLike, vocab: str | Sequence[str]
     ) -> list[list[Hypothesis]]:
-        """Return the likely texts of each row of the batch, the likeliest first.
+        """Return the most probable texts of each row of the batch, the best first.
 
         Args:
             probabilities: shape (batch, time, classes), the blank last.
@@ -51,7 +53,7 @@ class Constraint(Protocol):
     """Which texts a decoder may return."""
 
     def automaton(self, vocab: tuple[str, ...]) -> Automaton:
-        """Return the automaton that accepts just these texts, over the classes of `vocab`."""
+        """Return the automaton that accepts these texts alone, over the classes of `vocab`."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class BeamDecoder:
     Args:
         beam_width: prefixes that are kept after each time step, at least 1.
         num_best: texts to return at most, 1 to `beam_width`.
-        constraint: a `Lexicon` or a `Pattern` that every text returned satisfies; None for none.
+        constraint: a `Lexicon` or a `Pattern` that every returned text satisfies, or None.
 
     Raises:
         ValueError: a number is out of range.
@@ -96,10 +98,10 @@ class BeamDecoder:
             ValueError: the shape does not fit the vocabulary, values are no probabilities, or no
                 text of the constraint can be written in the vocabulary.
         """
-        outputs, chars = check_outputs(probabilities, vocab)
+        outputs, chars = _check_outputs(probabilities, vocab)
         automaton = None if self.constraint is None else self.constraint.automaton(chars)
         return [
-            [Hypothesis("".join(chars[c] for c in text), log) for text, log in row]
+            [Hypothesis("".join([chars[c] for c in text]), log, tuple(text)) for text, log in row]
             for start in range(0, len(outputs), _ROWS)
             for row in self._decode(outputs[start : start + _ROWS], automaton)
         ]
@@ -148,8 +150,8 @@ def search(logs: Array, beam_width: int, automaton: Automaton | None) -> list[li
 class _Beam:
     """The prefixes of all rows, each array of shape (batch, beam).
 
-    A prefix is known by a hash of its characters, so that it is the same prefix by whichever way
-    the search came to it.
+    A prefix is known by a hash of its characters, so that it is found again by whichever way the
+    search came to it.
     """
 
     def __init__(self, num_rows: int, width: int, blank: int) -> None:
@@ -171,11 +173,26 @@ class _Beam:
     def advance(
         self, logs: Array, automaton: Automaton | None, bound: Array | None
     ) -> tuple[Array, Array]:
-        """Go one time step further; return where each prefix came from and what it added."""
+        """Go one time step further; return where each prefix came from and what it added.
+
+        The idea: every prefix either stays as it is (it emits the blank, or its last character
+        once more) or grows by one character. All of these candidates are scored at once, in one
+        array with the prefixes that stay in columns 0..beam - 1 and those that grow behind them,
+        and the best `beam` columns become the next beam. A prefix keeps two sums, of its
+        alignments that end in the blank and of those that end in its last character, because
+        only from the blank may the same character be emitted again as a new one. With a
+        constraint, candidates that its automaton refuses score -inf, and the others are ranked
+        (not scored) by what the rest of the outputs can still add on the way to an accepted text.
+
+        Args:
+            logs: of this time step, shape (batch, classes).
+            automaton: of the constraint.
+            bound: of each state, from `Automaton.completions`, shape (batch or 1, states).
+        """
         num_rows, width = self.last.shape
         rows = np.arange(num_rows)[:, None]
         total = np.logaddexp(self.in_blank, self.in_char)
-        # The blank column stands for the last character of the empty prefix, and never counts.
+        # An empty prefix has no last character; the blank takes its place and never counts.
         repeated = np.where(self.last == self.blank, -np.inf, logs[rows, self.last])
         stay_blank, stay_char = total + logs[:, -1:], self.in_char + repeated
         longer = total[:, :, None] + logs[:, None, :]  # (batch, beam, classes)
@@ -198,8 +215,8 @@ class _Beam:
         added = np.where(stays, -1, (chosen - width) % self.blank)
         dead = ranks[rows, chosen] == -np.inf
         self.in_blank = np.where(stays & ~dead, stay_blank[rows, source], -np.inf)
-        spoken = np.where(stays, stay_char[rows, source], scores[rows, chosen])
-        self.in_char = np.where(dead, -np.inf, spoken)
+        emitted = np.where(stays, stay_char[rows, source], scores[rows, chosen])
+        self.in_char = np.where(dead, -np.inf, emitted)
         grown = self.hash[rows, source]
         self.parent = np.where(stays, self.parent[rows, source], grown)
         self.hash = np.where(stays, grown, grown * _FACTOR + (added + 2).astype(np.uint64))
@@ -214,13 +231,13 @@ class _Beam:
     def _merge(self, longer: Array, stay_char: Array) -> None:
         """Give a longer prefix that is in the beam already to that one."""
         row, shorter, same = np.nonzero(self.hash[:, :, None] == self.parent[:, None, :])
-        spoken = self.last[row, same]
-        is_char = spoken != self.blank
-        row, shorter, same, spoken = (x[is_char] for x in (row, shorter, same, spoken))
+        emitted = self.last[row, same]
+        is_char = emitted != self.blank
+        row, shorter, same, emitted = (x[is_char] for x in (row, shorter, same, emitted))
         gained = np.full_like(stay_char, -np.inf)
-        np.maximum.at(gained, (row, same), longer[row, shorter, spoken])
+        np.maximum.at(gained, (row, same), longer[row, shorter, emitted])
         np.logaddexp(stay_char, gained, out=stay_char)
-        longer[row, shorter, spoken] = -np.inf
+        longer[row, shorter, emitted] = -np.inf
 
 
 def _texts(history: Sequence[tuple[Array, Array]], row: int, beams: Array) -> list[list[int]]:
@@ -233,7 +250,7 @@ def _texts(history: Sequence[tuple[Array, Array]], row: int, beams: Array) -> li
     return [path[path >= 0].tolist() for path in paths]
 
 
-def check_outputs(
+def _check_outputs(
     probabilities: npt.ArrayLike, vocab: str | Sequence[str]
 ) -> tuple[Array, tuple[str, ...]]:
     """Return the outputs as an array of shape (batch, time, classes), and the vocabulary.

@@ -18,13 +18,13 @@ class Lexicon:
     """The words that a decoder may return.
 
     Args:
-        words: at least one; those with a character that the vocabulary lacks can never be read.
-        ignore_case: True to accept each word however its letters are cased in the image; the text
-            returned has the case that was read.
+        words: at least one; those with a character that is not in the vocabulary are never read.
+        ignore_case: True to accept each word in any case; the text returned has the case that was
+            read.
 
     Raises:
         ValueError: there is no word, an empty one, or one of more than 10,000 characters.
-        TypeError: something else than text is among them, or `words` is a text itself.
+        TypeError: `words` is a string, or has an entry that is not one.
 
     Source of the automaton: Daciuk et al., 2000, "Incremental Construction of Minimal Acyclic
     Finite-State Automata", for sorted words.
@@ -32,16 +32,16 @@ class Lexicon:
 
     def __init__(self, words: Iterable[str], *, ignore_case: bool = False) -> None:
         if isinstance(words, str):
-            raise TypeError(f"`words` must be a list of words. Received the text {words[:60]!r}.")
+            raise TypeError(f"`words` must be a list of words. Received the string {words[:60]!r}.")
         found = list(words)
         for word in found:
             if not isinstance(word, str):
-                raise TypeError(f"`words` must be texts. Received {word!r:.60}.")
+                raise TypeError(f"`words` must be strings. Received {word!r:.60}.")
             if not word:
-                raise ValueError("`words` must be texts of at least one character. Received ''.")
+                raise ValueError("`words` must have at least one character each. Received ''.")
             if len(word) > _MAX_LENGTH:
                 raise ValueError(
-                    f"`words` must be texts of at most {_MAX_LENGTH} characters. Received one of "
+                    f"`words` must have at most {_MAX_LENGTH} characters each. Received one of "
                     f"{len(word)}, {word[:60]!r}... Is it a whole file?"
                 )
         if not found:
@@ -63,12 +63,12 @@ class Lexicon:
         return f"Lexicon({len(self)} words, ignore_case={self.ignore_case})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the words; the automata are built anew."""
+        """Pickle the words; the automata are built again."""
         return partial(Lexicon, ignore_case=self.ignore_case), (self.words,)
 
     def _fold(self, text: str) -> str:
-        # Each for itself, as the vocabulary is: a sigma at the end of a word would become another,
-        # and a dotted capital I two characters.
+        # Character by character, as in the vocabulary: `str.lower` of a whole word turns a sigma at
+        # its end into another letter, and a dotted capital I into two characters.
         if not self.ignore_case:
             return text
         return "".join([low if len(low := char.lower()) == 1 else char for char in text])

@@ -1,4 +1,4 @@
-"""Which time steps stand for which character: the best path, and the alignment of a given text."""
+"""Which time steps emit which character: greedy decoding, and the alignment of a given text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Ints = npt.NDArray[np.intp]
 
 
 class Spans(NamedTuple):
-    """Where the characters of one text stand.
+    """The time steps that emit the characters of one text.
 
     Attributes:
         classes: of the characters, shape (characters,).
@@ -27,7 +27,7 @@ class Spans(NamedTuple):
 
 
 def greedy_path(outputs: npt.NDArray[Any]) -> list[Spans]:
-    """Read outputs by best path: the likeliest class of each step, repeats merged, no blanks.
+    """Decode greedily: the most probable class of each step, repeats merged, blanks dropped.
 
     Args:
         outputs: probabilities or logits, shape (batch, time, classes), the blank last.
@@ -44,8 +44,8 @@ def greedy_path(outputs: npt.NDArray[Any]) -> list[Spans]:
     starts = np.flatnonzero(is_new)
     ends = np.append(starts[1:], path.size)
     classes = path.ravel()[starts]
-    spoken = classes != blank
-    starts, ends, classes = starts[spoken], ends[spoken], classes[spoken]
+    is_character = classes != blank
+    starts, ends, classes = starts[is_character], ends[is_character], classes[is_character]
     edges = np.searchsorted(starts, np.arange(num_rows + 1) * num_steps).tolist()
     return [
         Spans(classes[a:b], starts[a:b] - row * num_steps, ends[a:b] - row * num_steps)
@@ -54,7 +54,7 @@ def greedy_path(outputs: npt.NDArray[Any]) -> list[Spans]:
 
 
 def ctc_decoder(predictions: npt.ArrayLike, chars: str | Sequence[str]) -> list[str]:
-    """Read CTC outputs as text by best path; see `mltu.decoders.greedy_path`.
+    """Read CTC outputs as text, greedily; see `mltu.decoders.greedy_path`.
 
     Args:
         predictions: probabilities or logits, shape (batch, time, classes); the last class is the
@@ -92,7 +92,7 @@ def required_steps(text: Sequence[Any]) -> int:
 
 
 def align_texts(probabilities: npt.NDArray[Any], classes: Sequence[npt.ArrayLike]) -> list[Spans]:
-    """Find the likeliest alignment of one given text to each row of the batch.
+    """Find the most probable alignment of one given text to each row of the batch.
 
     Args:
         probabilities: shape (batch, time, classes), the blank last.
@@ -114,11 +114,11 @@ def align_texts(probabilities: npt.NDArray[Any], classes: Sequence[npt.ArrayLike
 def _align(logs: npt.NDArray[np.float64], text: Ints) -> Spans:
     """Align one text to logarithms of shape (time, classes)."""
     num_steps, blank = len(logs), logs.shape[1] - 1
-    needed = len(text) + int((text[1:] == text[:-1]).sum())
+    needed = required_steps(text.tolist())
     if needed > num_steps:
         raise ValueError(
             f"`classes` must hold texts that fit into {num_steps} time steps. Received one of "
-            f"{len(text)} characters, which needs {needed}: a blank stands between two equal ones."
+            f"{len(text)} characters, which needs {needed}: two equal ones need a blank between."
         )
     labels = np.full(2 * len(text) + 1, blank)
     labels[1::2] = text
@@ -130,11 +130,11 @@ def _align(logs: npt.NDArray[np.float64], text: Ints) -> Spans:
     scores[:2] = logs[0, labels[:2]]
     moves = np.zeros((num_steps, len(labels)), np.int8)
     for step in range(1, num_steps):
-        ways = np.full((3, len(labels)), -np.inf)
-        ways[0], ways[1, 1:] = scores, scores[:-1]
-        ways[2, 2:] = np.where(may_leap[2:], scores[:-2], -np.inf)
-        moves[step] = ways.argmax(axis=0)
-        scores = ways.max(axis=0) + logs[step, labels]
+        origins = np.full((3, len(labels)), -np.inf)  # stay, go on by one label, leap over a blank
+        origins[0], origins[1, 1:] = scores, scores[:-1]
+        origins[2, 2:] = np.where(may_leap[2:], scores[:-2], -np.inf)
+        moves[step] = origins.argmax(axis=0)
+        scores = origins.max(axis=0) + logs[step, labels]
     at = len(labels) - 1
     if at and scores[at - 1] > scores[at]:
         at -= 1
@@ -142,7 +142,5 @@ def _align(logs: npt.NDArray[np.float64], text: Ints) -> Spans:
     for step in range(num_steps - 1, -1, -1):
         places[step] = at
         at -= moves[step, at]
-    spoken = 2 * np.arange(len(text)) + 1
-    return Spans(
-        text, np.searchsorted(places, spoken), np.searchsorted(places, spoken, side="right")
-    )
+    own = 2 * np.arange(len(text)) + 1  # The labels of the characters.
+    return Spans(text, np.searchsorted(places, own), np.searchsorted(places, own, side="right"))

@@ -11,9 +11,10 @@ import numpy as np
 
 from mltu.decoders._automaton import Automaton
 
-_MAX_STATES = 10_000
-_MAX_CELLS = 1 << 28  # states * classes, of 4 bytes each
-_MAX_WORK = 4_000_000  # states looked at while the automaton is built, some seconds
+# How much a pattern may grow while its automaton is built: each piece that is added counts one, a
+# state of the automaton as many as the pieces that it stands for. The limit is reached in about a
+# second; without it a short pattern, such as "(.*a.{30})", would never end.
+_MAX_STATES = 100_000
 _MAX_LENGTH = 10_000  # characters of a pattern
 _MAX_COUNT = 1_000
 _MAX_DEPTH = 50
@@ -27,55 +28,53 @@ Tree = tuple[Any, ...]
 class Pattern:
     r"""Texts that match a regular expression from beginning to end.
 
-    Known are characters, `.`, sets such as `[A-Z0-9-]` and `[^aeiou]`, `\d`, `\w`, `\s` and their
-    opposites `\D`, `\W`, `\S`, a backslash before any sign that should stand for itself, groups,
-    `|`, and the counts `?`, `*`, `+`, `{3}`, `{2,}`, `{2,5}`. They mean what they mean in `re`,
-    but `.` is any character, and there is no anchor: the whole text is meant anyway.
+    Supported syntax: characters, `.`, sets such as `[A-Z0-9-]` and `[^aeiou]`, `\d`, `\w`, `\s` and
+    their opposites `\D`, `\W`, `\S`, a backslash before a sign that stands for itself, groups, `|`,
+    and the counts `?`, `*`, `+`, `{3}`, `{2,}`, `{2,5}`. All mean what they mean in `re`, except
+    that `.` is any character. There are no anchors, since the whole text must match.
 
     Args:
         pattern: the expression.
 
     Raises:
-        ValueError: the pattern is wrong or uses something else; the place is named.
+        ValueError: the pattern is invalid or uses other syntax; the message names the position.
+        TypeError: `pattern` is not a string.
 
     Source: Thompson, 1968, "Regular Expression Search Algorithm".
     """
 
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
-        parser = _Parser(pattern)
-        self._tree = parser.parse()
+        self._tree = _Parser(pattern).parse()
         self.automaton = lru_cache(maxsize=4)(self._build)
 
     def __repr__(self) -> str:
         return f"Pattern({self.pattern!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the expression; the automata are built anew."""
+        """Pickle the expression; the automata are built again."""
         return Pattern, (self.pattern,)
 
     def _build(self, vocab: tuple[str, ...]) -> Automaton:
         graph = _Graph(self.pattern)
         end = graph.add(self._tree, 0)
         groups = graph.groups(vocab)
-        numbers = {graph.closure({0}): 0}
-        waiting = list(numbers)
-        rows = []
+        start = graph.closure(frozenset({0}))
+        numbers, waiting, rows = {start: 0}, [start], []
         for states in waiting:  # It grows in the loop.
             row = np.full(len(vocab), -1, np.int32)
+            moves = [move for state in states if (move := graph.moves[state]) is not None]
             for passed, columns in groups.items():
-                after = graph.closure(graph.step(states, passed))
-                if after and after not in numbers:
-                    numbers[after] = len(numbers)
-                    waiting.append(after)
-                if after:
-                    row[columns] = numbers[after]
+                after = frozenset(target for test, target in moves if test in passed)
+                if not after:
+                    continue
+                closed = graph.closure(after)
+                if closed not in numbers:
+                    numbers[closed] = len(numbers)
+                    waiting.append(closed)
+                row[columns] = numbers[closed]
             rows.append(row)
-            if len(numbers) > _MAX_STATES or len(numbers) * len(vocab) > _MAX_CELLS:
-                raise graph.refusal()
-        automaton = Automaton(
-            np.array(rows, np.int32), np.array([end in states for states in waiting])
-        )
+        automaton = Automaton(np.array(rows), np.array([end in states for states in waiting]))
         if automaton.num_missing[0] == np.iinfo(np.int32).max:
             raise ValueError(
                 "`pattern` must match some text that the vocabulary of the model can write. "
@@ -85,38 +84,26 @@ class Pattern:
 
 
 class _Graph:
-    """An automaton with free moves, built piece by piece; `pattern` is for the errors."""
+    """A nondeterministic automaton, built piece by piece.
+
+    Attributes:
+        free: the states that each state leads to without a character.
+        moves: the number of a test of a character and the state behind it, for each state.
+        tests: the number of each test.
+    """
 
     def __init__(self, pattern: str) -> None:
-        self.pattern, self.work = pattern, 0
+        self.pattern, self.num_states = pattern, 0
         self.free: list[set[int]] = [set()]
-        self.moves: list[tuple[int, int] | None] = [None]  # the number of a test, and the target
+        self.moves: list[tuple[int, int] | None] = [None]
         self.tests: dict[Accepts, int] = {}
-
-    def new(self) -> int:
-        self.free.append(set())
-        self.moves.append(None)
-        return len(self.free) - 1
-
-    def spend(self, work: int) -> None:
-        """Count the work, and refuse what small patterns can make of large counts."""
-        self.work += work
-        if self.work > _MAX_WORK:
-            raise self.refusal()
-
-    def refusal(self) -> ValueError:
-        return ValueError(
-            f"`pattern` must need at most {_MAX_STATES} states, and few of them at once. Received "
-            f"{self.pattern!r:.200}. Ask for smaller counts."
-        )
+        self.closures: dict[frozenset[int], frozenset[int]] = {}
 
     def add(self, tree: Tree, start: int) -> int:
         """Add a piece behind a state; return the state behind the piece."""
-        self.spend(1)
-        if len(self.free) > 4 * _MAX_STATES:
-            raise self.refusal()
+        self._count(1)
         if tree[0] == "char":
-            here, end = self.new(), self.new()
+            here, end = self._new(), self._new()
             self.free[start].add(here)
             self.moves[here] = (self.tests.setdefault(tree[1], len(self.tests)), end)
             return end
@@ -125,9 +112,9 @@ class _Graph:
                 start = self.add(part, start)
             return start
         if tree[0] == "any":
-            end = self.new()
+            end = self._new()
             for part in tree[1]:
-                first = self.new()
+                first = self._new()
                 self.free[start].add(first)
                 self.free[self.add(part, first)].add(end)
             return end
@@ -137,10 +124,10 @@ class _Graph:
     def _add_times(self, tree: Tree, least: int, most: int | None, start: int) -> int:
         for _ in range(least):
             start = self.add(tree, start)
-        end = self.new()
+        end = self._new()
         self.free[start].add(end)
         if most is None:
-            first = self.new()
+            first = self._new()
             self.free[start].add(first)
             last = self.add(tree, first)
             self.free[last] |= {first, end}
@@ -152,56 +139,61 @@ class _Graph:
 
     def groups(self, vocab: tuple[str, ...]) -> dict[frozenset[int], list[int]]:
         """Return the classes of characters that pass the same tests, by these tests."""
-        found: dict[frozenset[int], list[int]] = {}
+        groups: dict[frozenset[int], list[int]] = {}
         for column, char in enumerate(vocab):
-            self.spend(len(self.tests))
             passed = frozenset(number for test, number in self.tests.items() if test(char))
-            found.setdefault(passed, []).append(column)
-        return found
+            groups.setdefault(passed, []).append(column)
+        return groups
 
-    def closure(self, states: set[int]) -> frozenset[int]:
-        """Return all states that free moves lead to."""
-        found, waiting = set(states), list(states)
-        while waiting:
-            fresh = self.free[waiting.pop()] - found
-            found |= fresh
-            waiting.extend(fresh)
-        self.spend(len(found))
-        return frozenset(found)
+    def closure(self, states: frozenset[int]) -> frozenset[int]:
+        """Return all states that can be reached without a character."""
+        if states not in self.closures:
+            reached, waiting = set(states), list(states)
+            while waiting:
+                fresh = self.free[waiting.pop()] - reached
+                reached |= fresh
+                waiting.extend(fresh)
+            self._count(len(reached))
+            self.closures[states] = frozenset(reached)
+        return self.closures[states]
 
-    def step(self, states: frozenset[int], passed: frozenset[int]) -> set[int]:
-        """Return where a character leads that passes these tests."""
-        moves = (self.moves[state] for state in states)
-        return {move[1] for move in moves if move is not None and move[0] in passed}
+    def _new(self) -> int:
+        self.free.append(set())
+        self.moves.append(None)
+        return len(self.free) - 1
+
+    def _count(self, num_states: int) -> None:
+        self.num_states += num_states
+        if self.num_states > _MAX_STATES:
+            raise ValueError(
+                f"`pattern` must need at most {_MAX_STATES} states. Received "
+                f"{self.pattern!r:.200}, which needs more. Use smaller counts."
+            )
 
 
 class _Parser:
-    """Reads a pattern from left to right into a tree.
-
-    Raises:
-        ValueError: the pattern is wrong or uses something unknown; the place is named.
-    """
+    """Reads a pattern from left to right into a tree."""
 
     def __init__(self, pattern: str) -> None:
         if not isinstance(pattern, str):
-            raise ValueError(f"`pattern` must be a text. Received {type(pattern).__name__}.")
+            raise TypeError(f"`pattern` must be a string. Received {type(pattern).__name__}.")
         if len(pattern) > _MAX_LENGTH:
             raise ValueError(
                 f"`pattern` must have at most {_MAX_LENGTH} characters. Received {len(pattern)}: "
                 f"{pattern!r:.200}. For many words there is `Lexicon`."
             )
-        self.pattern, self.at = pattern, 0
+        self.pattern, self.position = pattern, 0
 
     def parse(self) -> Tree:
         """Return the tree of the whole pattern."""
         tree = self._alternatives(0)
-        if self.at < len(self.pattern):
-            raise self._refusal("a pattern whose brackets match")
+        if self.position < len(self.pattern):
+            raise self._error("unbalanced brackets")
         return tree
 
     def _alternatives(self, depth: int) -> Tree:
         if depth > _MAX_DEPTH:
-            raise self._refusal(f"nested at most {_MAX_DEPTH} deep")
+            raise self._error(f"groups are nested more than {_MAX_DEPTH} deep")
         options = [self._sequence(depth)]
         while self._take("|"):
             options.append(self._sequence(depth))
@@ -209,97 +201,103 @@ class _Parser:
 
     def _sequence(self, depth: int) -> Tree:
         parts = []
-        while self.at < len(self.pattern) and self.pattern[self.at] not in "|)":
+        while self.position < len(self.pattern) and self.pattern[self.position] not in "|)":
             parts.append(self._counted(self._piece(depth)))
         return ("all", parts)
 
     def _piece(self, depth: int) -> Tree:
-        char = self.pattern[self.at]
+        char = self.pattern[self.position]
         if self._take("("):
             if self._take("?") and not self._take(":"):
-                raise self._refusal("free of groups with a question mark, but (?:...)")
+                raise self._error("the only group with a question mark is (?:...)")
             tree = self._alternatives(depth + 1)
             if not self._take(")"):
-                raise self._refusal("a pattern whose brackets match")
+                raise self._error("unbalanced brackets")
             return tree
-        if char in "^$*+?{":
-            raise self._refusal(f"free of {char!r} here; \\{char} is the character itself")
+        if char in "^$":
+            raise self._error(f"no anchor {char!r} is needed; \\{char} is the character")
+        if char in "*+?{":
+            raise self._error(f"nothing to repeat before {char!r}; \\{char} is the character")
         if self._take("["):
             return ("char", self._set())
         if self._take("."):
             return ("char", lambda _: True)
-        return ("char", self._one())
-
-    def _one(self) -> Accepts:
-        """Read a character, an escaped one, or one of the classes."""
-        char, accepts = self._member()
-        return accepts if char is None else char.__eq__
+        _, accepts = self._member()
+        return ("char", accepts)
 
     def _member(self) -> tuple[str | None, Accepts]:
         """Read what stands alone or begins a range: a character, or None and a class of them."""
         is_escaped = self._take("\\")
-        if self.at == len(self.pattern):
-            raise self._refusal("a pattern that does not end in a backslash")
-        char = self.pattern[self.at]
-        self.at += 1
+        if self.position == len(self.pattern):
+            raise self._error("a backslash at the end")
+        char = self.pattern[self.position]
+        self.position += 1
         if is_escaped and char.lower() in _CLASSES:
             accepts = _CLASSES[char.lower()]
             return None, accepts if char.islower() else lambda other: not accepts(other)
         if is_escaped and char.isalnum():
-            raise self._refusal(f"free of \\{char}")
+            raise self._error(f"\\{char} is not supported")
         return char, char.__eq__
 
     def _set(self) -> Accepts:
-        negated, first, parts = self._take("^"), self.at, list[Accepts]()
-        while self.at < len(self.pattern) and (self.pattern[self.at] != "]" or self.at == first):
+        negated = self._take("^")
+        first = self.position
+        parts: list[Accepts] = []
+        # A bracket that comes first is a character of the set.
+        while self.position < len(self.pattern) and (
+            self.pattern[self.position] != "]" or self.position == first
+        ):
             low, accepts = self._member()
-            if self.pattern.startswith("-", self.at) and self.pattern[self.at + 1 :][:1] != "]":
+            following = self.pattern[self.position : self.position + 2]
+            if following.startswith("-") and following != "-]":
                 accepts = self._range(low)
             parts.append(accepts)
         if not self._take("]"):
-            raise self._refusal("a pattern whose brackets match")
+            raise self._error("unbalanced brackets")
         return lambda char: any(part(char) for part in parts) != negated
 
     def _range(self, low: str | None) -> Accepts:
         """Read the rest of a range, of which both ends may be escaped."""
-        self.at += 1
-        if self.at == len(self.pattern):
-            raise self._refusal("a pattern whose brackets match")
+        self.position += 1
+        if self.position == len(self.pattern):
+            raise self._error("unbalanced brackets")
         high, _ = self._member()
         if low is None or high is None:
-            raise self._refusal("free of ranges of classes; a minus sign itself stands last")
+            raise self._error("a class cannot end a range; put a minus sign last")
         if low > high:
-            raise self._refusal(f"free of ranges that fall, as {low}-{high} does")
+            raise self._error(f"the range {low}-{high} is reversed")
         return lambda char: low <= char <= high
 
     def _counted(self, tree: Tree) -> Tree:
+        """Read the count behind a piece, if there is one."""
         for sign, least, most in (("?", 0, 1), ("*", 0, None), ("+", 1, None)):
             if self._take(sign):
                 return self._once(("times", tree, least, most))
         if not self._take("{"):
             return tree
-        match = re.compile(r"(\d{1,4})(?:(,)(\d{1,4})?)?\}", re.ASCII).match(self.pattern, self.at)
+        count = re.compile(r"(\d{1,4})(?:(,)(\d{1,4})?)?\}", re.ASCII)
+        match = count.match(self.pattern, self.position)
         if match is None:
-            raise self._refusal("counted as {3}, {2,} or {2,5}")
+            raise self._error("a count is {3}, {2,} or {2,5}")
         least = int(match[1])
         most = least if not match[2] else int(match[3]) if match[3] else None
         if max(least, most or 0) > _MAX_COUNT or (most is not None and most < least):
-            raise self._refusal(f"counted by growing numbers of at most {_MAX_COUNT}")
-        self.at = match.end()
+            raise self._error(f"the numbers of a count grow and are at most {_MAX_COUNT}")
+        self.position = match.end()
         return self._once(("times", tree, least, most))
 
     def _once(self, tree: Tree) -> Tree:
-        if self.at < len(self.pattern) and self.pattern[self.at] in "?*+{":
-            raise self._refusal("counted once: put a group around what is counted twice")
+        if self.position < len(self.pattern) and self.pattern[self.position] in "?*+{":
+            raise self._error("two counts in a row; put a group around what the second one counts")
         return tree
 
     def _take(self, text: str) -> bool:
-        taken = self.pattern.startswith(text, self.at)
-        self.at += len(text) * taken
-        return taken
+        if not self.pattern.startswith(text, self.position):
+            return False
+        self.position += len(text)
+        return True
 
-    def _refusal(self, expected: str) -> ValueError:
+    def _error(self, reason: str) -> ValueError:
         return ValueError(
-            f"`pattern` must be {expected}. Received {self.pattern!r:.200}, stopped at position "
-            f"{self.at}."
+            f"Invalid pattern {self.pattern!r:.200} at position {self.position}: {reason}."
         )

@@ -12,7 +12,7 @@ Ints = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]
 
-_SURE = 0.9999
+_CONFIDENT_BLANK = 0.9999
 _RESCALE = 8  # time steps; eight factors of 1e-38, the least of float32, stay above 1e-308
 
 
@@ -28,14 +28,14 @@ def to_probabilities(outputs: Array, kind: str, temperature: float = 1.0) -> Arr
     Args:
         outputs: shape (..., classes).
         kind: of the outputs, `"probabilities"`, whose logarithms serve as logits, or `"logits"`.
-        temperature: above 1 makes the model less sure, below 1 more.
+        temperature: above 1 makes the model less confident, below 1 more.
 
     Returns:
         Shape (..., classes), of the same dtype, summing to 1; probabilities at temperature 1 are
         returned as they came.
 
     Raises:
-        ValueError: `kind` is none of the two.
+        ValueError: `kind` is neither of the two.
 
     Source: Guo et al., 2017, "On Calibration of Modern Neural Networks", section 4.2.
     """
@@ -64,7 +64,7 @@ def text_log_probabilities(
         classes: of the characters of each text, whole numbers, without blanks.
 
     Returns:
-        Shape (batch,); -inf for a text that cannot stand in that many time steps.
+        Shape (batch,); -inf for a text that needs more time steps than there are.
 
     Raises:
         ValueError: there are not as many texts as rows.
@@ -77,23 +77,29 @@ def text_log_probabilities(
             f"Received {len(classes)} texts and {len(probabilities)} rows."
         )
     labels, ends = _with_blanks(classes, probabilities.shape[2] - 1)
-    # May a label be reached from the one before the blank before it? Not if both are equal.
+    # 1 where a label may be reached by a leap over the blank before it: not if both are equal.
     skips = np.zeros(labels.shape)
-    skips[:, 1:2] = 1  # The first character may stand at once.
+    skips[:, 1:2] = 1  # A text may begin with its first character.
     skips[:, 2:] = labels[:, 2:] != labels[:, :-2]
-    if len(labels) == 1:
-        gains = probabilities[0, :, labels[0]].T.astype(np.float64)
-        logs = _one_row(gains, skips[0], int(ends[0]))
-    else:
-        logs = _rows(probabilities, labels, ends, skips)
+    logs = _forward(probabilities, labels, ends, skips)
     for row in np.flatnonzero(np.isneginf(logs)).tolist():
-        # Beside the other alignments so small a number may have become 0.
+        # Divided by the total, a very improbable text may have become 0.
         gains = probabilities[row, :, labels[row]].T.astype(np.float64)
         logs[row] = _in_logarithms(gains, skips[row] > 0, int(ends[row]))
     return logs
 
 
-def _rows(probabilities: npt.NDArray[Any], labels: Ints, ends: Ints, skips: Floats) -> Floats:
+def _forward(probabilities: npt.NDArray[Any], labels: Ints, ends: Ints, skips: Floats) -> Floats:
+    """Sum over the alignments of one text for each row.
+
+    The idea: a text with blanks around its characters is a chain of labels, and an alignment walks
+    along it: at each time step it stays at its label, goes on to the next one, or leaps over the
+    blank between two different characters. `sums` holds, for each row and label, the probability
+    of all walks that have arrived there; a time step adds up these three origins and multiplies by
+    what it gives to the label. Two buffers take turns, so that nothing is allocated in the loop.
+    Every few steps the sums are divided by their total, whose logarithm is kept, so that they do
+    not vanish.
+    """
     num_rows, num_labels = labels.shape
     # (time, batch, labels): what each step gives to each label.
     rows = np.arange(num_rows)[:, None]
@@ -121,31 +127,14 @@ def _rows(probabilities: npt.NDArray[Any], labels: Ints, ends: Ints, skips: Floa
     return logs
 
 
-def _one_row(gains: Floats, skips: Floats, end: int) -> Floats:
-    """Do the same for one row, in half the time: one product with a matrix for each step.
+def _in_logarithms(gains: Floats, skips: npt.NDArray[np.bool_], end: int) -> float:
+    """Do the same for one row in logarithms, which never vanish but take far longer.
 
     Args:
         gains: what each step gives to each label, shape (time, labels).
-        skips: 1 where a label may be reached from the one before the blank before it.
+        skips: whether a label may be reached by a leap over the blank before it.
         end: the last label.
     """
-    size = len(skips)
-    moves, leaps = np.eye(size) + np.eye(size, k=-1), np.arange(2, size)
-    moves[leaps, leaps - 2] = skips[2:]
-    sums = np.zeros(size)
-    sums[:2] = gains[0, :2]
-    moved, log = np.empty(size), 0.0
-    for step in range(1, len(gains)):
-        np.dot(moves, sums, out=moved)
-        np.multiply(moved, gains[step], out=sums)
-        if step % _RESCALE == 0:
-            log += float(_rescale(sums[None])[0])
-    with np.errstate(divide="ignore"):
-        return np.atleast_1d(log + np.log(sums[max(end - 1, 0) : end + 1].sum()))
-
-
-def _in_logarithms(gains: Floats, skips: npt.NDArray[np.bool_], end: int) -> float:
-    """Do the same for one row of numbers of any size, slowly; arguments as of `_one_row`."""
     with np.errstate(divide="ignore"):
         logs = np.log(gains)
     sums = np.full(len(skips), -np.inf)
@@ -158,11 +147,11 @@ def _in_logarithms(gains: Floats, skips: npt.NDArray[np.bool_], end: int) -> flo
     return float(np.logaddexp.reduce(sums[max(end - 1, 0) : end + 1]))
 
 
-def skip_sure_blanks(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def skip_confident_blanks(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Leave out time steps that change the probabilities of texts by less than 0.0001 each.
 
-    These are the steps of a run of blanks, but its first, in which the blank has at least 0.9999:
-    in trained models most of them.
+    These are all but the first step of each run in which the blank has at least 0.9999: most steps
+    of a trained model.
 
     Args:
         probabilities: shape (batch, time, classes), the blank last.
@@ -171,10 +160,11 @@ def skip_sure_blanks(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
         Shape (batch, fewer time steps, classes). A row that loses more than others is filled up
         with such blanks at its end.
     """
-    sure = probabilities[:, :, -1] >= _SURE
-    idle = np.zeros(sure.shape, bool)
-    np.logical_and(sure[:, 1:], sure[:, :-1], out=idle[:, 1:])
-    num_left = sure.shape[1] - int(idle.sum(axis=1).min(initial=sure.shape[1]))
+    confident = probabilities[:, :, -1] >= _CONFIDENT_BLANK
+    idle = np.zeros(confident.shape, bool)
+    np.logical_and(confident[:, 1:], confident[:, :-1], out=idle[:, 1:])
+    num_steps = probabilities.shape[1]
+    num_left = num_steps - int(idle.sum(axis=1).min(initial=num_steps))
     order = np.argsort(idle, axis=1, kind="stable")[:, :num_left]
     return probabilities[np.arange(len(order))[:, None], order]
 

@@ -15,7 +15,7 @@ from mltu.decoders import (
     Spans,
     align_texts,
     greedy_path,
-    skip_sure_blanks,
+    skip_confident_blanks,
     text_log_probabilities,
     to_probabilities,
 )
@@ -184,7 +184,7 @@ class TextRecognizer(OnnxInferenceModel):
         else:
             spans = self._decode(to_probabilities(outputs, self.card.outputs))
         classes = [row.classes for row in spans]
-        logs = text_log_probabilities(skip_sure_blanks(calibrated), classes)
+        logs = text_log_probabilities(skip_confident_blanks(calibrated), classes)
         confidences = np.minimum(np.exp(logs), 1).tolist()
         own = _own_confidences(calibrated, spans)
         readings, vocab, start = [], self.card.vocab, 0
