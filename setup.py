@@ -9,6 +9,7 @@ training = [line for line in lines if line and not line.startswith("#")]
 common = [line for line in training if not line.startswith("tensor")]
 audio = ["soundfile>=0.12.1", "soxr>=0.5"]
 lmdb = ["lmdb>=2.0"]
+report = [line for line in training if line.startswith("jinja2")]
 serve = ["fastapi>=0.115", "python-multipart>=0.0.20", "uvicorn>=0.32"]
 docs = ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29", "ruff"]  # Ruff lays out signatures.
 tutorials = [*audio, "captcha>=0.7", "espeakng-loader>=0.2"]
@@ -22,6 +23,7 @@ setup(
         "audio": audio,
         "docs": docs,
         "lmdb": lmdb,
+        "report": report,
         "serve": serve,
         "tutorials": tutorials,
         "dev": [

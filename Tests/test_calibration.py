@@ -5,7 +5,7 @@ import pytest
 
 from mltu.decoders import greedy_path, text_log_probabilities, to_probabilities
 from mltu.evaluation import fit_temperature
-from mltu.evaluation.calibration import _least
+from mltu.evaluation._confidence import _minimize
 from mltu.inference import find_pretrained
 from mltu.inferenceModel import TextRecognizer
 from mltu.onnx_export import calibrate_onnx
@@ -52,9 +52,9 @@ def test_a_text_is_needed_for_each_row():
         fit_temperature([], [], VOCAB)
 
 
-def test_the_least_value_is_found():
-    assert _least(lambda x: (x - 0.3) ** 2, -1.4, 1.4) == pytest.approx(0.3, abs=0.01)
-    assert _least(lambda x: x, -1.4, 1.4) == -1.4
+def test_the_minimum_is_found():
+    assert _minimize(lambda x: (x - 0.3) ** 2, -1.4, 1.4) == pytest.approx(0.3, abs=0.01)
+    assert _minimize(lambda x: x, -1.4, 1.4) == -1.4
 
 
 def test_to_probabilities_is_a_softmax_at_a_temperature():

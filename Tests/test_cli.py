@@ -140,7 +140,7 @@ def test_usage_errors_end_with_2():
     assert "No such command 'raed'" in run("raed", status=2).stderr
     assert "--formt" in run("read", "--formt", "json", "a.png", status=2).stderr
     assert "IMAGES" in run("read", status=2).stderr
-    assert "Give DATA" in run("evaluate", "words", status=2).stderr
+    assert "DATA is required" in run("evaluate", "words", status=2).stderr
     assert "Give DATA" in run("train", status=2).stderr
     assert "--resume takes all" in run("train", "--resume", "r", "--seed", 1, status=2).stderr
     assert "go together" in run("check", "x.csv", "--width", 8, status=2).stderr
@@ -299,25 +299,25 @@ def test_models_that_are_none_are_refused(command, tmp_path, images, words):
 # evaluate
 
 
-def test_evaluate_gives_figures_with_intervals(words, table):
+def test_evaluate_gives_metrics_with_intervals(words, table):
     printed = run("evaluate", "words", words).stdout
-    assert ": 6 images; 95 % intervals in brackets" in printed
+    assert ": 6 images; 95% intervals in brackets" in printed
     found = json.loads(run("evaluate", "words", table, "--format", "json").stdout)
     assert (found["num_samples"], found["num_unread"]) == (6, 0)
     cer = found["cer"]
     assert 0 <= cer["low"] <= cer["value"] <= cer["high"] < 0.3
     assert f"{cer['value']:.2%}" in printed
-    assert f"read right                {found['exact']['value']:.2%}" in printed
+    assert f"exact match              {found['exact']['value']:.2%}" in printed
     assert ": 2 images" in run("evaluate", "words", table, "--limit", 2).stdout
     assert ": 16 images" in run("evaluate", "words", words, "--part", "train").stdout
 
 
-def test_evaluate_of_another_script_has_no_figure_of_scene_text(table, tmp_path):
+def test_evaluate_of_another_script_has_no_scene_text_accuracy(table, tmp_path):
     (tmp_path / "other.csv").write_text(f"path,label\n{read_csv(table)[0][0]},слово\n", "utf-8")
     options = ("--report", tmp_path / "report.html")
-    assert "[0-9a-z]" not in run("evaluate", "words", tmp_path / "other.csv", *options).stdout
+    assert "scene text" not in run("evaluate", "words", tmp_path / "other.csv", *options).stdout
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Accuracy of scene text" not in page
+    assert "Scene text accuracy" not in page
     found = json.loads(run("evaluate", "words", tmp_path / "other.csv", "--format", "json").stdout)
     assert found["accuracy_ignoring_case"] is None
 
@@ -337,7 +337,7 @@ def test_evaluate_writes_a_report(words, table, tmp_path):
     assert "data:image" in packed.read_text(encoding="utf-8")
 
 
-def test_a_report_that_cannot_be_written_costs_no_figures(table, tmp_path):
+def test_a_report_that_cannot_be_written_costs_no_metrics(table, tmp_path):
     result = run("evaluate", "words", table, "--report", tmp_path, status=2)
     assert f"'{tmp_path}' is a directory" in result.stderr
     (tmp_path / "file").touch()
@@ -357,7 +357,7 @@ def test_evaluate_counts_what_cannot_be_read(table, tmp_path):
     with table.open("a", encoding="utf-8") as file:
         file.write(f"{tmp_path / 'gone.png'},abc\n")
     result = run("evaluate", "words", table)
-    assert ": 7 images, 1 of which could not be read;" in result.stdout
+    assert ": 7 images, 1 of them unreadable; " in result.stdout
     assert "gone.png" in result.stderr
 
 

@@ -1,4 +1,4 @@
-"""Figures of readings, by hand and against other ways to compute them, and their intervals."""
+"""Metrics of readings, by hand and against other ways to compute them, and their intervals."""
 
 import numpy as np
 import pytest
@@ -8,20 +8,21 @@ from hypothesis import strategies as st
 from mltu.evaluation import (
     Confusion,
     Coverage,
+    calibration_error,
     confusions,
     coverage_curve,
     evaluate_readings,
     reliability_bins,
+    widest_coverage,
     worst_samples,
 )
-from mltu.evaluation.confidence import calibration_error, widest_coverage
 from mltu.utils.text_utils import edit_distance, get_cer, get_wer
 
 TRUTHS = ["Cat", "dogs", "a", "It's"]
 READINGS = ["cat", "dug", "a", "its"]
 
 
-def test_figures_by_hand():
+def test_rates_by_hand():
     found = evaluate_readings(READINGS, TRUTHS)
     assert found.num_samples == 4
     assert found.cer.value == pytest.approx(5 / 12)
@@ -67,7 +68,7 @@ def test_the_same_seed_gives_the_same_interval():
     assert other.cer != evaluate_readings(READINGS * 9, TRUTHS * 9).cer
 
 
-def test_an_empty_text_keeps_the_figures_finite():
+def test_an_empty_text_keeps_the_rates_finite():
     readings, truths = ["ab", ""], ["", ""]
     found = evaluate_readings(readings, truths)
     assert found.cer.value == get_cer(readings, truths) == 2.0
@@ -191,7 +192,7 @@ def test_coverage_by_hand():
     assert curve == [
         Coverage(0.9, 0.25, 1.0),
         Coverage(0.8, 0.5, 0.5),
-        Coverage(0.5, 1.0, 0.5),  # Equal confidences are taken together.
+        Coverage(0.5, 1.0, 0.5),  # Equal confidences are accepted together.
     ]
     assert widest_coverage(curve, 0.5) == curve[2]
     assert widest_coverage(curve, 0.9) == curve[0]
@@ -223,7 +224,9 @@ def test_wrong_arguments_of_confidence():
             function([0.5], [True, False])
         with pytest.raises(ValueError, match="at least 1"):
             function([], [])
-        with pytest.raises(ValueError, match=r"probabilities in 0\.\.1\. Received nan at index 1"):
+        with pytest.raises(
+            ValueError, match=r"probabilities in \[0, 1\]\. Received nan at index 1"
+        ):
             function([0.5, float("nan")], [True, False])
     with pytest.raises(ValueError, match="`num_bins` must be an integer of at least 1"):
         reliability_bins([0.5], [True], num_bins=0)

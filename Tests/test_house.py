@@ -192,8 +192,8 @@ def test_audio_needs_its_packages_only_to_read():
     assert loaded_by("mltu.audio").isdisjoint({"soundfile", "soxr"})
 
 
-def test_figures_of_texts_need_no_opencv():
-    assert "cv2" not in loaded_by("mltu.evaluation")
+def test_metrics_of_texts_need_no_opencv():
+    assert loaded_by("mltu.evaluation").isdisjoint(HEAVY | {"cv2", "jinja2", "onnxruntime"})
 
 
 ALLOWED_RANDOM = {"default_rng", "Generator", "Philox", "SeedSequence"}

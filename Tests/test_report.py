@@ -1,6 +1,7 @@
 """The HTML report: what it says, and that no label, file or number breaks it."""
 
 import base64
+import sys
 from html.parser import HTMLParser
 
 import cv2
@@ -10,12 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mltu.evaluation import Sample, evaluate_readings, write_report
-from mltu.evaluation.charts import coverage_chart
-from mltu.evaluation.confidence import coverage_curve
-from mltu.evaluation.markup import Markup, differences, element, visible
-from mltu.evaluation.samples import source_names
-from mltu.evaluation.sections import outcome
-from mltu.evaluation.thumbnails import thumbnail
+from mltu.evaluation._report import (
+    _differences,
+    _load_template,
+    _outcome,
+    _source_names,
+    _thumbnail,
+    visible,
+)
 
 VOID = {"img", "meta"}
 
@@ -51,6 +54,11 @@ class Page(HTMLParser):
     def text(self):
         return "".join(self.texts)
 
+    @property
+    def words(self):
+        """The text as a browser shows it: any white space is one space."""
+        return " ".join(self.text.split())
+
 
 def image(height=32, width=100):
     return np.full((height, width, 3), 200, np.uint8)
@@ -84,27 +92,27 @@ def test_the_report_by_hand(samples, tmp_path):
     assert found == evaluate_readings(*texts)
     page = Page((tmp_path / "new" / "report.html").read_text(encoding="utf-8"))
     assert page.titles == [
-        "How the readings ended",
-        "Figures",
+        "Outcomes",
+        "Metrics",
         "Confidence",
         "Characters",
         "Worst samples",
         "Wrong only in case",
-        "Images that could not be read",
+        "Unreadable images",
     ]
     assert page.texts.count("Five words") == 2  # Title and heading.
     for text in (
-        "1 exactly right (20.0%)",
+        "1 correct (20.0%)",
         "1 wrong only in case (20.0%)",
-        "1 one character wrong (20.0%)",
-        "1 more wrong (20.0%)",
-        "1 could not be read (20.0%)",
+        "1 one edit (20.0%)",
+        "1 two or more edits (20.0%)",
+        "1 unreadable images (20.0%)",
         "5 samples with 19 characters",
-        "4 readings with a confidence: 55.0% in the mean, and 25.0% read exactly right",
+        "4 readings have a confidence: 55.0% on average, and 25.0% of them are correct",
         "There is no file",
         "1 of 5 images",
     ):
-        assert text in page.text
+        assert text in page.words
     assert page.tags.count("img") == 3
     assert page.tags.count("svg") == 7 + 2
     assert page.marked == ["m", "h", " it", "a", "u", "B", "b"]
@@ -132,31 +140,31 @@ def test_equal_samples_give_equal_bytes(samples, tmp_path):
 def test_without_confidences_there_is_no_part_on_them(tmp_path):
     page = Page(write(tmp_path / "r.html", [Sample(None, "a", "b"), Sample(None, "c", "c")]))
     assert "Confidence" not in page.titles
-    assert "no picture was given" in page.text
+    assert "no image was given" in page.text
 
 
 def test_a_perfect_reader_has_no_worst_samples(tmp_path):
     page = Page(write(tmp_path / "r.html", [Sample(image(), "a", "a", 1.0)]))
-    assert page.titles == ["How the readings ended", "Figures", "Confidence", "Characters"]
+    assert page.titles == ["Outcomes", "Metrics", "Confidence", "Characters"]
     assert "No character was read wrong." in page.text
     assert "img" not in page.tags
 
 
-def test_the_number_of_pictures_is_held(tmp_path):
+def test_the_number_of_images_is_limited(tmp_path):
     wrong = [Sample(image(), "word", "w", 0.5)] * 30
     case = [Sample(image(), "Word", "word", 0.5)] * 30
     for number, expected in ((0, 0), (1, 1), (16, 16), (100, 60)):
-        page = Page(write(tmp_path / "r.html", wrong + case, num_pictures=number))
+        page = Page(write(tmp_path / "r.html", wrong + case, num_images=number))
         assert page.tags.count("img") == page.tags.count("article") == expected
-    page = Page(write(tmp_path / "r.html", wrong + case, num_pictures=16))
+    page = Page(write(tmp_path / "r.html", wrong + case, num_images=16))
     assert "14 of 30, by edits" in page.text
-    assert "2 of 30 readings that are right but for" in page.text
+    assert "2 of 30 readings that are correct except for" in page.text
 
 
 def test_many_errors_are_counted_and_the_first_listed(tmp_path):
     broken = [Sample(f"{i}.png", "word", "", error=f"fault {i}") for i in range(60)]
     page = Page(write(tmp_path / "r.html", broken))
-    assert "60 of 60 images; they count as the empty text. The first 50 are listed." in page.text
+    assert "60 of 60 images; they count as empty readings. The first 50 are listed." in page.words
     assert "fault 49" in page.text
     assert "fault 50" not in page.text
     assert "Worst samples" not in page.titles
@@ -218,21 +226,21 @@ def test_any_text_can_be_reported(tmp_path, truth, reading):
 
 @given(st.text(), st.text())
 def test_marks_change_no_text(truth, reading):
-    first, second = map(Page, differences(truth, reading))
-    assert first.text == visible(truth)
-    assert second.text == visible(reading)
-    assert (first.marked + second.marked == []) == (truth == reading)
+    first, second = _differences(truth, reading)
+    assert "".join(part for part, _ in first) == truth
+    assert "".join(part for part, _ in second) == reading
+    assert any(differs for _, differs in first + second) == (truth != reading)
 
 
 def test_characters_that_cannot_be_seen_are_written_out():
     assert visible("a\u202eb\n\x00\udcff\u00a0 é") == r"a\u202eb\n\x00\udcff\xa0 é"
 
 
-def test_markup_is_escaped_by_construction():
-    assert element("p", "<b>", Markup("<i></i>"), class_='"') == (
-        '<p class="&quot;">&lt;b&gt;<i></i></p>'
-    )
-    assert element("line", x1=1.0, stroke_width=0.125) == '<line x1="1" stroke-width="0.12"></line>'
+def test_the_marked_texts_are_those_of_the_sample(tmp_path):
+    page = Page(write(tmp_path / "r.html", [Sample(None, "a <b>\n c", "\u202ea b c")]))
+    assert r"a <b>\n c" in page.text
+    assert r"\u202ea b c" in page.text
+    assert page.marked == ["<", r">\n", r"\u202e"]
 
 
 @pytest.mark.parametrize(
@@ -249,14 +257,14 @@ def test_markup_is_escaped_by_construction():
     ],
     ids=str,
 )
-def test_a_picture_that_cannot_be_read_is_named(source, tmp_path):
+def test_an_image_that_cannot_be_shown_is_named(source, tmp_path):
     page = Page(write(tmp_path / "r.html", [Sample(source, "a", "b"), Sample(image(), "c", "d")]))
-    assert "no picture: " in page.text
+    assert "no image: " in page.text
     assert page.tags.count("img") == 1
 
 
-def test_a_folder_for_a_picture_is_named(tmp_path):
-    assert "no picture: " in write(tmp_path / "r.html", [Sample(tmp_path, "a", "b")])
+def test_a_folder_for_an_image_is_named(tmp_path):
+    assert "no image: " in write(tmp_path / "r.html", [Sample(tmp_path, "a", "b")])
 
 
 # Parts
@@ -273,7 +281,7 @@ def test_a_folder_for_a_picture_is_named(tmp_path):
     ],
 )
 def test_thumbnails_are_small(shape, expected):
-    start, _, content = thumbnail(np.full(shape, 90, np.uint8)).partition(",")
+    start, _, content = _thumbnail(np.full(shape, 90, np.uint8)).partition(",")
     assert start == "data:image/jpeg;base64"
     decoded = cv2.imdecode(np.frombuffer(base64.b64decode(content), np.uint8), cv2.IMREAD_COLOR)
     assert decoded.shape == (*expected, 3)
@@ -282,27 +290,29 @@ def test_thumbnails_are_small(shape, expected):
 
 def test_outcomes_by_hand():
     pairs = [("a", "a"), ("Ab", "aB"), ("ab", "aB c"), ("ab", "b"), ("ab", "")]
-    ends = [outcome(Sample(None, truth, reading)) for truth, reading in pairs]
-    assert ends == ["right", "case", "wrong", "near", "wrong"]
-    assert outcome(Sample(None, "", "", error="why")) == "broken"
+    outcomes = [_outcome(Sample(None, truth, reading)) for truth, reading in pairs]
+    assert outcomes == ["correct", "case", "wrong", "one_edit", "wrong"]
+    assert _outcome(Sample(None, "", "", error="why")) == "unreadable"
 
 
 def test_sources_are_named_without_their_shared_folder(tmp_path):
     def names(*images):
-        return source_names([Sample(item, "a", "a") for item in images])
+        return _source_names([Sample(item, "a", "a") for item in images])
 
     assert names("/x/a/1.png", "/x/b/1.png") == ["a/1.png", "b/1.png"]
     assert names("/x/1.png", b"bytes", image()) == ["1.png", "sample 1", "sample 2"]
     assert names("/x/1.png", "y/1.png") == ["/x/1.png", "y/1.png"]
     assert names("1.png") == ["1.png"]
     assert names(tmp_path / "1.png", None) == ["1.png", "sample 1"]
-    assert source_names([]) == []
+    assert _source_names([]) == []
 
 
-def test_a_long_curve_is_drawn_by_few_points():
-    curve = coverage_curve(list(np.linspace(0, 1, 10_000)), [True] * 10_000)
-    points = {name: value for _, name, value in Page(coverage_chart(curve)).attributes}["points"]
-    assert 150 <= len(points.split()) <= 201
+def test_a_long_curve_is_drawn_by_few_points(tmp_path):
+    rows = [Sample(None, "a", "a", confidence) for confidence in np.linspace(0, 1, 10_000)]
+    page = Page(write(tmp_path / "r.html", rows))
+    points = {name: value for _, name, value in page.attributes}["points"].split()
+    assert 150 <= len(points) <= 201
+    assert (points[0], points[-1]) == ("0.0,0.0", "286.0,0.0")
 
 
 def test_samples_are_checked():
@@ -315,23 +325,31 @@ def test_samples_are_checked():
         with pytest.raises(TypeError, match=message):
             Sample(*arguments)
     for sure in (-0.1, 1.1, float("nan"), 97):
-        with pytest.raises(ValueError, match=r"`confidence` must be a probability in 0\.\.1"):
+        with pytest.raises(ValueError, match=r"`confidence` must be a probability in \[0, 1\]"):
             Sample(None, "a", "a", sure)
-    with pytest.raises(ValueError, match=r"`reading` must be '' where `error` is given.*'a'"):
+    with pytest.raises(ValueError, match=r"`reading` must be '' if `error` is given.*'a'"):
         Sample(None, "a", "a", error="broken")
 
 
 def test_a_confidence_may_exceed_one_by_rounding(tmp_path):
     sample = Sample(None, "a", "b", np.float32(1.0000002))
-    assert "confidence\u00a0100.0%" in write(tmp_path / "r.html", [sample])
+    assert "confidence\u00a0100.0%" in Page(write(tmp_path / "r.html", [sample])).text
 
 
 def test_wrong_arguments_are_refused(tmp_path):
     path = tmp_path / "r.html"
     with pytest.raises(ValueError, match="at least one text"):
         write_report(path, [])
-    with pytest.raises(TypeError, match=r"`readings` must be a list of mltu\.evaluation\.Sample"):
+    with pytest.raises(TypeError, match=r"`samples` must be a list of mltu\.evaluation\.Sample"):
         write_report(path, [("a.png", "a", "a")])
-    with pytest.raises(ValueError, match="`num_pictures` must be an integer of at least 0"):
-        write_report(path, [Sample(None, "a", "a")], num_pictures=-1)
+    with pytest.raises(ValueError, match="`num_images` must be an integer of at least 0"):
+        write_report(path, [Sample(None, "a", "a")], num_images=-1)
     assert not path.exists()
+
+
+def test_a_missing_jinja2_is_named_with_its_pip_line(tmp_path, monkeypatch):
+    _load_template.cache_clear()
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(ImportError, match=r'`jinja2`.*pip install "mltu\[report\]"'):
+        write_report(tmp_path / "r.html", [Sample(None, "a", "a")])
+    assert not (tmp_path / "r.html").exists()

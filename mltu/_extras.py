@@ -14,6 +14,7 @@ _WAY_OUT = {
     "onnx": _TRAINING,
     "tf2onnx": _TRAINING,
     "matplotlib": _TRAINING,
+    "jinja2": 'pip install "mltu[report]"',
     "PIL": "pip install pillow",
     "soundfile": 'pip install "mltu[audio]"',
     "soxr": 'pip install "mltu[audio]"',

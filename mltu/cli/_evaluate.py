@@ -1,13 +1,14 @@
-"""mltu evaluate: what a reader is worth on images whose labels are known."""
+"""mltu evaluate: measure a reader on labelled images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from mltu._extras import explain_missing
 from mltu.cli._common import (
     count_option,
     device_options,
@@ -21,26 +22,27 @@ from mltu.cli._common import (
 if TYPE_CHECKING:
     from mltu.datasets import Samples
     from mltu.evaluation import Evaluation
+    from mltu.inference import Reading
 
 _NAMES = {
     "cer": "CER",
-    "mean_cer": "CER, mean of images",
+    "mean_cer": "mean CER",
     "wer": "WER",
-    "exact": "read right",
+    "exact": "exact match",
     "cer_ignoring_case": "CER, ignoring case",
-    "mean_cer_ignoring_case": "CER, mean, ignoring case",
-    "accuracy_ignoring_case": "read right, [0-9a-z]",
+    "mean_cer_ignoring_case": "mean CER, ignoring case",
+    "accuracy_ignoring_case": "scene text accuracy",
 }
 
 
-@click.command("evaluate", short_help="Compare readings with labels: CER, WER, accuracy.")
+@click.command("evaluate", short_help="Measure CER, WER and accuracy on labelled images.")
 @click.argument("model", metavar="RUN_OR_MODEL")
 @click.argument("data", required=False)
 @part_option
-@count_option("--limit", text="Read only the first N images.")
+@count_option("--limit", text="Use only the first N images.")
 @click.option(
     "--report", type=click.Path(dir_okay=False, writable=True), metavar="HTML",
-    help="Write a page with the worst readings.",
+    help="Write an HTML report with the worst readings.",
 )  # fmt: skip
 @text_or_json
 @device_options
@@ -54,32 +56,38 @@ def command(
     cpu: bool,
     threads: int | None,
 ) -> None:
-    """Read the images of DATA and compare with their labels.
+    """Read the images of DATA and compare the readings with the labels.
 
-    DATA is a CSV or TSV file, a folder of images named after their labels, an LMDB, or a folder in
-    the layout of MJSynth (its validation list, unless --part says otherwise). A run folder brings
-    its val.csv. An image that cannot be read counts as read empty, and is named on stderr.
+    RUN_OR_MODEL is a run folder, an ONNX file, or the name of a shipped reader (words,
+    words_small). DATA is a CSV or TSV file, a folder of images named after their labels, an LMDB,
+    or a folder in the MJSynth layout (its validation list, unless --part selects another). It
+    defaults to val.csv of the run folder. Unreadable images count as empty readings and are listed
+    on stderr.
+
+    The metrics are printed with 95% confidence intervals.
 
     \b
     mltu evaluate run
     mltu evaluate words labels.csv --format json
     """
-    from mltu.evaluation import Figure, Sample, evaluate_readings, write_report
+    from mltu.evaluation import Estimate, Sample, evaluate_readings, write_report
     from mltu.inference import TextRecognizer
 
+    if report is not None:
+        with explain_missing():  # Now, rather than after all images have been read.
+            import jinja2  # noqa: F401
     samples = _open(model, data, part)[:limit]
     reader = TextRecognizer(find_model(model), num_threads=threads, force_cpu=cpu)
     readings = list(reader.predict_stream(samples.data, on_error="keep", progress=is_watched()))
     labels = list(samples.labels)
-    num_unread = _name_unread(samples, readings)
+    num_unread = _list_unreadable(samples, readings)
     evaluation = evaluate_readings([reading.text for reading in readings], labels)
     if form == "json":
-        figures = evaluation._asdict()
-        content = {
-            name: value._asdict() if isinstance(value, Figure) else value
-            for name, value in figures.items()
+        metrics = {
+            name: value._asdict() if isinstance(value, Estimate) else value
+            for name, value in evaluation._asdict().items()
         }
-        print_json({**content, "num_unread": num_unread})
+        print_json({**metrics, "num_unread": num_unread})
     else:
         click.echo(_as_text(reader.model_path, evaluation, num_unread))
     if report is not None:
@@ -92,21 +100,21 @@ def command(
 
 
 def _open(model: str, data: str | None, part: str | None) -> Samples:
-    """Read the data set, or the validation list of the run."""
+    """Open DATA; of the MJSynth layout the validation list, unless another part is selected."""
     from mltu.datasets import open_samples, open_validation
 
     if data is None:
-        own = Path(model) / "val.csv"
-        if not own.is_file():
-            raise click.UsageError(f"Give DATA: there is no {own} to take instead.")
-        data = str(own)
-    elif part is None and (found := open_validation(data)) is not None:
-        return found
+        validation = Path(model) / "val.csv"
+        if not validation.is_file():
+            raise click.UsageError(f"DATA is required, because there is no {validation}.")
+        data = str(validation)
+    elif part is None and (samples := open_validation(data)) is not None:
+        return samples
     return open_samples(data, part=part)
 
 
-def _name_unread(samples: Samples, readings: Sequence[Any]) -> int:
-    """Name the images that could not be read on stderr, and return their number."""
+def _list_unreadable(samples: Samples, readings: Sequence[Reading]) -> int:
+    """List the images that could not be read on stderr, and return their number."""
     errors = [(row, reading.error) for row, reading in enumerate(readings) if reading.error]
     for row, error in errors:
         click.echo(f"{samples.source(row)}: {' '.join(error.split())}", err=True)
@@ -114,9 +122,9 @@ def _name_unread(samples: Samples, readings: Sequence[Any]) -> int:
 
 
 def _as_text(model: str, evaluation: Evaluation, num_unread: int) -> str:
-    unread = f", {num_unread} of which could not be read" if num_unread else ""
-    lines = [f"{model}: {evaluation.num_samples} images{unread}; 95 % intervals in brackets"]
+    unread = f", {num_unread} of them unreadable" if num_unread else ""
+    lines = [f"{model}: {evaluation.num_samples} images{unread}; 95% intervals in brackets"]
     width = max(map(len, _NAMES.values()))
-    figures = {name: getattr(evaluation, key) for key, name in _NAMES.items()}
-    lines += [f"{name:{width}}  {value}" for name, value in figures.items() if value is not None]
+    values = {name: getattr(evaluation, key) for key, name in _NAMES.items()}
+    lines += [f"{name:{width}}  {value}" for name, value in values.items() if value is not None]
     return "\n".join(lines)

@@ -1,26 +1,31 @@
-"""Evaluation: what readings are worth, where they go wrong, and a report that shows it."""
+"""Evaluation: error rates with intervals, confidence, the worst samples, and an HTML report."""
 
-from mltu.evaluation.calibration import Calibration, fit_temperature
-from mltu.evaluation.characters import Confusion, confusions
-from mltu.evaluation.confidence import (
+from mltu.evaluation._confidence import (
+    Calibration,
     Coverage,
     ReliabilityBin,
     calibration_error,
     coverage_curve,
+    fit_temperature,
     reliability_bins,
     widest_coverage,
 )
-from mltu.evaluation.figures import Evaluation, Figure, evaluate_readings
-from mltu.evaluation.report import write_report
-from mltu.evaluation.samples import Sample
-from mltu.evaluation.worst import worst_samples
+from mltu.evaluation._rates import (
+    Confusion,
+    Estimate,
+    Evaluation,
+    confusions,
+    evaluate_readings,
+    worst_samples,
+)
+from mltu.evaluation._report import Sample, write_report
 
 __all__ = [
     "Calibration",
     "Confusion",
     "Coverage",
+    "Estimate",
     "Evaluation",
-    "Figure",
     "ReliabilityBin",
     "Sample",
     "calibration_error",
