@@ -2,7 +2,7 @@
 
 python benchmarks/calibration.py SET ... [--model words] [--png calibration.png]
 
-Sets are given as for `real_words.py`. A reading is right if it is the label, case included. Figures
+Sets are given as for `real_words.py`. A reading is right if it is the label, case included. Metrics
 are before (temperature 1) and after (the temperature in the file). The threshold is the least
 confidence above which a wanted share of readings is right. The last line printed is JSON.
 """
@@ -33,8 +33,8 @@ def read(reader, samples, temperature, name):
     reader.card = dataclasses.replace(reader.card, temperature=temperature)
     paths = tqdm([path for path, _ in samples], f"{name} at {temperature:.2f}", unit="word")
     readings = list(reader.predict_stream(paths, on_error="keep"))
-    right = [r.text == text for r, (_, text) in zip(readings, samples, strict=True)]
-    return [reading.confidence for reading in readings], right
+    correct = [r.text == text for r, (_, text) in zip(readings, samples, strict=True)]
+    return [reading.confidence for reading in readings], correct
 
 
 def main():
@@ -46,24 +46,24 @@ def main():
     args = parser.parse_args()
     reader = TextRecognizer(args.model, force_cpu=True)
     fitted = reader.card.temperature
-    figures, reliability, coverage = {"temperature": fitted}, {}, {}
+    metrics, reliability, coverage = {"temperature": fitted}, {}, {}
     for path in args.sets:
         name = path.name if path.is_dir() else path.resolve().parent.name
         samples = load_set(path)
-        found = figures[name] = {"num_samples": len(samples)}
+        row = metrics[name] = {"num_samples": len(samples)}
         for when, temperature in (("before", 1.0), ("after", fitted)):
-            sure, right = read(reader, samples, temperature, name)
-            bins = reliability_bins(sure, right, num_bins=NUM_BINS)
-            found[f"calibration_error_{when}"] = round(calibration_error(bins), 4)
-        curve = coverage_curve(sure, right)
+            confidences, correct = read(reader, samples, temperature, name)
+            bins = reliability_bins(confidences, correct, num_bins=NUM_BINS)
+            row[f"calibration_error_{when}"] = round(calibration_error(bins), 4)
+        curve = coverage_curve(confidences, correct)
         for precision in PRECISIONS:
             entry = widest_coverage(curve, precision)
-            found[f"at_{precision:.0%}"] = entry and {
+            row[f"at_{precision:.0%}"] = entry and {
                 key: round(value, 4) for key, value in entry._asdict().items()
             }
         reliability[name] = [b.confidence for b in bins], [b.accuracy for b in bins]
         coverage[name] = [c.coverage for c in curve], [c.accuracy for c in curve]
-        print(name, json.dumps(found))
+        print(name, json.dumps(row))
     if args.png:
         plot_curves(
             args.png,
@@ -73,7 +73,7 @@ def main():
             },
             x_label="confidence, and share of the readings that is taken",
         )
-    print(json.dumps(figures))
+    print(json.dumps(metrics))
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def main():
     }
     print(f"{len(samples)} words, {np.mean(known):.1%} in the lexicon of {len(words)}, "
           f"built in {built:.1f} s")  # fmt: skip
-    figures = {"num_words": len(samples), "in_lexicon": float(np.mean(known)),
+    metrics = {"num_words": len(samples), "in_lexicon": float(np.mean(known)),
                "lexicon_words": len(words), "lexicon_seconds": round(built, 2)}  # fmt: skip
     for name, decode in decoders.items():
         start = time.perf_counter()
@@ -98,7 +98,7 @@ def main():
             *zip(*((r, t) for r, t, k in zip(readings, truths, known, strict=True) if k),
                  strict=True)
         )  # fmt: skip
-        figures[name] = {
+        metrics[name] = {
             "ms_per_word": round(milliseconds, 2),
             "cer": found.cer.value,
             "cer_ignoring_case": found.cer_ignoring_case.value,
@@ -108,7 +108,7 @@ def main():
         print(f"{name:18} {milliseconds:6.2f} ms/word  CER {found.cer}  "
               f"ignoring case {found.cer_ignoring_case}, "
               f"of words in the lexicon {inside.cer_ignoring_case.value:.2%}")  # fmt: skip
-    print(json.dumps(figures))
+    print(json.dumps(metrics))
 
 
 if __name__ == "__main__":

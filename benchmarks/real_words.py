@@ -52,14 +52,14 @@ def main():
     parser.add_argument("--report", type=Path, help="HTML for each set, named likewise")
     args = parser.parse_args()
     reader = TextRecognizer(args.model, force_cpu=True)
-    figures = {}
+    metrics = {}
     for path in args.sets:
         name = path.name if path.is_dir() else f"{path.resolve().parent.name}/{path.name}"
         samples = load_set(path)
         files = tqdm([file for file, _ in samples], name, unit="word")
         readings = list(reader.predict_stream(files, on_error="keep"))
         found = evaluate_readings([r.text for r in readings], [text for _, text in samples])
-        figures[name] = found._asdict()
+        metrics[name] = found._asdict()
         for field, value in found._asdict().items():
             print(f"{name:16} {field:24} {value}")
         if args.sheet:
@@ -72,7 +72,7 @@ def main():
                 for sample, reading in zip(samples, readings, strict=True)
             ]
             write_report(args.report.with_name(file), shown, title=f"{args.model} on {name}")
-    print(json.dumps(figures))
+    print(json.dumps(metrics))
 
 
 if __name__ == "__main__":

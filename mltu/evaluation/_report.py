@@ -27,8 +27,8 @@ from mltu.evaluation._confidence import (
 )
 from mltu.evaluation._rates import Evaluation, confusions, evaluate_readings, worst_samples
 from mltu.utils.checks import check_count
-from mltu.utils.files import StrPath, atomic_path
 from mltu.utils.error_rates import edit_distance
+from mltu.utils.files import StrPath, atomic_path
 
 if TYPE_CHECKING:
     import jinja2
