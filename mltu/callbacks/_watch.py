@@ -1,65 +1,214 @@
-"""ConvergenceWatch: says once, in one paragraph, why a training does not learn."""
+"""ConvergenceWatch: says once, in one paragraph, why a training does not learn.
+
+It takes snapshots of a training, and `diagnose` looks for a cause in them. The phase in which a CTC
+model emits only blanks is normal and ends when the outputs begin to follow the images, so a cause
+is named only where there is evidence that the model is not learning.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from mltu import convergence
 from mltu._extras import explain_missing
 from mltu.callbacks._schedule import num_executed
-from mltu.convergence import Diagnosis, Evidence, Look
-from mltu.decoders import kind_of_outputs
+from mltu.decoders import greedy_path, kind_of_outputs
 from mltu.losses import CTCLoss
 from mltu.utils.checks import check_count
+from mltu.utils.files import StrPath
+from mltu.utils.text_utils import edit_distance
 
 with explain_missing():
     import keras
     from keras import ops
 
-_LOGGER = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]  # images and labels
 
-_SAMPLE_SIZE = 256  # looked at before training, and again where a verdict depends on it
-_PROBE_SIZE = 32  # read at every look
+_LOGGER = logging.getLogger("mltu.callbacks.watch")
+
+_SAMPLE_SIZE = 256  # samples whose labels are compared with the outputs
+_PROBE_SIZE = 32  # of them, samples that each snapshot reads
 _NUM_BATCHES = 8  # of `data`, from which the sample is drawn
-_NUM_WEIGHTS = 4096  # of each variable, enough to see whether it moves
+_NUM_WEIGHTS = 4096  # of each variable, enough to see whether it changes
 _NUM_ROLLS = 16
-_KEPT = (
-    *("_step", "_epoch", "_num_batches", "_sum_before", "_loss_sum", "_first_loss", "_asked_at"),
+_LEARNING = 4.0  # standard deviations; an advantage above it is no accident
+_STATE = (
+    "_step", "_epoch", "_num_batches", "_sum_before", "_loss_sum", "_first_loss", "_asked_at",
     "_first_weights",
-)
+)  # fmt: skip
+
+
+class Snapshot(NamedTuple):
+    """What is measured of a training at one step; None where it is not known.
+
+    Attributes:
+        step: batches since the training began.
+        loss: mean since the last snapshot.
+        learning_rate: at this step.
+        weight_change: size of the change of the weights since the training began, as a share of
+            their size then (Euclidean norms).
+        cer: character error rate of the probe samples, or of the epoch so far.
+        blank_share: share of the probe samples for which the model emits only blanks.
+    """
+
+    step: int
+    loss: float
+    learning_rate: float
+    weight_change: float
+    cer: float | None = None
+    blank_share: float | None = None
+
+
+class Diagnosis(NamedTuple):
+    """A cause by its stable name, and one paragraph: the evidence, and what to change.
+
+    `should_stop` tells that the model will not learn with these settings.
+    """
+
+    name: str
+    text: str
+    should_stop: bool = True
+
+
+def diagnose(
+    snapshots: Sequence[Snapshot],
+    first_loss: float,
+    patience: int,
+    measure_advantage: Callable[[], float | None],
+) -> Diagnosis | None:
+    """Name the cause if a training does not learn.
+
+    Args:
+        snapshots: so far, at even distances.
+        first_loss: of the first step.
+        patience: steps without progress before a cause is looked for.
+        measure_advantage: tells by how many standard deviations the label of an image fits the
+            model's output better than other labels do; None if unknown. It is called only where the
+            verdict depends on it, since it costs a second.
+
+    Returns:
+        None as long as nothing speaks against learning.
+    """
+    if len(snapshots) < 3:
+        return None
+    last = snapshots[-1]
+    if last.weight_change <= 1e-4 and (last.cer is None or last.cer >= 0.1):
+        loss = f"the loss was {first_loss:.3g} at the start and is {last.loss:.3g}"
+        return _rate_without_effect(last, loss)
+
+    highest = max(1.5 * first_loss, first_loss + 1)
+    if all(s.loss > highest and (s.cer is None or s.cer >= 0.9) for s in snapshots[-3:]):
+        evidence = f"The loss began at {first_loss:.3g} and stays above that, at "
+        return _rate_too_high(last, evidence + _loss_range(snapshots))
+
+    window = _last_steps(snapshots, patience)
+    if not _is_stuck(window):
+        return None
+    advantage = measure_advantage()
+    if advantage is None or advantage > _LEARNING:
+        # It begins to learn, or nobody knows: it gets four times the patience.
+        window = _last_steps(snapshots, 4 * patience)
+        if not _is_stuck(window):
+            return None
+
+    loss = f"the loss stays at {_loss_range(window)}"
+    if last.weight_change < 1e-2:
+        return _rate_without_effect(last, loss)
+    if max(s.weight_change for s in snapshots) > 3:
+        return _rate_too_high(last, f"The model reads nothing and {loss}")
+    steps = f"between steps {window[0].step} and {last.step}"
+    rates = f"try a tenth and ten times the learning rate of {last.learning_rate:.2g}"
+    if min(s.blank_share or 0 for s in window) >= 0.95:
+        return Diagnosis(
+            "blank_collapse",
+            f"The model emits only blanks and has stopped learning: {steps} {loss}. Check "
+            "that the images belong to their labels and reach the first layer scaled to 0..1, and "
+            "that there is batch normalisation and no more than 20 % dropout before the LSTM; "
+            f"{rates}, with a warm-up; give the model fewer time steps, or short words first.",
+        )
+    return Diagnosis(
+        "no_progress",
+        f"No progress {steps}: the CER is still {last.cer:.0%}, and {loss}. Look at the images and "
+        "labels as the model gets them, `provider[0]`; see whether the model can learn 100 samples "
+        f"by heart (if not, the fault is in the model); {rates}, with a warm-up.",
+    )
+
+
+def _last_steps(snapshots: Sequence[Snapshot], num_steps: int) -> Sequence[Snapshot]:
+    """Return the snapshots of the last steps; none if the training is shorter."""
+    first = snapshots[-1].step - num_steps
+    return [s for s in snapshots if s.step > first] if first >= 0 else []
+
+
+def _is_stuck(window: Sequence[Snapshot]) -> bool:
+    """Tell whether nothing is read and the loss falls by less than 2 % from half to half."""
+    half = len(window) // 2
+    earlier, later = (sum(s.loss for s in part) for part in (window[:half], window[-half:]))
+    reads_nothing = all(s.cer is not None and s.cer >= 0.9 for s in window)
+    return half > 0 and reads_nothing and later > 0.98 * earlier
+
+
+def _rate_without_effect(last: Snapshot, evidence: str) -> Diagnosis:
+    return Diagnosis(
+        "rate_without_effect",
+        f"The learning rate of {last.learning_rate:.2g} has no effect: after {last.step} "
+        f"steps the weights have changed by {last.weight_change:.2g} of their size, and "
+        f"{evidence}. Try 1e-3 with Adam; check that the schedule does not reach 0 too soon, and "
+        "that the layers are trainable.",
+    )
+
+
+def _rate_too_high(last: Snapshot, evidence: str) -> Diagnosis:
+    return Diagnosis(
+        "rate_too_high",
+        f"The learning rate of {last.learning_rate:.2g} is too high. {evidence}; by step "
+        f"{last.step} the weights have changed by {last.weight_change:.2g} times their size. Start "
+        "again with a tenth of the rate, warm it up from 0 over the first few hundred steps, and "
+        "give the optimizer clipnorm=1.0.",
+    )
+
+
+def _loss_range(snapshots: Sequence[Snapshot]) -> str:
+    values = [s.loss for s in snapshots[-10:]]
+    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+    return low if low == high else f"{low} to {high}"
 
 
 class ConvergenceWatch(keras.callbacks.Callback):
     """Recognise a training that does not learn, say once why and what to change, and stop it.
 
-    Recognised are: NaN or infinite loss; equal images; labels longer than the time steps; a
-    learning rate that is too high or without effect; labels of other images; blank collapse; no
-    progress at all; a GPU that is there but not seen by the backend. Of the causes of not learning
-    only the first is named, since the others follow from it. A model that answers only blanks is
-    left alone as long as its loss falls or its outputs begin to follow the images.
+    Recognised are: NaN or infinite loss; a learning rate that is too high or without effect; blank
+    collapse (the model emits only blanks and its outputs do not begin to follow the images); no
+    progress at all; a GPU that the backend does not see. Faults of the data are for
+    `mltu.data_check`, before the training.
 
     The model has to end in (batch, time, classes), the blank last; labels are padded by the blank
-    or by negative numbers. Each step costs one look at the loss, every `every` steps one
-    prediction for 32 samples. Nothing of the training changes: not its weights, nor its chance.
+    or by negative numbers. Each step costs one reading of the loss, every `every` steps one
+    prediction for 32 samples. The training itself stays the same, to the bit.
 
     Args:
         data: where up to 256 samples are taken from: a `DataProvider` or another PyDataset, or
-            a pair of arrays (images, labels). Best is the validation data, since answers there
-            are not learned by heart. Without data, only loss, rate, weights and a metric `CER`
-            are looked at.
-        stop: True to stop the training where it cannot learn as it stands.
+            a pair of arrays (images, labels). The validation data is best, since the model cannot
+            learn it by heart. Without data, only loss, learning rate, weights and a metric `CER`
+            are watched.
+        stop: True to stop a training that will not learn with these settings.
         patience: steps without any progress before that is said; it takes four times as long
             where `data` is missing. Raise it for models of many time steps.
-        every: steps from one look to the next.
-        log_path: a file to which the paragraphs are appended, beside the logger
+        every: steps from one snapshot to the next.
+        log_path: a file to which the paragraphs are appended, besides the logger
             `mltu.callbacks.watch`.
+
+    Attributes:
+        diagnoses: what was said, in order.
 
     Raises:
         ValueError: `patience` or `every` is below 1, or `data` has no samples; from `fit`, the
@@ -69,12 +218,12 @@ class ConvergenceWatch(keras.callbacks.Callback):
 
     def __init__(
         self,
-        data: Any = None,
+        data: keras.utils.PyDataset | Pair | None = None,
         *,
         stop: bool = False,
         patience: int = 2000,
         every: int = 100,
-        log_path: str | os.PathLike[str] | None = None,
+        log_path: StrPath | None = None,
     ) -> None:
         super().__init__()
         check_count("patience", patience, 1)
@@ -94,36 +243,43 @@ class ConvergenceWatch(keras.callbacks.Callback):
         self.log_path = None if log_path is None else Path(log_path)
         self.diagnoses: list[Diagnosis] = []
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Take the sample, and look at what is known before the first step."""
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Take the sample, and check the device and the shape of the outputs."""
         self.diagnoses = []
-        self._looks: list[Look] = []
+        self._snapshots: list[Snapshot] = []
         self._step = self._epoch = self._num_batches = 0
         self._sum_before = self._loss_sum = 0.0
         self._asked_at = 0
         self._first_weights = self._weights()
-        if convergence.gpu_in_machine() and not _gpu_in_backend():
-            self._say(convergence.unseen_gpu(keras.backend.backend()))
+        if _gpu_in_machine() and not _gpu_in_backend():
+            self._report(_unseen_gpu(keras.backend.backend()))
         if self.data is not None:
-            self._images, labels = _take_sample(self.data)
-            _, time_steps, num_classes = self._check_outputs()
-            self._labels = np.asarray(labels)
-            self._texts = convergence.true_texts(self._labels, num_classes - 1)
-            self._say(convergence.constant_images(self._images))
-            self._say(convergence.too_few_steps(self._texts, time_steps))
+            self._images, self._labels = _take_sample(self.data)
+            self._probe = slice(None, None, max(1, len(self._images) // _PROBE_SIZE))
+            shape = self._predict(self._images[self._probe]).shape
+            if len(shape) != 3:
+                raise ValueError(
+                    "`model` must have one output of shape (batch, time, classes). Received the "
+                    f"output shape {shape}. Remove ConvergenceWatch, or give it no `data`."
+                )
+            is_character = (self._labels >= 0) & (self._labels < shape[2] - 1)
+            self._texts = [
+                tuple(row[kept].astype(int).tolist())
+                for row, kept in zip(self._labels, is_character, strict=True)
+            ]
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Begin a new mean of the loss, as Keras does."""
         self._epoch = epoch
         self._num_batches = 0
         self._sum_before = 0.0
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Note where the batches begin that Keras takes at once."""
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Note where the batches begin that Keras executes together."""
         self._batch = batch
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Look at the loss; every so many steps, look at weights and answers too."""
+        """Check the loss; every so many steps, take a snapshot and look for a cause."""
         if not logs or "loss" not in logs or self._is_explained():
             return
         # Keras gives the mean of the epoch so far. `batch` does not begin at 0 where a training
@@ -137,54 +293,76 @@ class ConvergenceWatch(keras.callbacks.Callback):
         if self._step == count:
             self._first_loss = loss / count
         if not np.isfinite(loss):
-            where = f"batch {batch + 1} of epoch {self._epoch + 1}"
-            self._say(convergence.non_finite_loss(loss, self._step, where, self._rate()))
+            self._report(
+                Diagnosis(
+                    "non_finite_loss",
+                    f"The loss is {loss:g} at step {self._step} (batch {batch + 1} of epoch "
+                    f"{self._epoch + 1}), at a learning rate of {self._learning_rate():.2g}; "
+                    "from then on the weights are useless. Go back to the last checkpoint, divide "
+                    "the rate by 10, and give the optimizer clipnorm=1.0. If it happens in the "
+                    "first steps, look for NaN or infinite values in the images, and use float32 "
+                    "instead of float16.",
+                )
+            )
         elif self._step % self.every < count:
-            self._look(logs.get("CER"))
-            ask = self._find_evidence
-            self._say(convergence.diagnose(self._looks, self._first_loss, self.patience, ask))
+            self._take_snapshot(logs.get("CER"))
+            self._report(
+                diagnose(self._snapshots, self._first_loss, self.patience, self._measure_advantage)
+            )
 
-    def kept_state(self) -> dict[str, Any]:
-        """Return what a resumed training goes on from; its sample is taken anew."""
-        kept = {name: vars(self)[name] for name in _KEPT if name in vars(self)}
-        looks = [list(look) for look in self._looks]
-        return {**kept, "looks": looks, "diagnoses": [list(found) for found in self.diagnoses]}
+    def get_state(self) -> dict[str, Any]:
+        """Return what a resumed training needs; the sample is taken again."""
+        state = {name: vars(self)[name] for name in _STATE if name in vars(self)}
+        snapshots = [list(snapshot) for snapshot in self._snapshots]
+        return {**state, "looks": snapshots, "diagnoses": [list(d) for d in self.diagnoses]}
 
-    def restore_kept_state(self, state: Mapping[str, Any], position: str) -> None:
-        """Go on from what `kept_state` returned."""
-        for name in _KEPT:
+    def set_state(self, state: Mapping[str, Any], position: str) -> None:
+        """Continue from what `get_state` returned."""
+        for name in _STATE:
             if name in state:
                 setattr(self, name, state[name])
-        self._looks = [Look(*look) for look in state["looks"]]
-        self.diagnoses = [Diagnosis(*found) for found in state["diagnoses"]]
+        num_fields = len(Snapshot._fields)  # States of earlier versions have more.
+        self._snapshots = [Snapshot(*values[:num_fields]) for values in state["looks"]]
+        self.diagnoses = [Diagnosis(*values) for values in state["diagnoses"]]
 
-    def _look(self, cer: Any) -> None:
-        """Add a look: the loss since the last one, the rate, the weights and the answers."""
-        figures: dict[str, float | None] = {"cer": None if cer is None else float(cer)}
+    def _take_snapshot(self, cer: Any) -> None:
+        cer, blank_share = None if cer is None else float(cer), None
         if self.data is not None:
-            chosen = _evenly(len(self._images), _PROBE_SIZE)
-            answers = convergence.best_answers(self._predict(self._images[chosen]))
-            figures.update(convergence.answer_figures(answers, [self._texts[i] for i in chosen]))
-        moved = _distance(self._weights(), self._first_weights)
-        loss = self._loss_sum / (self._step - (self._looks[-1].step if self._looks else 0))
-        self._looks.append(Look(self._step, loss, self._rate(), moved, **figures))
+            texts = self._texts[self._probe]
+            outputs = self._predict(self._images[self._probe])
+            read = [tuple(result.classes.tolist()) for result in greedy_path(outputs)]
+            cer = sum(map(edit_distance, read, texts)) / max(1, sum(map(len, texts)))
+            blank_share = read.count(()) / len(read)
+        before = self._first_weights
+        size = max(float(np.linalg.norm(before)), 1e-12)
+        change = float(np.linalg.norm(self._weights() - before)) / size
+        loss = self._loss_sum / (self._step - (self._snapshots[-1].step if self._snapshots else 0))
         self._loss_sum = 0.0
+        self._snapshots.append(
+            Snapshot(self._step, loss, self._learning_rate(), change, cer, blank_share)
+        )
 
-    def _find_evidence(self) -> Evidence:
-        """Ask the whole sample; unknown before a quarter of the patience has passed again."""
+    def _measure_advantage(self) -> float | None:
+        """Compare the loss of the own labels with the losses of other samples' labels.
+
+        None without data, and until a quarter of the patience has passed since the last answer.
+        """
         is_recent = self._asked_at > 0 and self._step < self._asked_at + self.patience // 4
-        if self.data is None or is_recent:
-            return Evidence()
+        if self.data is None or is_recent or len(self._labels) < 3:
+            return None
         self._asked_at = self._step
-        count = len(self._images)
-        size = min(count, _PROBE_SIZE)  # of all batches, since TensorFlow traces each size anew
-        batches = np.arange(-(-count // size) * size).reshape(-1, size) % count
-        outputs = np.concatenate([self._predict(self._images[batch]) for batch in batches])[:count]
-        match = None
-        if len(self._texts) >= convergence.MIN_NUM:
-            rng = np.random.default_rng(0)
-            match = convergence.match_of_images_and_labels(self._images, self._texts, rng)
-        return Evidence(match, _advantage(outputs, self._labels))
+        size = min(len(self._images), _PROBE_SIZE)
+        parts = range(0, len(self._images), size)
+        outputs = np.concatenate([self._predict(self._images[i : i + size]) for i in parts])
+        compute_loss = CTCLoss(from_logits=kind_of_outputs(outputs) == "logits")
+        own, *others = (
+            float(ops.convert_to_numpy(compute_loss(np.roll(self._labels, roll, axis=0), outputs)))
+            for roll in range(min(_NUM_ROLLS, len(self._labels) - 1) + 1)
+        )
+        spread = float(np.std(others))
+        # Outputs that do not depend on the image give equal losses, down to rounding.
+        is_rounding = spread <= 1e-9 * max(own, *others)
+        return 0.0 if is_rounding else (float(np.mean(others)) - own) / spread
 
     def _predict(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
         was_training = getattr(self.model, "training", None)  # PyTorch's mode of a module.
@@ -193,16 +371,6 @@ class ConvergenceWatch(keras.callbacks.Callback):
             self.model.train(bool(was_training))
         return outputs
 
-    def _check_outputs(self) -> tuple[int, int, int]:
-        chosen = _evenly(len(self._images), _PROBE_SIZE)
-        shape = self._predict(self._images[chosen]).shape
-        if len(shape) != 3:
-            raise ValueError(
-                "`model` must have one output of shape (batch, time, classes). Received the "
-                f"output shape {shape}. Leave ConvergenceWatch out, or watch without `data`."
-            )
-        return shape
-
     def _weights(self) -> npt.NDArray[np.float64]:
         flat = [
             ops.convert_to_numpy(ops.reshape(variable, (-1,))[:_NUM_WEIGHTS])
@@ -210,15 +378,14 @@ class ConvergenceWatch(keras.callbacks.Callback):
         ]
         return np.concatenate(flat).astype(np.float64) if flat else np.ones(1)
 
-    def _rate(self) -> float | None:
-        rate = getattr(self.model.optimizer, "learning_rate", None)
-        return None if rate is None else float(ops.convert_to_numpy(rate))
+    def _learning_rate(self) -> float:
+        return float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def _is_explained(self) -> bool:
-        return any(diagnosis.is_hopeless for diagnosis in self.diagnoses)
+        return any(diagnosis.should_stop for diagnosis in self.diagnoses)
 
-    def _say(self, diagnosis: Diagnosis | None) -> None:
-        """Log a diagnosis, unless a cause was named that explains it; stop if that was asked."""
+    def _report(self, diagnosis: Diagnosis | None) -> None:
+        """Log a diagnosis, unless an earlier one explains it; stop if that was asked."""
         if diagnosis is None or self._is_explained():
             return
         self.diagnoses.append(diagnosis)
@@ -227,8 +394,43 @@ class ConvergenceWatch(keras.callbacks.Callback):
             self.log_path.parent.mkdir(parents=True, exist_ok=True)
             with self.log_path.open("a", encoding="utf-8") as file:
                 file.write(f"{diagnosis.name}: {diagnosis.text}\n")
-        if self.stop and diagnosis.is_hopeless:
+        if self.stop and diagnosis.should_stop:
             self.model.stop_training = True
+
+
+def _take_sample(
+    data: keras.utils.PyDataset | Pair,
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Take samples from all over the data; of batches, those shaped like the first."""
+    if isinstance(data, keras.utils.PyDataset):
+        batches = [data[int(number)] for number in _spread(len(data), _NUM_BATCHES)]
+        most = -(-_SAMPLE_SIZE // len(batches))
+        parts = [(np.asarray(x)[:most], np.asarray(y)[:most]) for x, y, *_ in batches]
+        parts = [part for part in parts if part[0].shape[1:] == parts[0][0].shape[1:]]
+        images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    else:
+        images, labels = (np.asarray(part) for part in data)
+    count = min(len(images), _SAMPLE_SIZE)
+    # TensorFlow traces each size of batch anew, so the sample is made of whole ones.
+    chosen = _spread(len(images), count - count % _PROBE_SIZE if count > _PROBE_SIZE else count)
+    return images[chosen], labels[chosen]
+
+
+def _spread(length: int, count: int) -> npt.NDArray[np.intp]:
+    return np.linspace(0, length - 1, min(length, count)).astype(np.intp)
+
+
+def _gpu_in_machine() -> bool:
+    """Tell whether the machine has an NVIDIA GPU that is not hidden on purpose."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    program = shutil.which("nvidia-smi")
+    if hidden or os.environ.get("JAX_PLATFORMS") == "cpu" or program is None:
+        return False
+    try:
+        listed = subprocess.run([program, "-L"], capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return listed.stdout.startswith(b"GPU ")
 
 
 def _gpu_in_backend() -> bool:
@@ -248,38 +450,14 @@ def _gpu_in_backend() -> bool:
     return True
 
 
-def _take_sample(data: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Take samples from all over the data; of batches, those shaped like the first."""
-    if not isinstance(data, keras.utils.PyDataset):
-        images, labels = (np.asarray(part) for part in data)
-        chosen = _evenly(len(images), _SAMPLE_SIZE)
-        return images[chosen], labels[chosen]
-    numbers = _evenly(len(data), _NUM_BATCHES)
-    each = -(-_SAMPLE_SIZE // len(numbers))
-    batches = [data[int(number)] for number in numbers]
-    parts = [(np.asarray(b[0])[:each], np.asarray(b[1])[:each]) for b in batches]
-    shape = parts[0][0].shape[1:]
-    parts = [part for part in parts if part[0].shape[1:] == shape]
-    return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
-
-
-def _evenly(length: int, count: int) -> npt.NDArray[np.intp]:
-    return np.unique(np.linspace(0, length - 1, min(length, count)).astype(np.intp))
-
-
-def _distance(weights: npt.NDArray[np.float64], before: npt.NDArray[np.float64]) -> float:
-    return float(np.linalg.norm(weights - before) / max(float(np.linalg.norm(before)), 1e-12))
-
-
-def _advantage(outputs: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float | None:
-    """Compare the CTC loss of the own labels with that of other samples' labels."""
-    loss = CTCLoss(from_logits=kind_of_outputs(outputs) == "logits")
-    num_rolls = min(_NUM_ROLLS, len(labels) - 1)
-    losses = []
-    for roll in range(num_rolls + 1):
-        moved = np.roll(labels, roll, axis=0)
-        losses.append(-float(ops.convert_to_numpy(loss(moved, outputs))))
-    if num_rolls < 2:
-        return None
-    # Outputs that do not depend on the image give equal losses, down to rounding.
-    return convergence.deviations(losses[0], losses[1:]) or 0.0
+def _unseen_gpu(backend: str) -> Diagnosis:
+    package = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda12]"}.get(backend, backend)
+    return Diagnosis(
+        "unseen_gpu",
+        f"This machine has an NVIDIA GPU, but {backend} does not see it and trains on the CPU, "
+        f'often ten times slower. Install the build for GPUs (pip install "{package}"), restart '
+        "the notebook or process, and compare the driver that nvidia-smi shows with the one that "
+        "the build needs. On Windows, TensorFlow sees a GPU only in WSL2. To train on the CPU on "
+        "purpose, set CUDA_VISIBLE_DEVICES=-1.",
+        should_stop=False,
+    )
