@@ -95,28 +95,28 @@ def watch(process, changed, times):
         time.sleep(0.0002)
 
 
-def strike(process, run, kind, chance, seconds):
+def strike(process, run, kind, rng, seconds):
     """Kill the training at a moment of this kind; return a word about the moment."""
     wait_for(process, "begin")
     if kind == "anywhere":
-        times = chance.randint(0, NUM_EPOCHS - 1)
-        delay = chance.uniform(0, seconds["epoch" if times else "first epoch"])
+        times = rng.randint(0, NUM_EPOCHS - 1)
+        delay = rng.uniform(0, seconds["epoch" if times else "first epoch"])
         if times:
             watch(process, lambda: _written(run / "epochs.csv"), times)
         time.sleep(delay)
         moment = f"{times} epochs and {delay:.2f} s"
     elif kind == "state":
-        times = chance.randint(1, 12)
+        times = rng.randint(1, 12)
         watch(process, (run / "state" / "state.unfinished").exists, times)
         moment = f"write number {times}"
     elif kind == "model.keras":
-        times = chance.randint(1, 4)
+        times = rng.randint(1, 4)
         watch(process, lambda: _written(run / "model.keras"), times)
         moment = f"change number {times}"
     else:
-        if is_last := chance.random() < 0.6:
+        if is_last := rng.random() < 0.6:
             wait_for(process, "end")
-        delay = chance.uniform(0, seconds["last export" if is_last else "first export"])
+        delay = rng.uniform(0, seconds["last export" if is_last else "first export"])
         time.sleep(delay)
         moment = f"{'last' if is_last else 'first'}, {delay:.2f} s into it"
     process.kill()
@@ -208,7 +208,7 @@ def main(arguments=None):
     parser.add_argument("--no-export", action="store_true")
     args = parser.parse_args(arguments)
     kinds = [kind for kind in KINDS if not (args.no_export and kind == "export")]
-    chance = random.Random(args.seed)
+    rng = random.Random(args.seed)
     folder = Path(tempfile.mkdtemp(prefix="kill_and_resume."))
     seconds = {}
     print("| # | killed at | moment | state kept | left behind | after resume |\n|" + "---|" * 6)
@@ -219,7 +219,7 @@ def main(arguments=None):
         whole = folder / f"whole{option}"
         if option not in seconds:
             seconds[option] = train_whole(whole, option)
-        moment = strike(Training(run, option), run, kind, chance, seconds[option])
+        moment = strike(Training(run, option), run, kind, rng, seconds[option])
         position, left = at_death(run)
         resumed = Training(run, option, "--resume")
         resumed.wait()

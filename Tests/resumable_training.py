@@ -1,6 +1,6 @@
 """A small training with all that has a state, for the tests of resume; also a script of its own.
 
-python Tests/resumable_training.py RUN [--resume] [--export] [--workers N] [--stop EPOCH STEP]
+python Tests/resumable_training.py RUN [--resume] [--export] [--workers N] [--prove]
     [--processes N] [--slow SECONDS]
 """
 
@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -40,10 +41,10 @@ class DieAt(keras.callbacks.Callback):
         super().__init__()
         self.at = (epoch, step)
 
-    def kept_state(self):
+    def get_state(self):
         return {}
 
-    def restore_kept_state(self, state, position):
+    def set_state(self, state, position):
         pass
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -161,6 +162,21 @@ def be_deterministic():
         tf.config.experimental.enable_op_determinism()
 
 
+def prove(run, workers):
+    """Train, die and resume in this interpreter: all must be equal to the bit."""
+    whole, history = train(run / "whole", workers=workers)
+    for name, moment in (("step", (1, 3)), ("end", (1, None))):
+        with suppress(Killed):
+            train(run / name, DieAt(*moment), workers=workers)
+        assert find_state(run / name / "state").step == (2 if name == "step" else 4)
+        ours, our_history = train(run / name, workers=workers, resume=True)
+        assert all(np.array_equal(a, b) for a, b in zip(ours, whole, strict=True)), name
+        assert our_history == history
+        tables = [(folder / "epochs.csv").read_bytes() for folder in (run / name, run / "whole")]
+        assert tables[0] == tables[1]
+    print("exact")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
@@ -168,23 +184,22 @@ def main():
     parser.add_argument("--say", action="store_true", help="print when it begins and ends")
     parser.add_argument("--export", action="store_true")
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--stop", type=int, nargs=2)
+    parser.add_argument("--prove", action="store_true", help="die and resume, in one process")
     parser.add_argument("--processes", type=int, default=0)
     parser.add_argument("--slow", type=float, default=0, help="seconds for each sample")
     args = parser.parse_args()
     be_deterministic()
-    extra = [DieAt(args.stop[0], args.stop[1] or None)] if args.stop else []
-    extra += [Say()] if args.say or args.export else []
+    if args.prove:
+        prove(args.run, args.workers)
+        return
+    extra = [Say()] if args.say or args.export else []
     extra += [Model2onnx(args.run / "model.keras")] if args.export else []
     extra += [WriteWeights(args.run / "weights.npz")]
     if args.resume and (state := find_state(args.run / "state")) and state.finished:
         print("It is finished.")
         return
-    try:
-        data = {"processes": args.processes, "seconds": args.slow}
-        _, history = train(args.run, *extra, workers=args.workers, resume=args.resume, data=data)
-    except Killed:
-        os._exit(9)
+    data = {"processes": args.processes, "seconds": args.slow}
+    _, history = train(args.run, *extra, workers=args.workers, resume=args.resume, data=data)
     print("done", history["loss"], flush=True)
 
 

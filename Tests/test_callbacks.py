@@ -240,7 +240,7 @@ def test_the_way_out_is_one_that_works(tmp_path, monkeypatch, name):
         (tmp_path / "configs.yaml").touch()
     path = tmp_path / name
     save = keras.callbacks.ModelCheckpoint(path, save_weights_only=name.endswith("h5"))
-    with pytest.raises(RuntimeError, match="repeat the export alone: load the model and call"):
+    with pytest.raises(RuntimeError, match="run the export again: load the model and call"):
         fit(tiny_model(), save, Model2onnx(path), epochs=1)
 
 
@@ -280,7 +280,7 @@ def test_each_new_best_is_exported_if_asked(tmp_path, monkeypatch):
             if epoch == 2:
                 failing.good = 99
 
-    with pytest.warns(UserWarning, match="of epoch 3, has no ONNX file; the training goes on"):
+    with pytest.warns(UserWarning, match="of epoch 3, has no ONNX file; the training continues"):
         fit(tiny_model(), Score(2.0, 3.0, 1.0), save, onnx, Look(), epochs=3)
     assert seen[0] == seen[1] == seen[2]
     assert failing.calls == 4  # The trial, two new bests, the end.
@@ -300,7 +300,7 @@ def test_validation_and_int8(tmp_path, capsys):
     assert capsys.readouterr().out == ""  # The training had verbose=0.
     onnx.set_params({"verbose": 1})
     onnx.on_train_begin()
-    assert "The ONNX export works here" in capsys.readouterr().out
+    assert "The ONNX export works" in capsys.readouterr().out
 
 
 def test_int8_needs_images():

@@ -63,7 +63,7 @@ def test_a_damaged_state_gives_way_to_the_one_before(tmp_path, damage):
     whole = bytearray(path.read_bytes())
     whole[4000] ^= 1
     path.write_bytes({"cut": whole[:5000], "empty": b"", "flipped": whole}[damage])
-    with pytest.warns(UserWarning, match="The one before is used: epoch 1, batch 3 of 5"):
+    with pytest.warns(UserWarning, match="The previous one is used: epoch 1, batch 3 of 5"):
         assert find_state(tmp_path).epoch == 0
     (tmp_path / "state.before.npz").write_bytes(b"no zip")
     with pytest.raises(ValueError, match="can be read") as caught:
@@ -310,28 +310,15 @@ def test_settings_are_no_state(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+@pytest.mark.parametrize(("backend", "workers"), [("tensorflow", 2), ("jax", 0), ("torch", 0)])
 def test_every_backend_is_exact(tmp_path, backend, workers):
     pytest.importorskip(backend)
-
-    def run(name, *options):
-        done = subprocess.run(
-            [sys.executable, ROOT / "Tests" / "resumable_training.py", tmp_path / name, *options,
-             "--workers", str(workers)],
-            env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True,
-        )  # fmt: skip
-        assert done.returncode in (0, 9), done.stderr[-2000:]
-        return tmp_path / name / "weights.npz"
-
-    whole = np.load(run("whole"))
-    for epoch, step in (("1", "3"), ("1", "0")):
-        run(f"run{step}", "--stop", epoch, step)
-        ours = np.load(run(f"run{step}", "--resume"))
-        assert same([ours[key] for key in whole.files], [whole[key] for key in whole.files])
-    assert (tmp_path / "run3/epochs.csv").read_bytes() == (
-        tmp_path / "whole/epochs.csv"
-    ).read_bytes()
+    script = ROOT / "Tests" / "resumable_training.py"
+    done = subprocess.run(
+        [sys.executable, script, tmp_path, "--prove", "--workers", str(workers)],
+        env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.endswith("exact\n"), done.stderr[-2000:]
 
 
 @pytest.mark.slow

@@ -1,8 +1,7 @@
-"""Model2onnx: the export, proven before the first epoch."""
+"""Model2onnx: exports the best model, and proves before the first epoch that this works."""
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from mltu._extras import explain_missing
 from mltu.onnx_export import ExportFigures, Int8Report, export_onnx, quantize_onnx
 from mltu.onnx_export._export import COMMAND
-from mltu.utils.files import atomic_path
+from mltu.utils.files import StrPath, atomic_path
 
 with explain_missing():
     import keras
@@ -51,7 +50,7 @@ class Model2onnx(keras.callbacks.Callback):
 
     def __init__(
         self,
-        saved_model_path: str | os.PathLike[str],
+        saved_model_path: StrPath,
         metadata: Mapping[str, Any] | None = None,
         *,
         validation: Any = None,
@@ -90,14 +89,14 @@ class Model2onnx(keras.callbacks.Callback):
         finally:
             trial.unlink(missing_ok=True)
             trial.with_suffix(".int8.onnx").unlink(missing_ok=True)
-        self._say(f"The ONNX export works here: {self.onnx_path} comes at the end.")
+        self._say(f"The ONNX export works; {self.onnx_path} is written at the end.")
 
-    def begin_late(self) -> None:
-        """Take a checkpoint for one of this training, which began before it had this callback."""
+    def on_resume_without_state(self) -> None:
+        """Take any checkpoint for one of this training, which began without this callback."""
         self._checkpoint_before = None
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Note a checkpoint that was written within an epoch, where the weights go on."""
+        """Ignore a checkpoint written within an epoch: the weights change before its end."""
         if self.at_best:
             self._checkpoint_seen = _modification_time(self.saved_model_path)
 
@@ -111,8 +110,8 @@ class Model2onnx(keras.callbacks.Callback):
             self._export(self.onnx_path)
         except Exception as error:
             warnings.warn(
-                f"The best model so far, of epoch {epoch + 1}, has no ONNX file; the training goes "
-                f"on. {error}",
+                f"The best model so far, of epoch {epoch + 1}, has no ONNX file; the training "
+                f"continues. {error}",
                 stacklevel=2,
             )
 
@@ -137,7 +136,7 @@ class Model2onnx(keras.callbacks.Callback):
             command = f"{COMMAND} {str(saved.parent)!r}, or " if is_run else ""
             raise RuntimeError(
                 f"The training is done and its model is safe in {str(saved)!r}; only the ONNX "
-                f"export failed. Mend the cause and repeat the export alone: {command}load the "
+                f"export failed. Fix the cause and run the export again: {command}load the "
                 f"model and call mltu.onnx_export.export_onnx. The cause: {error}"
             ) from error
         if self.figures is not None:
@@ -172,8 +171,8 @@ class Model2onnx(keras.callbacks.Callback):
             print(text)
 
 
-def onnx_path_for(saved_model_path: str | os.PathLike[str]) -> Path:
-    """Return the path of the ONNX file that belongs beside a checkpoint.
+def onnx_path_for(saved_model_path: StrPath) -> Path:
+    """Return the path of the ONNX file of a checkpoint, in the same folder.
 
     Raises:
         ValueError: the checkpoint has another suffix than `.keras`, `.h5` or `.weights.h5`.

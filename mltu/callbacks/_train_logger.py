@@ -1,4 +1,4 @@
-"""Logs of a training: TrainLogger's text file, and TensorBoard's where it can run."""
+"""Logs of a training: a text file, and TensorBoard where it is installed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from mltu._extras import explain_missing
+from mltu.utils.files import StrPath
 
 with explain_missing():
     import keras
 
 
 class TrainLogger(keras.callbacks.Callback):
-    """Write the figures of each epoch to a log file, which opens and closes with the training.
+    """Write the metrics of each epoch to a log file, which opens and closes with the training.
 
     Args:
         log_path: the folder; it is made.
@@ -28,7 +29,7 @@ class TrainLogger(keras.callbacks.Callback):
 
     def __init__(
         self,
-        log_path: str | os.PathLike[str],
+        log_path: StrPath,
         log_file: str = "logs.log",
         logLevel: int = logging.INFO,  # noqa: N803  The tutorial's spelling.
     ) -> None:
@@ -36,7 +37,7 @@ class TrainLogger(keras.callbacks.Callback):
         self.log_path = Path(log_path)
         self.log_file = log_file
         self.log_level = logLevel
-        self._logger = logging.Logger("mltu.TrainLogger")  # Its own: no entry in the global tree.
+        self._logger = logging.Logger("mltu.TrainLogger")  # Not in the global tree.
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Open the file."""
@@ -54,18 +55,18 @@ class TrainLogger(keras.callbacks.Callback):
         self._started = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Write one line: the epoch, its seconds, and all its figures."""
-        figures = "; ".join(f"{key}: {float(value):.6g}" for key, value in (logs or {}).items())
+        """Write one line: the epoch, its seconds, and all its metrics."""
+        metrics = "; ".join(f"{key}: {float(value):.6g}" for key, value in (logs or {}).items())
         seconds = time.monotonic() - self._started
-        self._logger.info("Epoch %d; %.1f s; %s", epoch + 1, seconds, figures)
+        self._logger.info("Epoch %d; %.1f s; %s", epoch + 1, seconds, metrics)
 
-    def kept_state(self) -> dict[str, float]:
+    def get_state(self) -> dict[str, float]:
         """Return the size of the file and the seconds of the running epoch; for `KeepState`."""
         size = (self.log_path / self.log_file).stat().st_size
         return {"size": size, "seconds": time.monotonic() - self._started}
 
-    def restore_kept_state(self, state: Mapping[str, Any], position: str) -> None:
-        """Cut off what was logged after the state, which comes again, and say where it goes on."""
+    def set_state(self, state: Mapping[str, Any], position: str) -> None:
+        """Remove what was logged after the state, since it will be logged again."""
         path = self.log_path / self.log_file
         os.truncate(path, min(int(state["size"]), path.stat().st_size))
         self._started = time.monotonic() - state["seconds"]
@@ -82,11 +83,11 @@ class TrainLogger(keras.callbacks.Callback):
             handler.close()
 
 
-def tensorboard(log_dir: str | os.PathLike[str], **options: Any) -> list[Any]:
-    """Make Keras's TensorBoard callback where it can run; warn once and leave it out elsewhere.
+def tensorboard(log_dir: StrPath, **options: Any) -> list[keras.callbacks.Callback]:
+    """Make Keras's TensorBoard callback, or warn where a package for it is missing.
 
     Args:
-        log_dir: the folder of its logs.
+        log_dir: the folder for its logs.
         **options: of `keras.callbacks.TensorBoard`, such as `update_freq=1`.
 
     Returns:

@@ -1,44 +1,45 @@
-"""KeepState: all that a training needs to go on exactly where it stood, kept while it runs."""
+"""KeepState: saves, while a training runs, all that it needs to continue exactly there."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mltu._extras import explain_missing
 from mltu.resume import _state
-from mltu.resume._file import Arrays, KeptState, find_state, mark_finished, write_state
+from mltu.resume._file import Arrays, TrainingState, find_state, mark_finished, write_state
 from mltu.utils.checks import check_count
+from mltu.utils.files import StrPath
 
 with explain_missing():
     import keras
 
+if TYPE_CHECKING:
+    from mltu.data import DataProvider
+
 
 class KeepState(keras.callbacks.Callback):
-    """Keep all that a training needs to go on exactly where it stood; for `fit_resumable`.
+    """Save all that a training needs to continue exactly where it stopped; for `fit_resumable`.
 
     The state is saved before the first batch, every `every_steps` batches and at the end of each
-    epoch, when the other callbacks have run: this one stands last. The newest two states are kept.
+    epoch, after the other callbacks have run: this one stands last. The newest two states are kept.
     Each holds the weights, moving averages and dropout's seeds, the optimizer, the sums of the
-    metrics, what the other callbacks remember (see `mltu.resume._state.collect_callbacks`), and the
-    position in the data. Nothing is pickled.
+    metrics, what the other callbacks remember, and the position in the data. Nothing is pickled.
+
+    A callback of your own is saved by its plain attributes, or by what its `get_state()` returns;
+    its `set_state(state, position)` then restores it.
 
     Args:
         folder: of the states, such as `run / "state"`; of this run alone.
-        every_steps: batches between two states in mid-epoch; 0 for none but those between epochs.
+        every_steps: batches between two states within an epoch; 0 for states between epochs only.
         settings: plain values without which the weights mean nothing, such as
             `{"vocab": vocab}`. A run with other ones is not continued.
     """
 
     def __init__(
-        self,
-        folder: str | os.PathLike[str],
-        *,
-        every_steps: int = 200,
-        settings: Mapping[str, Any] | None = None,
+        self, folder: StrPath, *, every_steps: int = 200, settings: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__()
         check_count("every_steps", every_steps, 0)
@@ -46,42 +47,48 @@ class KeepState(keras.callbacks.Callback):
         self.every_steps = every_steps
         self.settings: dict[str, Any] = json.loads(json.dumps(dict(settings or {})))
         self.interrupted = False
-        self._siblings: list[Any] | None = None
+        self._others: list[keras.callbacks.Callback] | None = None
 
-    def connect(self, provider: Any, siblings: Sequence[Any], state: KeptState | None) -> None:
-        """Learn what Keras tells no callback; called by `fit_resumable`."""
-        self._provider, self._siblings, self._state = provider, list(siblings), state
+    def connect(
+        self,
+        provider: DataProvider,
+        other_callbacks: Sequence[keras.callbacks.Callback],
+        state: TrainingState | None,
+    ) -> None:
+        """Receive what Keras tells no callback; called by `fit_resumable`."""
+        self._provider, self._others, self._state = provider, list(other_callbacks), state
         self._versions = _state.library_versions()
         self.interrupted = False
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Restore the state to continue from, or save the first one."""
-        if self._siblings is None:
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Save the first state, or restore one that was saved between two epochs."""
+        if self._others is None:
             raise RuntimeError(
                 "`KeepState` must be given to `mltu.callbacks.fit_resumable`. Received `model.fit`,"
                 " which tells a callback neither its data nor its neighbours."
             )
-        self._texts = _state.collect_texts(self._siblings)
+        self._texts = _state.collect_texts(self._others)
         self._epoch, self._saved_step = 0, 0
         if self._state is None:
             self._save(0, 0)
-        else:
+        elif not self._state.step:
             self._restore(self._state)
+            self._state = None
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Restore once more in mid-epoch: what the others do at its begin has been done before."""
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Restore a state from within an epoch, whose begin the other callbacks have now seen."""
         self._epoch, self._saved_step = epoch, 0
-        if self._state is not None and self._state.step:
+        if self._state is not None:
             self._restore(self._state)
             self._saved_step = self._state.step
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Restore the chance once more in mid-epoch: PyTorch's data loader has drawn from it."""
-        state, self._state = self._state, None
-        if state is not None and state.step:
-            _state.restore_chance(state)
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Restore PyTorch's generator once more: its data loader has drawn from it since."""
+        if self._state is not None:
+            _state.restore_torch_rng(self._state)
+            self._state = None
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Save if it is time; the last batch of an epoch waits for the validation."""
         step = batch + 1
         is_due = self.every_steps and step - self._saved_step >= self.every_steps
@@ -91,18 +98,18 @@ class KeepState(keras.callbacks.Callback):
             self._saved_step = step
             self._stop_if_interrupted()
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Save the state between two epochs."""
         self._save(epoch + 1, 0)
         self._stop_if_interrupted()
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Note that the training came to its own end."""
         mark_finished(self.folder)
 
     @property
     def _num_steps(self) -> int:
-        return int(self._provider.step + len(self._provider))
+        return self._provider.step + len(self._provider)
 
     def _save(self, epoch: int, step: int) -> None:
         arrays: Arrays = {}
@@ -117,18 +124,17 @@ class KeepState(keras.callbacks.Callback):
             "settings": self.settings,
             "versions": self._versions,
             "variables": _state.collect_variables(self.model, arrays),
-            "callbacks": _state.collect_callbacks(self._siblings or [], self._texts, arrays),
+            "callbacks": _state.collect_callbacks(self._others or [], self._texts, arrays),
         }
         write_state(self.folder, facts, arrays)
 
-    def _restore(self, state: KeptState) -> None:
+    def _restore(self, state: TrainingState) -> None:
         _state.restore_variables(self.model, state)
-        _state.restore_callbacks(self._siblings or [], state)
+        _state.restore_callbacks(self._others or [], state)
 
     def _stop_if_interrupted(self) -> None:
-        if self.interrupted:
-            state = find_state(self.folder)
+        if self.interrupted and (state := find_state(self.folder)) is not None:
             raise KeyboardInterrupt(
-                f"Training was stopped and goes on at {state.position if state else ''} with "
+                f"Training was stopped and goes on at {state.position} with "
                 f"`fit_resumable(..., resume=True)`. Its state is in {str(self.folder)!r}."
             )

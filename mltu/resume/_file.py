@@ -14,15 +14,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mltu.utils.files import StrPath
+
 Arrays = dict[str, npt.NDArray[Any]]
 
-_NEWEST, _BEFORE, _UNFINISHED = "state.npz", "state.before.npz", "state.unfinished"
+_NEWEST, _PREVIOUS, _UNFINISHED = "state.npz", "state.before.npz", "state.unfinished"
 _FACTS = "facts.json"
 
 
 @dataclass(frozen=True)
-class KeptState:
-    """Where a training stood, and all that decides how it goes on.
+class TrainingState:
+    """Where a training stopped, and all that decides how it continues.
 
     Attributes:
         path: of the file.
@@ -44,25 +46,20 @@ class KeptState:
 
     @property
     def position(self) -> str:
-        """Where the training goes on, in words, counted from 1 as progress bars do."""
+        """Where the training continues, in words, counted from 1 as progress bars do."""
         return f"epoch {self.epoch + 1}, batch {self.step + 1} of {self.num_steps}"
 
 
-def write_state(
-    folder: str | os.PathLike[str], facts: Mapping[str, Any], arrays: Mapping[str, Any]
-) -> None:
-    """Put a state into the folder; the one that stood there becomes the one before.
+def write_state(folder: StrPath, facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """Write a state into the folder; the newest one there becomes the previous one.
 
-    At every moment a whole file stands in the folder, whenever the process or the machine dies.
-
-    Args:
-        folder: of the states; it is made. One process at a time may write to it.
-        facts: plain values, with `epoch`, `step`, `num_steps` and `finished`.
-        arrays: what has a dtype of NumPy that is no Python object.
+    The folder has a complete file at every moment, even if the process or the machine dies. One
+    process at a time may write to it. `facts` are plain values, with `epoch`, `step`, `num_steps`
+    and `finished`; `arrays` have any dtype of NumPy but objects.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    # A fixed name, unlike `atomic_path`: what a killed process leaves is overwritten, not piled up.
+    # A fixed name, unlike `atomic_path`: the leftover of a killed process is overwritten.
     unfinished = folder / _UNFINISHED
     text = json.dumps(facts).encode()
     with unfinished.open("wb") as file:
@@ -70,25 +67,25 @@ def write_state(
         file.flush()
         os.fsync(file.fileno())
     if (folder / _NEWEST).exists():
-        os.replace(folder / _NEWEST, folder / _BEFORE)
+        os.replace(folder / _NEWEST, folder / _PREVIOUS)
     os.replace(unfinished, folder / _NEWEST)
 
 
-def find_state(folder: str | os.PathLike[str]) -> KeptState | None:
-    """Read the newest state of a folder that is whole.
+def find_state(folder: StrPath) -> TrainingState | None:
+    """Read the newest complete state of a folder.
 
     Args:
         folder: that `write_state` wrote to.
 
     Returns:
         The state, or None where there is none. One that is cut or altered is noticed by its
-        checksums; a warning names it and the one before is read.
+        checksums; a warning names it and the previous one is read.
 
     Raises:
         ValueError: none of the files can be read; each is named with its fault.
     """
     faults = []
-    for name in (_NEWEST, _BEFORE):
+    for name in (_NEWEST, _PREVIOUS):
         path = Path(folder) / name
         if not path.exists():
             continue
@@ -99,7 +96,7 @@ def find_state(folder: str | os.PathLike[str]) -> KeptState | None:
             continue
         if faults:
             warnings.warn(
-                f"The newest state cannot be read ({faults[0]}). The one before is used: "
+                f"The newest state cannot be read ({faults[0]}). The previous one is used: "
                 f"{state.position}.",
                 stacklevel=2,
             )
@@ -107,27 +104,23 @@ def find_state(folder: str | os.PathLike[str]) -> KeptState | None:
     if faults:
         raise ValueError(
             f"`folder` must hold a state that can be read. Received {'; '.join(faults)}. "
-            "Begin anew in another folder."
+            "Start the training again in another folder."
         )
     return None
 
 
-def mark_finished(folder: str | os.PathLike[str]) -> None:
+def mark_finished(folder: StrPath) -> None:
     """Note in the newest state that the training came to its own end."""
     if (state := find_state(folder)) is not None:
         write_state(folder, {**state.facts, "finished": True}, state.arrays)
 
 
 def to_plain(value: Any, arrays: Arrays, key: str) -> Any:
-    """Return a value as JSON knows it; arrays go to `arrays` and leave their key.
-
-    Args:
-        value: None, a truth value, number, text or array, or a list, tuple or dict of them.
-        arrays: receives the arrays.
-        key: under which an array is stored; parts of containers get a number behind it.
+    """Return a value in types that JSON has; arrays go to `arrays`, with keys from `key` on.
 
     Raises:
-        TypeError: `value` holds something else.
+        TypeError: `value` is not None, a truth value, number, text or array, or a list, tuple or
+            dict of them.
     """
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufcUSV":
         arrays[key] = np.asarray(value)
@@ -155,7 +148,7 @@ def from_plain(stored: Any, arrays: Arrays) -> Any:
     return tuple(parts) if kind == "tuple" else dict(parts)
 
 
-def _read(path: Path) -> KeptState:
+def _read(path: Path) -> TrainingState:
     with zipfile.ZipFile(path) as archive:
         if (damaged := archive.testzip()) is not None:
             raise ValueError(f"the checksum of {damaged} is wrong")
@@ -163,4 +156,4 @@ def _read(path: Path) -> KeptState:
         arrays = {key: file[key] for key in file.files}
     facts = json.loads(arrays.pop(_FACTS).tobytes())
     epoch, step, num_steps = (int(facts[name]) for name in ("epoch", "step", "num_steps"))
-    return KeptState(path, epoch, step, num_steps, bool(facts["finished"]), facts, arrays)
+    return TrainingState(path, epoch, step, num_steps, bool(facts["finished"]), facts, arrays)
