@@ -26,7 +26,7 @@ from mltu.cli.main import Commands, commands
 from mltu.datasets import Samples, open_samples, open_validation, pack_lmdb, read_csv, read_mjsynth
 from mltu.inference import find_pretrained
 from mltu.synthetic import write_mjsynth
-from mltu.training import keep_samples, kept_samples
+from mltu.training import load_saved_samples, save_samples
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ["read", "evaluate", "train", "export", "check", "pack", "synth", "info", "bench"]
@@ -616,14 +616,14 @@ def test_what_cannot_be_resumed_is_named(tmp_path):
 
 
 def test_few_images_are_shown_more_often():
-    from mltu.training._run import enough_epochs
+    from mltu.training._reader import enough_epochs
 
     assert [enough_epochs(n, 32) for n in (1, 320, 2_700, 56_000)] == [1000, 500, 59, 10]
 
 
 def test_the_networks_of_the_option_are_those_of_the_training():
     from mltu.cli._train import command
-    from mltu.training._run import NETWORKS
+    from mltu.training._reader import NETWORKS
 
     (option,) = [option for option in command.params if option.name == "model"]
     assert list(option.type.choices) == list(NETWORKS)
@@ -631,8 +631,8 @@ def test_the_networks_of_the_option_are_those_of_the_training():
 
 def test_samples_of_paths_are_kept_for_a_resumption(digits, tmp_path):
     pairs = Samples.from_pairs((Path(path), label) for path, label in read_csv(digits))
-    keep_samples(tmp_path, pairs, pairs)
-    assert kept_samples(tmp_path) == (read_csv(digits), read_csv(digits))
+    save_samples(tmp_path, pairs, pairs)
+    assert load_saved_samples(tmp_path) == (read_csv(digits), read_csv(digits))
 
 
 def test_curves_that_cannot_be_drawn_end_a_training_before_it_begins(tmp_path, monkeypatch):

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import Field, dataclass, field, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import yaml
 
-from mltu.utils.files import atomic_path
+from mltu.utils.checks import check_count
+from mltu.utils.files import StrPath, atomic_path
 
 _MAX_BITS = 10_000  # of a whole number; Python writes no more than 4,300 digits.
 
@@ -51,7 +59,7 @@ class BaseModelConfigs:
         return path
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: StrPath) -> Self:
         """Read a file that `save` wrote.
 
         Args:
@@ -64,10 +72,10 @@ class BaseModelConfigs:
             FileNotFoundError: there is no such file.
             ValueError: the file is not a YAML mapping of plain values.
         """
+        content = Path(path).read_bytes()
         try:
-            loader = _Loader(Path(path).read_text(encoding="utf-8"))
-            stored = loader.get_single_data()
-        except _LOAD_ERRORS as error:
+            stored = _Loader(content).get_single_data()
+        except Exception as error:  # PyYAML lets through whatever `!!int ""` and the like raise.
             raise ValueError(
                 "`path` must be a YAML file of plain values. "
                 f"Received {str(path)!r}: {str(error)[:500]}"
@@ -81,12 +89,162 @@ class BaseModelConfigs:
         vars(configs).update(stored)
         return configs
 
+    @classmethod
+    def from_command_line(cls, arguments: Sequence[str] | None = None) -> Self:
+        """Make the configs, changed by the arguments of the program: `train.py height=64 seed=1`.
 
-# The last four come from values that are not what their tags say, such as `!!int ""`.
-_LOAD_ERRORS = (
-    yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError, TypeError,
-    ArithmeticError,
-)  # fmt: skip
+        `--help` lists every setting with its default and its comment in `__init__`. An unknown name
+        or a value of another type than the default's ends the program with one sentence.
+
+        Args:
+            arguments: `name=value` each; those of the program if None.
+        """
+        configs = cls()
+        arguments = sys.argv[1:] if arguments is None else arguments
+        if not {"-h", "--help"}.isdisjoint(arguments):
+            print(_help(configs))
+            raise SystemExit(0)
+        for argument in arguments:
+            name, equals, text = argument.removeprefix("--").partition("=")
+            if not equals or name not in vars(configs):
+                raise SystemExit(
+                    f"Unknown setting {argument!r}. Write name=value; --help lists all names."
+                )
+            default = vars(configs)[name]
+            try:
+                setattr(configs, name, _parse(text, default))
+            except (ValueError, yaml.YAMLError):
+                raise SystemExit(
+                    f"{name} must be {type(default).__name__}, such as {default!r}. "
+                    f"Received {text!r}."
+                ) from None
+        return configs
+
+
+def _help(configs: BaseModelConfigs) -> str:
+    """List the settings, with the comments behind `self.name = value` in the source."""
+    comments: dict[str, str] = {}
+    for kind in reversed(type(configs).__mro__[:-1]):
+        with suppress(OSError, TypeError):  # No source, as in an interactive session.
+            source = inspect.getsource(kind.__init__)  # type: ignore[misc]
+            comments.update(re.findall(r"^\s*self\.(\w+)\b.*?  # (.*)$", source, re.MULTILINE))
+    lines = [f"Usage: {Path(sys.argv[0]).name} [name=value]...", "", "Settings and their defaults:"]
+    for name, value in vars(configs).items():
+        lines.append(f"  {f'{name}={value}':<32} {comments.get(name, '')}".rstrip())
+    return "\n".join(lines)
+
+
+def _parse(text: str, default: Any) -> Any:
+    """Return the value that a text stands for, in the type of the default.
+
+    Raises:
+        ValueError, YAMLError: it is of another type.
+    """
+    if isinstance(default, str):
+        return text
+    if isinstance(default, bool):
+        if text.lower() not in ("true", "false"):
+            raise ValueError
+        return text.lower() == "true"
+    if isinstance(default, int | float):
+        return type(default)(text)
+    if default is None:
+        for kind in (int, float):
+            with suppress(ValueError):
+                return kind(text)
+        return text
+    value = _Loader(text).get_single_data()
+    if type(value) is not type(default):
+        raise ValueError
+    return value
+
+
+def _option(
+    default: Any,
+    meaning: str,
+    *,
+    name: str | None = None,
+    choices: Sequence[str] = (),
+    least: int | None = None,
+) -> Any:
+    """Return a field that `mltu train` has as an option; `name` is that of the option."""
+    metadata = {"meaning": meaning, "name": name, "choices": choices, "least": least}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(kw_only=True)
+class ReaderConfigs(BaseModelConfigs):
+    """The settings of a reader: of `train_reader`, `mltu train`, and the run's configs.yaml.
+
+    The first ones are chosen: keywords of the function and options of the command, with their
+    help. The others are filled in from the data. Names are those of tutorial 01.
+    """
+
+    model: str = _option(
+        "columns", "Network, from mltu.models.", choices=("columns", "rows", "strong")
+    )
+    train_epochs: int | None = _option(
+        None, "Maximum number of epochs (default: enough for 5,000 steps).", name="epochs", least=1
+    )
+    batch_size: int = _option(32, "Images per step.", least=1)
+    learning_rate: float | None = _option(None, "Peak learning rate (default depends on --model).")
+    width: int = _option(128, "Width of the model input, in pixels.", least=1)
+    height: int = _option(32, "Height of the model input, in pixels.", least=1)
+    vocab: str | None = _option(
+        None, "Characters that the reader knows (default: those of the labels)."
+    )
+    augment: bool = _option(
+        True, "Randomly vary brightness, angle and stroke width of training images."
+    )
+    seed: int = _option(0, "Random seed.", least=0)
+    precision: str = _option(
+        "float32", "Keras dtype policy.", choices=("float32", "mixed_bfloat16", "mixed_float16")
+    )
+    train_workers: int = _option(2, "Threads that prepare batches.", name="workers", least=0)
+
+    data: str | None = None  # the paths that the samples came from
+    validation: str | None = None
+    color: str = "BGR"  # of the model input, or "GRAY"
+    max_text_length: int = 0
+    model_path: str = field(
+        default_factory=lambda: str(Path("runs") / datetime.now().strftime("%Y%m%d%H%M%S"))
+    )
+
+    @classmethod
+    def options(cls) -> dict[str, Field[Any]]:
+        """Return the fields that are chosen, by the names of their options."""
+        return {
+            entry.metadata["name"] or entry.name: entry for entry in fields(cls) if entry.metadata
+        }
+
+    @classmethod
+    def from_options(cls, **chosen: Any) -> Self:
+        """Make the configs from options by name, such as `epochs=30`.
+
+        Raises:
+            TypeError: there is no such option.
+            ValueError: an option is out of its range.
+        """
+        options, configs = cls.options(), cls()
+        for name, value in chosen.items():
+            if name not in options:
+                raise TypeError(
+                    f"`train_reader` has no argument `{name}`. Its settings are: "
+                    f"{', '.join(options)}."
+                )
+            choices, least = options[name].metadata["choices"], options[name].metadata["least"]
+            if choices and value not in choices:
+                raise ValueError(
+                    f"`{name}` must be one of {', '.join(map(repr, choices))}. Received {value!r}."
+                )
+            if least is not None and value is not None:
+                check_count(name, value, least)
+            setattr(configs, options[name].name, value)
+        if configs.learning_rate is not None and not configs.learning_rate > 0:
+            raise ValueError(
+                f"`learning_rate` must be above 0. Received {configs.learning_rate!r}."
+            )
+        return configs
 
 
 class _Loader(yaml.SafeLoader):

@@ -23,8 +23,8 @@ from mltu.training import (
     continue_configs,
     evaluate_export,
     fit_reader,
-    kept_samples,
-    refuse_old_run,
+    load_saved_samples,
+    require_new_run,
 )
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.text_columns import distinct_characters, text_lengths
@@ -177,7 +177,7 @@ def begin_run(args, place):
         raise SystemExit(0 if check(configs, training, validation, args.limit) else 1)
     refuse_unknown_characters(validation, configs)
     if place.index == 0:
-        refuse_old_run(configs.model_path)
+        require_new_run(configs.model_path)
     return configs, training, validation
 
 
@@ -186,7 +186,7 @@ def continue_run(run, epochs):
     configs = continue_configs(run, ModelConfigs, epochs)
     state = find_state(run / "state")
     print(f"{run} goes on at {state.position}" if state else f"{run} begins at epoch 1")
-    return configs, *kept_samples(run)
+    return configs, *load_saved_samples(run)
 
 
 def main(arguments=None):
@@ -246,7 +246,7 @@ def main(arguments=None):
     if place.count > 1:
         print(f"Export it with: mltu export {run}")
     elif not args.no_export:
-        found = evaluate_export(run, kept_samples(run)[1])
+        found = evaluate_export(run, load_saved_samples(run)[1])
         print(f"model.onnx on {found.num_samples} validation words: CER {found.cer}, "
               f"mean per word {found.mean_cer}, WER {found.wer}")  # fmt: skip
     print(f"Run folder: {run}")

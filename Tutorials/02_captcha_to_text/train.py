@@ -16,9 +16,9 @@ from mltu.training import (
     continue_configs,
     evaluate_export,
     fit_reader,
-    keep_samples,
-    kept_samples,
-    refuse_old_run,
+    load_saved_samples,
+    require_new_run,
+    save_samples,
 )
 from mltu.utils.text_columns import distinct_characters, text_lengths
 
@@ -59,7 +59,7 @@ def begin_run(args):
     given = {key: value for key, value in vars(args).items() if value is not None}
     vars(configs).update({key: value for key, value in given.items() if hasattr(configs, key)})
     configs.model_path = str(configs.model_path)
-    refuse_old_run(configs.model_path)
+    require_new_run(configs.model_path)
     if configs.num_folds < 2:
         raise ValueError(f"--folds must be at least 2. Received {configs.num_folds}.")
     if not 0 <= configs.fold < configs.num_folds:
@@ -72,7 +72,7 @@ def begin_run(args):
     configs.vocab = "".join(sorted(distinct_characters(samples.labels)))
     configs.max_text_length = int(text_lengths(samples.labels).max())
     parts = hold_out(samples, configs.num_folds, configs.fold, configs.seed)
-    keep_samples(configs.model_path, *parts)
+    save_samples(configs.model_path, *parts)
     return configs, *parts
 
 
@@ -82,7 +82,7 @@ def main(arguments=None):
     try:
         if args.resume:
             configs = continue_configs(args.resume, ModelConfigs, args.train_epochs)
-            training, held = kept_samples(args.resume)
+            training, held = load_saved_samples(args.resume)
         else:
             configs, training, held = begin_run(args)
     except (OSError, ValueError) as error:

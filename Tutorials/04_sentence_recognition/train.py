@@ -17,9 +17,9 @@ from mltu.training import (
     continue_configs,
     evaluate_export,
     fit_reader,
-    keep_samples,
-    kept_samples,
-    refuse_old_run,
+    load_saved_samples,
+    require_new_run,
+    save_samples,
 )
 from mltu.utils.text_columns import distinct_characters, text_lengths
 
@@ -59,7 +59,7 @@ def begin_run(args):
     given = {key: value for key, value in vars(args).items() if value is not None}
     vars(configs).update({key: value for key, value in given.items() if hasattr(configs, key)})
     configs.model_path = str(configs.model_path)
-    refuse_old_run(configs.model_path)
+    require_new_run(configs.model_path)
     split = read_lines(args.data and args.data.resolve(), args.limit, configs.seed)
     configs.vocab = "".join(sorted(set().union(*(distinct_characters(p.labels) for p in split))))
     configs.max_text_length = max(int(text_lengths(part.labels).max()) for part in split)
@@ -72,7 +72,7 @@ def continue_run(args):
     test = args.resume / "test.csv"  # written behind train.csv and val.csv
     if not test.is_file():
         raise FileNotFoundError(f"{args.resume} was stopped before its first batch. Begin it anew.")
-    return configs, IamSplit(*kept_samples(args.resume), read_csv(test))
+    return configs, IamSplit(*load_saved_samples(args.resume), read_csv(test))
 
 
 def main(arguments=None):
@@ -88,7 +88,7 @@ def main(arguments=None):
     run = Path(configs.model_path)
     configs.save()
     if not args.resume:
-        keep_samples(run, split.training, split.validation)
+        save_samples(run, split.training, split.validation)
         write_csv(run / "test.csv", split.test)
 
     keras.utils.set_random_seed(configs.seed)

@@ -21,9 +21,9 @@ from mltu.training import (
     compile_reader,
     continue_configs,
     fit_reader,
-    keep_samples,
-    kept_samples,
-    refuse_old_run,
+    load_saved_samples,
+    require_new_run,
+    save_samples,
 )
 from mltu.transformers import LabelIndexer, LabelPadding
 
@@ -67,7 +67,7 @@ def begin_run(args):
     vars(configs).update({key: value for key, value in given.items() if hasattr(configs, key)})
     run = Path(configs.model_path).resolve()
     configs.model_path = str(run)
-    refuse_old_run(run)
+    require_new_run(run)
     recordings = read_recordings(find_data(args.data, args.limit), args.limit)
     training, held, configs.held_out = divide(recordings, configs.held_out)
     print(f"{len(training)} recordings to train on; held out: {', '.join(configs.held_out)}")
@@ -78,14 +78,14 @@ def begin_run(args):
     count = min(configs.num_validation, configs.strings_per_epoch)
     seen = Samples.from_pairs((recording.path, recording.digit) for recording in training)
     unseen = Samples.from_pairs(write_strings(run / "val", held_strings, count, configs.seed))
-    keep_samples(run, seen, unseen)
+    save_samples(run, seen, unseen)
     return configs, strings, unseen
 
 
 def continue_run(args):
     """Return settings, strings and samples of a run that goes on."""
     configs = continue_configs(args.resume, ModelConfigs, args.train_epochs)
-    training, validation = kept_samples(args.resume)
+    training, validation = load_saved_samples(args.resume)
     return configs, make_strings(map(Recording.of, training.data), configs), validation
 
 

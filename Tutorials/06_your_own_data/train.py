@@ -17,7 +17,7 @@ from mltu.data_check import check_data, write_sheet
 from mltu.datasets import open_samples, read_csv
 from mltu.evaluation import Sample, write_report
 from mltu.inferenceModel import TextRecognizer
-from mltu.training import choose_settings, refuse_old_run, resume_reader, train_reader
+from mltu.training import choose_settings, require_new_run, resume_reader, train_reader
 
 
 def parse_arguments(arguments):
@@ -50,7 +50,7 @@ def examine(samples, run):
 
 def begin_run(args, run):
     """Open, examine and train."""
-    refuse_old_run(run)
+    require_new_run(run)
     if args.data is None:
         count = args.limit or NUM_DRAWN
         folder = STAND_IN.with_name(f"{STAND_IN.name}_{count}")

@@ -1,52 +1,56 @@
-"""mltu train: a reader of your own, from a data set to the ONNX file."""
+"""mltu train: from a data set to an ONNX file."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from mltu.cli._common import count_option, is_terminal, is_watched
+from mltu.cli._common import is_terminal, is_watched
+from mltu.configs import ReaderConfigs
 
 if TYPE_CHECKING:
-    from mltu.training import TrainedReader, UnfitDataError
+    from mltu.training import DatasetError, TrainedReader
 
 _WITH_RESUME = ("resume", "epochs", "export")
 
 
+def _setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add an option for each setting that `train_reader` takes."""
+    for name, setting in reversed(ReaderConfigs.options().items()):
+        kind = str(setting.type).removesuffix(" | None")
+        meaning, choices, least = (setting.metadata[key] for key in ("meaning", "choices", "least"))
+        types: dict[str, tuple[Any, str | None]] = {
+            "bool": (click.BOOL, None),
+            "int": (click.IntRange(least), "N"),
+            "float": (click.FloatRange(0, min_open=True), "X"),
+            "str": (click.Choice(choices), None) if choices else (click.STRING, "TEXT"),
+        }
+        option = f"--{name.replace('_', '-')}"
+        value_type, metavar = types[kind]
+        function = click.option(
+            f"{option}/--no-{name}" if kind == "bool" else option,
+            type=value_type,
+            metavar=metavar,
+            default=setting.default,
+            show_default=setting.default is not None,
+            help=meaning,
+        )(function)
+    return function
+
+
 @click.command("train", short_help="Train a reader on your own images.")
 @click.argument("data", required=False)
-@click.option("--validation", metavar="DATA", help="A tenth of DATA if left out.")
-@click.option("--output", metavar="RUN", help="The folder to write; runs/<time> if left out.")
-@click.option(
-    "--model", type=click.Choice(["columns", "rows", "strong"]), default="columns",
-    show_default=True, help="The network, of mltu.models.",
-)  # fmt: skip
-@count_option("--epochs", text="At most; enough for 5,000 steps if left out.")
-@count_option("--batch-size", default=32, text="Images of a step.")
-@click.option(
-    "--learning-rate", type=click.FloatRange(0, min_open=True), metavar="X",
-    help="The peak; what suits the network if left out.",
-)  # fmt: skip
-@count_option("--width", default=128, text="Of the model's input.")
-@count_option("--height", default=32, text="Of the model's input.")
-@click.option("--vocab", metavar="TEXT", help="The characters; those of the labels if left out.")
-@click.option(
-    "--augment/--no-augment", default=True, show_default=True,
-    help="Change brightness, angle and stroke of training images by chance.",
-)  # fmt: skip
-@count_option("--seed", default=0, least=0, text="Of all chance.")
-@click.option(
-    "--precision", type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]),
-    default="float32", show_default=True, help="Of the arithmetic.",
-)  # fmt: skip
-@count_option("--workers", default=2, text="Threads that make batches.")
-@click.option("--resume", metavar="RUN", help="Go on with a run; --epochs may be raised.")
-@click.option("--export/--no-export", default=True, help="Write model.onnx, or leave it out.")
+@click.option("--validation", metavar="DATA", help="Validation data (default: a tenth of DATA).")
+@click.option("--output", metavar="RUN", help="Folder to write (default: runs/<time>).")
+@_setting_options
+@click.option("--resume", metavar="RUN", help="Continue a run; --epochs may be raised.")
+@click.option("--export/--no-export", default=True, help="Write model.onnx at the end, or not.")
 @click.pass_context
 def command(
     context: click.Context, /, data: str | None, resume: str | None, **options: Any
@@ -54,19 +58,19 @@ def command(
     """Train a reader on DATA, and write it to a run folder with its ONNX file.
 
     DATA is a CSV or TSV file, a folder of images named after their labels, an LMDB, or a folder in
-    the layout of MJSynth. It is examined first. Ctrl-C stops in good order, and --resume goes on.
-    It needs `pip install "mltu[tensorflow]"`.
+    the layout of MJSynth. It is checked first. Ctrl-C stops the training safely, and --resume
+    continues it. Training needs `pip install "mltu[tensorflow]"`.
 
     \b
     mltu train labels.csv --output run --epochs 30
     mltu train --resume run
     """
     _check_usage(context, data, resume)
-    _look_for(data, options["validation"])
+    _require_data(data, options["validation"])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's remarks on the machine
-    from mltu.training import UnfitDataError, resume_reader, train_reader
+    from mltu.training import DatasetError, resume_reader, train_reader
 
-    output = resume or options["output"] or _new_folder()
+    output = resume or options["output"] or ReaderConfigs().model_path
     more = {
         "export": options["export"],
         "progress": is_watched() and is_terminal(sys.stdout),  # Keras draws its bar on stdout.
@@ -77,14 +81,14 @@ def command(
         else:
             given = {key: value for key, value in options.items() if value is not None}
             outcome = train_reader(data, **{**given, **more, "output": output})
-    except UnfitDataError as error:
-        _say_faults(error)
+    except DatasetError as error:
+        _print_errors(error)
         raise click.exceptions.Exit(1) from None
     except KeyboardInterrupt as error:
         if (Path(output) / "configs.yaml").is_file():
             error = KeyboardInterrupt(f"{error}\nContinue with: mltu train --resume {output}")
         raise error from None
-    _say_outcome(outcome)
+    _print_result(outcome)
 
 
 def _check_usage(context: click.Context, data: str | None, resume: str | None) -> None:
@@ -97,12 +101,12 @@ def _check_usage(context: click.Context, data: str | None, resume: str | None) -
         raise click.UsageError("Give DATA to train on, or --resume RUN.")
     if resume is not None and given - set(_WITH_RESUME):
         raise click.UsageError(
-            "--resume takes all settings from the run; only --epochs and --no-export go with it."
+            "--resume takes all settings from the run; only --epochs and --no-export may be added."
         )
 
 
-def _look_for(*data: str | None) -> None:
-    """Say what is not there before Keras takes its seconds to start.
+def _require_data(*data: str | None) -> None:
+    """Report a missing data set before Keras takes its seconds to start.
 
     Raises:
         FileNotFoundError: a data set is missing.
@@ -111,17 +115,11 @@ def _look_for(*data: str | None) -> None:
 
     for name in data:
         if name is not None and not os.path.exists(name):
-            open_samples(name)  # It raises, and says what may stand there.
+            open_samples(name)  # It raises, and says what it can open.
 
 
-def _new_folder() -> str:
-    from mltu.training import ReaderConfigs
-
-    return str(ReaderConfigs().model_path)
-
-
-def _say_faults(error: UnfitDataError) -> None:
-    """Name each fault of the data on a line of its own."""
+def _print_errors(error: DatasetError) -> None:
+    """Print each error of the data on one line."""
     for fault in error.errors:
         example = fault.examples[0]
         where = f"{example.path} {example.detail}".strip()
@@ -130,14 +128,14 @@ def _say_faults(error: UnfitDataError) -> None:
     click.echo("Nothing was trained.", err=True)
 
 
-def _say_outcome(outcome: TrainedReader) -> None:
+def _print_result(outcome: TrainedReader) -> None:
     click.echo(f"Run folder: {outcome.run}")
     if outcome.evaluation is None:
         click.echo(f"Write its ONNX file: mltu export {outcome.run}")
         return
-    figures = outcome.evaluation
+    rates = outcome.evaluation
     click.echo(
-        f"model.onnx on {figures.num_samples} validation images: CER {figures.cer}, "
-        f"WER {figures.wer}; 95 % intervals in brackets"
+        f"model.onnx on {rates.num_samples} validation images: CER {rates.cer}, "
+        f"WER {rates.wer}; 95 % intervals in brackets"
     )
     click.echo(f"Read with it: mltu read IMAGES --model {outcome.run}")

@@ -1,30 +1,31 @@
 """A whole training: from a data set to a run folder with the ONNX file in it."""
 
-from mltu.training._data import Choice, UnfitDataError, choose_settings
-from mltu.training._fit import compile_reader, fit_reader
+from mltu.configs import ReaderConfigs
+from mltu.training._data import Choice, DatasetError, choose_settings
+from mltu.training._fit import compile_reader, fit_reader, start_with_blanks
 from mltu.training._reader import TrainedReader, resume_reader, train_reader
 from mltu.training._run import (
-    ReaderConfigs,
     continue_configs,
     evaluate_export,
-    keep_samples,
-    kept_samples,
-    refuse_old_run,
+    load_saved_samples,
+    require_new_run,
+    save_samples,
 )
 
 __all__ = [
     "Choice",
+    "DatasetError",
     "ReaderConfigs",
     "TrainedReader",
-    "UnfitDataError",
     "choose_settings",
     "compile_reader",
     "continue_configs",
     "evaluate_export",
     "fit_reader",
-    "keep_samples",
-    "kept_samples",
-    "refuse_old_run",
+    "load_saved_samples",
+    "require_new_run",
     "resume_reader",
+    "save_samples",
+    "start_with_blanks",
     "train_reader",
 ]

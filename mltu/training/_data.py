@@ -1,4 +1,4 @@
-"""The data of a training: samples and batches, checked, and the settings that suit them."""
+"""The data of a training: its samples, their check, their batches, and settings that suit them."""
 
 from __future__ import annotations
 
@@ -8,61 +8,65 @@ from typing import Any, NamedTuple
 import cv2
 
 from mltu.augmentors import RandomBrightness, RandomErodeDilate, RandomRotate
+from mltu.configs import ReaderConfigs
 from mltu.data import epoch_order
 from mltu.data_check import DataReport, Finding, check_data
 from mltu.dataProvider import DataProvider
 from mltu.datasets import Samples, load_samples, open_samples, open_validation
 from mltu.preprocessors import ImageReader
-from mltu.training._run import ReaderConfigs
 from mltu.transformers import ExpandDims, ImageResizer, LabelIndexer, LabelPadding
 
 _TRAINING_SHARE = 0.9
-_NUM_CHECKED = 20_000  # images read by the check; all labels are looked at
+_NUM_CHECKED = 20_000  # images that the check reads; it reads all labels
 
 
-class UnfitDataError(ValueError):
-    """The data set has faults with which a training would stop or learn wrong.
+class DatasetError(ValueError):
+    """The data set has errors with which a training would stop or learn wrong.
 
     Attributes:
-        report: of the data check; `errors` are its findings that count.
+        report: of the data check.
+        errors: its findings of severity "error".
     """
 
     def __init__(self, report: DataReport) -> None:
         self.report = report
         self.errors: list[Finding] = [f for f in report.findings if f.severity == "error"]
-        faults = "; ".join(f"{fault.name} ({fault.count})" for fault in self.errors)
-        super().__init__(
-            f"`data` must have no faults to train on. Received samples with: {faults}. "
-            "`mltu check` shows them with the way out."
-        )
+        kinds = ", ".join(f"{error.name} ({error.count} samples)" for error in self.errors)
+        super().__init__(f"The data has errors: {kinds}. `mltu check` shows them and their fixes.")
 
 
 def gather_samples(data: Any, validation: Any, seed: int) -> tuple[Samples, Samples]:
-    """Read the samples to train on and to validate on.
+    """Read the training samples and the validation samples.
 
     Args:
         data: a path that `open_samples` knows, or anything that a `DataProvider` takes.
         validation: the same; None for the validation list of `data` in the layout of MJSynth, or
             else for a tenth of `data`.
-        seed: of the division.
+        seed: of the split.
 
     Raises:
-        OSError, ValueError, TypeError: a data set cannot be read, or is too small to be divided.
+        OSError, ValueError, TypeError: a data set cannot be read, or is too small to be split.
     """
     training = _open(data)
     if validation is not None:
-        return training, _open_held(validation)
-    own = open_validation(data) if isinstance(data, str | os.PathLike) else None
-    return (training, own) if own is not None else _split(training, seed)
+        own = _validation_list(validation)
+        return training, _open(validation) if own is None else own
+    own = _validation_list(data)
+    return _split(training, seed) if own is None else (training, own)
 
 
-def check_samples(
-    training: Samples, validation: Samples, configs: ReaderConfigs, time_steps: int, progress: bool
+def require_sound_data(
+    training: Samples,
+    validation: Samples,
+    configs: ReaderConfigs,
+    *,
+    time_steps: int,
+    progress: bool,
 ) -> DataReport:
-    """Examine the data against the model.
+    """Check the data for a model with so many time steps.
 
     Raises:
-        UnfitDataError: there are errors.
+        DatasetError: there are errors.
     """
     report = check_data(
         training,
@@ -76,28 +80,28 @@ def check_samples(
         progress=progress,
     )
     if not report.ok:
-        raise UnfitDataError(report)
+        raise DatasetError(report)
     return report
 
 
-def make_provider(samples: Samples, configs: ReaderConfigs, *, trains: bool) -> DataProvider:
+def make_provider(samples: Samples, configs: ReaderConfigs, *, training: bool) -> DataProvider:
     """Make batches of images (batch, height, width, channels) and indexed labels."""
-    is_gray = configs.color == "GRAY"
+    is_gray, vocab = configs.color == "GRAY", configs.vocab or ""
     augmentors = [RandomBrightness(), RandomRotate(angle=5), RandomErodeDilate(probability=0.3)]
     return DataProvider(
         dataset=samples,
         data_preprocessors=[ImageReader(cv2.IMREAD_GRAYSCALE if is_gray else cv2.IMREAD_COLOR)],
         batch_size=configs.batch_size,
-        augmentors=augmentors if trains and configs.augment else [],
+        augmentors=augmentors if training and configs.augment else [],
         transformers=[
             ImageResizer(configs.width, configs.height),
             *([ExpandDims()] if is_gray else []),
-            LabelIndexer(configs.vocab),
-            LabelPadding(configs.max_text_length, padding_value=len(configs.vocab)),
+            LabelIndexer(vocab),
+            LabelPadding(configs.max_text_length, padding_value=len(vocab)),
         ],
-        shuffle=trains,
-        short_first=trains,
-        skip_validation=True,  # The check has looked.
+        shuffle=training,
+        short_first=training,
+        skip_validation=True,  # The data has been checked.
         seed=configs.seed,
         workers=configs.train_workers,
     )
@@ -107,10 +111,9 @@ def _open(data: Any) -> Samples:
     return open_samples(data) if isinstance(data, str | os.PathLike) else load_samples(data)
 
 
-def _open_held(data: Any) -> Samples:
-    """Read samples to validate on: of MJSynth its validation list."""
-    own = open_validation(data) if isinstance(data, str | os.PathLike) else None
-    return _open(data) if own is None else own
+def _validation_list(data: Any) -> Samples | None:
+    """Return the validation list of a data set in the layout of MJSynth."""
+    return open_validation(data) if isinstance(data, str | os.PathLike) else None
 
 
 def _split(samples: Samples, seed: int) -> tuple[Samples, Samples]:
@@ -118,7 +121,7 @@ def _split(samples: Samples, seed: int) -> tuple[Samples, Samples]:
     num_training = min(round(count * _TRAINING_SHARE), count - 1)
     if num_training < 1:
         raise ValueError(
-            "`data` must hold at least two samples to be divided into training and validation. "
+            "`data` must hold at least two samples to be split into training and validation. "
             f"Received {count}."
         )
     order = epoch_order(count, seed, 0, True)
@@ -143,7 +146,7 @@ class Choice(NamedTuple):
 
 
 def choose_settings(report: DataReport) -> Choice:
-    """Choose the size of the model's input and its network for examined data.
+    """Choose the input size and the network for a checked data set.
 
     The height is the next one up from that of the median image, among 32, 48 and 64. The width
     keeps its shape, and gives two time steps to each character of nearly all labels, since two

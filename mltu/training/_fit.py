@@ -1,11 +1,12 @@
-"""The fit of a reader with all that runs beside it: rate, checkpoint, logs, export, state."""
+"""Compiles a reader, and fits it with its callbacks: schedule, checkpoint, logs, export, state."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mltu._extras import explain_missing
 from mltu.callbacks import (
@@ -21,40 +22,64 @@ from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
 from mltu.models import LocalCheckpoint, Place, use_native_layers
 from mltu.plots import plot_history
+from mltu.utils.files import StrPath
 
 with explain_missing():
     import keras
     from keras.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
     from keras.optimizers.schedules import CosineDecay
 
-_BLANK_BIAS = 3.0  # An untrained model that says blank has no random text to unlearn first.
+if TYPE_CHECKING:
+    from mltu.data import DataProvider
+
 _WARMUP = 300  # steps, or a tenth of the training
-_PATIENCE = 2000  # steps: for hundreds of them CTC answers blanks alone, and all seems to stand
+_PATIENCE = 2000  # steps: CTC emits only blanks for the first few hundred, and looks stuck
 
 
-def compile_reader(model: Any, learning_rate: float) -> None:
-    """Make a model of `mltu.models`, or one like it, ready to be trained.
-
-    It says blank first, runs the layers of its backend where they are faster, and is compiled with
-    Adam, `CTCLoss` and `CWERMetric`.
+def start_with_blanks(model: keras.Model, blank_bias: float = 3.0) -> None:
+    """Let an untrained model emit blanks, so that it has no random text to unlearn first.
 
     Args:
-        model: a Keras model whose last layer is a Dense named `output`, the blank its last class.
+        model: its last Dense layer gives the logits or probabilities, those of the blank last.
+        blank_bias: the bias of the blank.
+
+    Raises:
+        ValueError: there is no such layer.
+    """
+    num_classes = model.output_shape[-1]
+    for layer in reversed(model.layers):
+        if isinstance(layer, keras.layers.Dense) and layer.units == num_classes and layer.use_bias:
+            is_blank = np.arange(num_classes) == num_classes - 1
+            bias = keras.ops.convert_to_numpy(layer.bias)
+            layer.bias.assign(np.where(is_blank, np.float32(blank_bias), bias))
+            return
+    raise ValueError(
+        f"`model` must have a Dense layer of {num_classes} units with a bias, as its outputs have. "
+        f"Received {model.name!r} without one."
+    )
+
+
+def compile_reader(model: keras.Model, learning_rate: float) -> None:
+    """Make a model of `mltu.models`, or one like it, ready to be trained.
+
+    It starts with blanks, uses the layers of its backend where they are faster, and is compiled
+    with Adam, `CTCLoss` and `CWERMetric`.
+
+    Args:
+        model: as in `start_with_blanks`.
         learning_rate: above 0.
     """
-    kernel, bias = model.get_layer("output").get_weights()
-    bias[-1] = _BLANK_BIAS
-    model.get_layer("output").set_weights([kernel, bias])
+    start_with_blanks(model)
     use_native_layers(model)
     optimizer = keras.optimizers.Adam(learning_rate)
     model.compile(optimizer=optimizer, loss=CTCLoss(), metrics=[CWERMetric()])
 
 
 def fit_reader(
-    model: Any,
-    training: Any,
-    validation: Any,
-    run: str | os.PathLike[str],
+    model: keras.Model,
+    training: DataProvider,
+    validation: DataProvider,
+    run: StrPath,
     *,
     epochs: int,
     learning_rate: float,
@@ -68,19 +93,19 @@ def fit_reader(
 ) -> dict[str, list[float]]:
     """Train a compiled model, and write its files to a run folder; it can be stopped and resumed.
 
-    The rate rises to its peak and falls along a cosine.
+    The learning rate rises to its peak and falls along a cosine.
 
     Args:
         model: compiled, as by `compile_reader`.
         training: a `DataProvider`.
         validation: another, not shuffled.
         run: the folder for `model.keras`, `model.onnx`, `logs.log`, `logs`, `curves.png`, `state`.
-        epochs: how many, those before a resumption included.
+        epochs: how many, including those before it was resumed.
         learning_rate: the peak.
         metadata: of the ONNX file, as in `Model2onnx`; `vocab` is needed.
         keep_best: True to keep the weights of the least `val_CER`, and to end sooner where that has
             not fallen for 2,000 steps and ten epochs; False for the weights of the last epoch,
-            which have not been chosen by the validation samples.
+            which were not selected on the validation samples.
         resume: True to continue from `state`.
         export: True to write `model.onnx`, proven before the first epoch.
         int8: True to write `model.int8.onnx` too.
@@ -89,7 +114,7 @@ def fit_reader(
         progress: True for progress bars, False for a line for each epoch.
 
     Returns:
-        The figures of each epoch, by name, as Keras gives them.
+        The metrics of each epoch, by name, as Keras gives them.
 
     Raises:
         ValueError: the run cannot be continued with this model, these settings or this place.
@@ -100,7 +125,7 @@ def fit_reader(
     if resume and place.count > 1:
         raise ValueError(
             f"`resume` must be False for several processes. Received True with {place.count} of "
-            "them. Begin the run anew, or go on in one process."
+            "them. Start the run again, or continue in one process."
         )
     with explain_missing():
         import matplotlib  # noqa: F401  # For the curves at the end: it must not fail there.
@@ -129,7 +154,7 @@ def fit_reader(
             *tensorboard(folder / "logs", update_freq=1),
         ]  # fmt: skip
     verbose = (1 if progress else 2) if place.index == 0 else 0
-    options = {"validation_data": validation, "epochs": epochs, "verbose": verbose}
+    options: dict[str, Any] = {"validation_data": validation, "epochs": epochs, "verbose": verbose}
     history: dict[str, list[float]]
     if place.count > 1:
         history = model.fit(training, shuffle=False, callbacks=callbacks, **options).history
