@@ -6,6 +6,7 @@ with a slow oracle or saves and reads again, and an AssertionError says that the
 
 import io
 import json
+import os
 import re
 import struct
 import zlib
@@ -465,23 +466,20 @@ def run_labels(data, folder):
 
 
 def slow_mjsynth(data, folder):
-    """Read the annotation file line by line; None where it is refused."""
+    """Read the annotation file in another way, by its bytes; None where it is refused."""
     found = []
-    data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    for line in data.split(b"\n"):
-        words = re.findall(rb"[^\t-\r\x1c-\x20]+", line)
-        if not words:
-            continue
-        parts = words[0].rpartition(b"/")[2].split(b"_")
-        odd = len(words) > 2 or (len(words) == 2 and words[1][-1:] not in b"0123456789")
+    for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
         try:
-            path, label = words[0].removeprefix(b"./").decode(), b"".join(parts[1:2]).decode()
-            line.decode()
+            match = re.fullmatch(
+                r"\s*(\./)?(?P<path>(\S*/)?[^\s_/]*_(?P<label>[^\s_/]*)_[^\s/]*)(\s+\d+)?\s*",
+                line.decode(),
+            )
         except UnicodeDecodeError:
             return None
-        if len(parts) < 3 or odd:
+        if match is None and line.decode().strip():
             return None
-        found.append((path if path.startswith("/") else f"{folder}/{path}", label))
+        if match:
+            found.append((os.path.join(folder, match["path"]), match["label"]))
     return found or None
 
 
@@ -506,14 +504,13 @@ LABEL_TOKENS = [
 
 def run_lmdb(data, folder):
     """Read the bytes as the `data.mdb` of a data set, and look at every image and label."""
-    from mltu.datasets import check_lmdb, read_lmdb
+    from mltu.datasets import read_lmdb
 
     (Path(folder) / "data.mdb").write_bytes(data)
-    for read in (lambda: check_lmdb(folder, progress=False), lambda: list(read_lmdb(folder))):
-        try:
-            read()
-        except (OSError, ValueError) as error:
-            known_form(error)
+    try:
+        list(read_lmdb(folder))
+    except (OSError, ValueError) as error:
+        known_form(error)
 
 
 def lmdb_seeds():

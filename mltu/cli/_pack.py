@@ -1,4 +1,4 @@
-"""mltu pack: a data set goes into one file."""
+"""mltu pack: put a data set into one file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from mltu.cli._common import is_watched, part_option
 @click.argument("data")
 @click.argument("out")
 @part_option
-def command(data: str, out: str, part: str | None) -> None:
+@click.option("--verify", is_flag=True, help="Read everything back and compare.")
+def command(data: str, out: str, part: str | None, verify: bool) -> None:
     """Copy the images and labels of DATA into an LMDB, the folder OUT.
 
     DATA is a CSV or TSV file, a folder of images named after their labels, or a folder in the
-    layout of MJSynth. Where it was interrupted, the same line goes on. It needs
+    layout of MJSynth. Run the same command again to continue after an interruption. Requires
     `pip install "mltu[lmdb]"`.
 
     \b
@@ -24,4 +25,5 @@ def command(data: str, out: str, part: str | None) -> None:
     from mltu.datasets import open_samples, pack_lmdb
 
     samples = open_samples(data, part=part)
-    click.echo(f"{pack_lmdb(samples, out, progress=is_watched())}: {len(samples)} images")
+    pack_lmdb(samples, out, verify=verify, progress=is_watched())
+    click.echo(f"{out}: {len(samples)} images")

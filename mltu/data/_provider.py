@@ -17,7 +17,7 @@ from mltu.data._bad_samples import BadSample, BadSamples
 from mltu.data._batches import BatchLoader, Pipeline, PlainStep
 from mltu.data._epoch import EpochPlan, Indices, epoch_order
 from mltu.data._processes import Batch
-from mltu.datasets import check_samples, load_samples, write_csv
+from mltu.datasets import load_samples, validate_samples, write_csv
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
 
@@ -112,7 +112,7 @@ class DataProvider(keras.utils.PyDataset):
         if not samples:
             raise ValueError("`dataset` must hold at least one sample. Received an empty one.")
         if not skip_validation:
-            check_samples(samples)
+            validate_samples(samples)
         pipeline = Pipeline(data_preprocessors, augmentors or [], transformers or [], seed)
         pipeline.check_labels(samples.labels)
         self._loader = BatchLoader(

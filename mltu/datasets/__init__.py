@@ -1,13 +1,10 @@
-"""Readers and writers of data sets: files on disk <-> compact columns of (data, label).
-
-Floor 1: NumPy and the standard library; LMDB and OpenCV are imported where they are used.
-"""
+"""Readers and writers of data sets: files become compact columns of (data, label)."""
 
 from mltu.datasets._folder import find_images, read_folder
 from mltu.datasets._iam import IamSplit, read_iam_lines, read_iam_words, split_iam
-from mltu.datasets._lmdb import LmdbImages, check_lmdb, pack_lmdb, read_lmdb
+from mltu.datasets._lmdb import LmdbImages, pack_lmdb, read_lmdb
 from mltu.datasets._mjsynth import read_mjsynth
-from mltu.datasets._open import check_samples, load_samples, open_samples, open_validation
+from mltu.datasets._open import load_samples, open_samples, open_validation, validate_samples
 from mltu.datasets._samples import LazyColumn, Samples
 from mltu.datasets._tables import read_csv, read_tsv, write_csv
 
@@ -16,8 +13,6 @@ __all__ = [
     "LazyColumn",
     "LmdbImages",
     "Samples",
-    "check_lmdb",
-    "check_samples",
     "find_images",
     "load_samples",
     "open_samples",
@@ -31,5 +26,6 @@ __all__ = [
     "read_mjsynth",
     "read_tsv",
     "split_iam",
+    "validate_samples",
     "write_csv",
 ]

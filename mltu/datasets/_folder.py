@@ -8,26 +8,26 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from mltu.datasets._samples import Samples
-from mltu.utils.text_columns import TextColumn
+from mltu.utils.files import StrPath
 
 _SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
 def read_folder(
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     *,
     pattern: str = "*",
     recursive: bool = False,
     label_separator: str | None = None,
 ) -> Samples:
-    """Read a folder of images that are named after what they show: `2b827.png` shows "2b827".
+    """Read a folder of images that are named after their labels: `2b827.png` shows "2b827".
 
     Args:
-        folder: that holds the images. Files with other suffixes and hidden ones are left alone.
-        pattern: which file names to take, such as `"*.png"`; capitals matter on every system.
-        recursive: True to take the images in folders below as well.
+        folder: the folder of images. Files with other suffixes and hidden files are ignored.
+        pattern: file names to include, such as `"*.png"`; case-sensitive on every system.
+        recursive: include images in subfolders.
         label_separator: the label ends before the first one: with `"_"`, `word_0012.png` shows
-            "word". A name without it is the label as a whole, and so is every name if None.
+            "word". None, or a name without it, makes the whole name the label.
 
     Returns:
         (path, label) of each image, sorted by the path below `folder`, character by character:
@@ -39,30 +39,25 @@ def read_folder(
         ValueError: `label_separator` is empty.
     """
     if label_separator == "":
-        raise ValueError("`label_separator` must have a character, or be None. Received ''.")
-    found = find_images(folder, pattern=pattern, recursive=recursive)
-    if not found:
+        raise ValueError("`label_separator` must be None or at least one character. Received ''.")
+    images = find_images(folder, pattern=pattern, recursive=recursive)
+    if not images:
         raise FileNotFoundError(
-            f"`folder` must hold images ({', '.join(sorted(_SUFFIXES))}) named like {pattern!r}. "
-            f"Received {os.fspath(folder)!r}, where there are none. "
-            "`recursive=True` looks into the folders below it."
+            f"`folder` must contain images ({', '.join(sorted(_SUFFIXES))}) with names like "
+            f"{pattern!r}. Received {os.fspath(folder)!r}, which has none. Use `recursive=True` to "
+            "include its subfolders."
         )
-    paths = (path.replace("/", os.sep) for path in found)
-    labels = (_label(path, label_separator) for path in found)
-    return Samples(
-        TextColumn.from_strings(paths, os.path.join(folder, "")), TextColumn.from_strings(labels)
-    )
+    pairs = [(image.replace("/", os.sep), _label(image, label_separator)) for image in images]
+    return Samples.from_pairs(pairs).with_root(folder)
 
 
-def find_images(
-    folder: str | os.PathLike[str], *, pattern: str = "*", recursive: bool = False
-) -> list[str]:
+def find_images(folder: StrPath, *, pattern: str = "*", recursive: bool = False) -> list[str]:
     """List the images in a folder: paths below it with slashes, sorted by character.
 
     Args:
-        folder: that holds the images. Files with other suffixes and hidden ones are left alone.
-        pattern: which file names to take; capitals matter on every system.
-        recursive: True to look into the folders below as well.
+        folder: the folder of images. Files with other suffixes and hidden files are ignored.
+        pattern: file names to include; case-sensitive on every system.
+        recursive: include images in subfolders.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -72,11 +67,13 @@ def find_images(
         raise FileNotFoundError(
             f"`folder` must be a folder of images. There is no folder {os.fspath(folder)!r}."
         )
-    return sorted(path for path in _images(folder, recursive) if _matches(path, pattern))
+    return sorted(
+        path for path in _images(folder, recursive) if fnmatchcase(path.rpartition("/")[2], pattern)
+    )
 
 
-def _images(folder: str | os.PathLike[str], recursive: bool) -> Iterator[str]:
-    """Give the path of each image below `folder`, with slashes; each folder once, by any link."""
+def _images(folder: StrPath, recursive: bool) -> Iterator[str]:
+    """Yield the path of each image below `folder`, with slashes; each linked folder once."""
     seen = {os.path.realpath(folder)}
     for current, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
         places = {name: os.path.realpath(os.path.join(current, name)) for name in sorted(folders)}
@@ -93,10 +90,6 @@ def _images(folder: str | os.PathLike[str], recursive: bool) -> Iterator[str]:
 
 def _raise(error: OSError) -> None:
     raise error
-
-
-def _matches(path: str, pattern: str) -> bool:
-    return fnmatchcase(path.rpartition("/")[2], pattern)
 
 
 def _label(path: str, separator: str | None) -> str:

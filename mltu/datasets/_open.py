@@ -1,4 +1,4 @@
-"""load_samples and open_samples: every form of a data set becomes `Samples`."""
+"""Every form of a data set becomes `Samples`, and is validated before training."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from mltu.datasets._lmdb import read_lmdb
 from mltu.datasets._mjsynth import read_mjsynth
 from mltu.datasets._samples import JoinedColumn, LazyColumn, Samples
 from mltu.datasets._tables import read_csv, read_tsv
+from mltu.utils.files import StrPath
 from mltu.utils.text_columns import TextColumn
 
-_NUM_NAMED = 10  # How many missing files an error names.
+_NUM_NAMED = 10  # missing files that an error names
+_PARTS = ("train", "val", "test")
+_NUM_TRIED = 100  # files that are looked for to decide where relative paths start
 
 
 def load_samples(dataset: Any) -> Samples:
-    """Bring every form of a data set that a `DataProvider` takes to columns of its own.
+    """Convert every form of a data set that a `DataProvider` takes to columns.
 
     Args:
         dataset: `Samples` (nothing is copied), pairs of (data, label), a pandas DataFrame, or the
@@ -33,11 +36,11 @@ def load_samples(dataset: Any) -> Samples:
         (data, label) of each sample.
 
     Raises:
-        TypeError: an entry is no pair.
-        ValueError: a DataFrame or file has other columns, or a folder holds no LMDB.
+        TypeError: an entry is not a pair.
+        ValueError: a DataFrame or file has other columns, or a folder is not an LMDB.
     """
     if isinstance(dataset, str | os.PathLike):
-        return _read(Path(dataset))
+        return _load_path(Path(dataset))
     if isinstance(dataset, Samples):
         return Samples(dataset.data, dataset.labels)
     if hasattr(dataset, "iloc"):
@@ -45,22 +48,22 @@ def load_samples(dataset: Any) -> Samples:
     return Samples.from_pairs(_pairs(dataset))
 
 
-def check_samples(samples: Sequence[tuple[Any, Any]]) -> None:
-    """Look at every label and file name, with a progress bar where it takes more than 2 s.
+def validate_samples(samples: Sequence[tuple[Any, Any]]) -> None:
+    """Check that labels have a length and that files exist; shows progress after 2 s.
 
     Args:
-        samples: pairs of (data, label); data that is no path is not looked at.
+        samples: pairs of (data, label); only data that is a path is checked.
 
     Raises:
-        TypeError: a label is a number or absent.
+        TypeError: a label is a number or missing.
         FileNotFoundError: files do not exist; the first ten are named.
     """
     columns = Samples.from_pairs(samples)
     if not isinstance(columns.labels, TextColumn):
-        _check_labels(columns.labels)
+        _validate_labels(columns.labels)
     data: Iterable[Any] = columns.data
     if isinstance(data, JoinedColumn):
-        data = data.held()
+        data = data.stored()
     elif isinstance(data, LazyColumn):
         return
     progress = tqdm(data, "Checking samples", unit="files", delay=2, leave=False)
@@ -73,41 +76,77 @@ def check_samples(samples: Sequence[tuple[Any, Any]]) -> None:
         raise FileNotFoundError(
             f"`dataset` must name files that exist. {len(missing)} of {len(columns)} do not, among "
             f"them {missing[:_NUM_NAMED]}. Relative paths start at the working directory, "
-            f"{os.getcwd()!r}; `skip_validation=True` leaves this check out."
+            f"{os.getcwd()!r}; `skip_validation=True` skips this check."
         )
 
 
-def _read(path: Path) -> Samples:
+def open_samples(
+    path: StrPath, *, part: str | None = None, label_separator: str | None = None
+) -> Samples:
+    """Recognise the form of the data set at a path, and read it.
+
+    - a folder with `data.mdb`: an LMDB;
+    - a folder with `annotation_train.txt`, `_val` or `_test`: the layout of MJSynth;
+    - any other folder: images in it and below it, named after their labels;
+    - a `.tsv` file: lines of `path<TAB>label`;
+    - any other file: CSV with the columns `path` and `label`.
+
+    Relative paths in a table start at the working directory or, if none of the first hundred files
+    is there, at the folder of the table.
+
+    Args:
+        path: the data set.
+        part: in the layout of MJSynth, `"train"`, `"val"` or `"test"`; None is the first of them
+            that exists. No other form has parts.
+        label_separator: the end of labels in file names, as in `read_folder`.
+
+    Returns:
+        (path, label) of each sample, with absolute paths; for an LMDB (bytes, label).
+
+    Raises:
+        FileNotFoundError: nothing exists at the path, or a folder has no images.
+        ValueError: the file is an archive; a table lacks a column or a cell, or is not text; `part`
+            is given for a data set without parts.
+    """
+    place = Path(os.path.abspath(path))
+    if not place.exists():
+        raise FileNotFoundError(
+            "`path` must be a data set: a CSV or TSV file, the folder of an LMDB, of MJSynth, or "
+            f"of images named after their labels. Nothing exists at {os.fspath(path)!r}."
+        )
+    parts = _parts(place)
+    if parts:
+        return read_mjsynth(place, part or parts[0])
+    if part is not None:
+        raise ValueError(
+            f"`part` is only for data sets in the layout of MJSynth. Received {part!r} for "
+            f"{os.fspath(path)!r}. Omit it."
+        )
+    if (place / "data.mdb").is_file():
+        return read_lmdb(place)
+    return _open_folder(place, label_separator) if place.is_dir() else _open_table(place)
+
+
+def open_validation(path: StrPath) -> Samples | None:
+    """Read the validation list of a data set in the layout of MJSynth; None for any other.
+
+    Raises:
+        ValueError: a line has another form.
+    """
+    has_both = {"train", "val"} <= set(_parts(Path(path)))
+    return read_mjsynth(os.path.abspath(path), "val") if has_both else None
+
+
+def _load_path(path: Path) -> Samples:
     if (path / "data.mdb").is_file():
         return read_lmdb(path)
     if path.is_dir():
         raise ValueError(
-            "`dataset` must be the path of a CSV or TSV file, or of a folder with an LMDB. Received"
+            "`dataset` must be the path of a CSV or TSV file, or of the folder of an LMDB. Received"
             f" the folder {str(path)!r} without 'data.mdb'. Read its files with `read_folder`, "
             "`read_mjsynth` or `read_iam_words`."
         )
     return read_tsv(path) if path.suffix.lower() == ".tsv" else read_csv(path)
-
-
-def _pairs(dataset: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-    for row, sample in enumerate(dataset):
-        if isinstance(sample, str) or not hasattr(sample, "__len__") or len(sample) != 2:
-            raise TypeError(
-                "`dataset` must hold pairs of a path and a label. "
-                f"Received {sample!r} in row {row}."
-            )
-        yield sample[0], sample[1]
-
-
-def _check_labels(labels: Sequence[Any]) -> None:
-    for row, label in enumerate(labels):
-        # None, numbers of Python and NumPy, NaN and pandas.NA have no length; texts and arrays do.
-        if not hasattr(label, "__len__"):
-            raise TypeError(
-                f"`dataset` must have text as labels. Received {label!r} of type "
-                f"{type(label).__name__} in row {row}. Read labels as text (in pandas: "
-                "`dtype=str, keep_default_na=False`), or leading zeros are lost."
-            )
 
 
 def _select_columns(frame: Any) -> Any:
@@ -122,67 +161,25 @@ def _select_columns(frame: Any) -> Any:
     return frame
 
 
-_PARTS = ("train", "val", "test")
-_NUM_TRIED = 100  # files that are looked for to learn where relative paths start
+def _pairs(dataset: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    for row, sample in enumerate(dataset):
+        if isinstance(sample, str) or not hasattr(sample, "__len__") or len(sample) != 2:
+            raise TypeError(
+                "`dataset` must hold pairs of a path and a label. "
+                f"Received {sample!r} in row {row}."
+            )
+        yield sample[0], sample[1]
 
 
-def open_samples(
-    path: str | os.PathLike[str], *, part: str | None = None, label_separator: str | None = None
-) -> Samples:
-    """Recognise a data set by what stands at its path, and read it.
-
-    - a folder with `data.mdb`: an LMDB;
-    - a folder with `annotation_train.txt`, `_val` or `_test`: the layout of MJSynth;
-    - another folder: images in it and below it, named after what they show;
-    - a `.tsv` file: lines of `path<TAB>label`;
-    - another file: CSV with the columns `path` and `label`.
-
-    Relative paths in a table start at the working directory or, where none of the first hundred
-    files is there, at the folder of the table.
-
-    Args:
-        path: of the data set.
-        part: of the layout of MJSynth: `"train"`, `"val"` or `"test"`; the first of them that is
-            there if None. No other form has parts.
-        label_separator: of file names, as in `read_folder`.
-
-    Returns:
-        (path, label) of each sample, with absolute paths; of an LMDB (bytes, label).
-
-    Raises:
-        FileNotFoundError: there is nothing at the path, or a folder without images.
-        ValueError: the file is an archive; a table lacks a column or a cell, or is no text; `part`
-            was given for a data set that has none.
-    """
-    place = Path(os.path.abspath(path))
-    if not place.exists():
-        raise FileNotFoundError(
-            "`path` must be a data set: a CSV or TSV file, the folder of an LMDB, of MJSynth, or "
-            f"of images named after their labels. There is nothing at {os.fspath(path)!r}."
-        )
-    parts = _parts(place)
-    if parts:
-        return read_mjsynth(place, part or parts[0])
-    if part is not None:
-        raise ValueError(
-            f"`part` must be None for a data set that is not in the layout of MJSynth. Received "
-            f"{part!r} for {os.fspath(path)!r}. Leave it out."
-        )
-    if (place / "data.mdb").is_file():
-        return read_lmdb(place)
-    if place.is_dir():
-        return _open_folder(place, label_separator)
-    return _open_table(place)
-
-
-def open_validation(path: str | os.PathLike[str]) -> Samples | None:
-    """Read the validation list that an MJSynth-like data set has beside the training list, or None.
-
-    Raises:
-        ValueError: a line has another form.
-    """
-    has_both = {"train", "val"} <= set(_parts(Path(path)))
-    return read_mjsynth(os.path.abspath(path), "val") if has_both else None
+def _validate_labels(labels: Sequence[Any]) -> None:
+    for row, label in enumerate(labels):
+        # None, numbers of Python and NumPy, NaN and pandas.NA have no length; texts and arrays do.
+        if not hasattr(label, "__len__"):
+            raise TypeError(
+                f"`dataset` must have text as labels. Received {label!r} of type "
+                f"{type(label).__name__} in row {row}. Read labels as text (in pandas: "
+                "`dtype=str, keep_default_na=False`), or leading zeros are lost."
+            )
 
 
 def _parts(place: Path) -> list[str]:
@@ -201,18 +198,15 @@ def _open_folder(folder: Path, label_separator: str | None) -> Samples:
 def _open_table(table: Path) -> Samples:
     if zipfile.is_zipfile(table) or tarfile.is_tarfile(table):
         raise ValueError(
-            f"`path` must be a data set as it lies in a folder. Received {str(table)!r}, an "
-            "archive. Unpack it, and give the folder."
+            f"`path` must be a data set in a folder. Received {str(table)!r}, an archive. Unpack "
+            "it, and give the folder."
         )
     samples = read_tsv(table) if table.suffix.lower() == ".tsv" else read_csv(table)
-    root = _root(samples.data, table.parent)
-    paths = TextColumn.from_strings(os.path.join(root, name) for name in samples.data)
-    return Samples(paths, samples.labels)
+    return samples.with_root(_root(samples.data, table.parent))
 
 
 def _root(names: Iterable[str], folder: Path) -> str:
     """Return where relative paths start: the working directory, or the folder of the table."""
-    relative = (name for name in islice(names, _NUM_TRIED) if not os.path.isabs(name))
-    first = list(relative)
-    is_beside = any(os.path.isfile(folder / name) for name in first)
-    return str(folder) if is_beside and not any(map(os.path.isfile, first)) else os.getcwd()
+    relative = [name for name in islice(names, _NUM_TRIED) if not os.path.isabs(name)]
+    is_beside = any(os.path.isfile(folder / name) for name in relative)
+    return str(folder) if is_beside and not any(map(os.path.isfile, relative)) else os.getcwd()

@@ -1,37 +1,40 @@
-"""Samples: a data set as two columns, which a million paths and labels hardly weigh in."""
+"""Samples: a data set as two columns, compact enough for millions of samples."""
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from operator import length_hint
 from typing import Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from mltu.utils.text_columns import TextColumn, TextColumnBuilder, as_indices
+from mltu.utils.files import StrPath
+from mltu.utils.text_columns import ColumnBuilder, TextColumn, as_column, as_indices, in_blocks
 
 
 class LazyColumn(Sequence[Any], ABC):
-    """A column whose entries are read from somewhere each time they are asked for."""
+    """A column whose entries are read each time they are asked for."""
 
     @abstractmethod
     def take(self, indices: npt.ArrayLike) -> Self:
-        """Return the column of the entries at `indices`, integers of shape (n,); nothing read."""
+        """Return the column of the entries at `indices`, shape (n,), without reading them."""
 
     @abstractmethod
     def name(self, index: int) -> str:
-        """Return what an error calls an entry; nothing read."""
+        """Return the name of an entry for messages, without reading it."""
 
 
 class JoinedColumn(LazyColumn):
-    """Columns one behind the other, read where they are.
+    """Several columns, one after the other; lazy ones stay unread.
 
     Args:
-        columns: of any kind.
-        places: the column of each entry and the place therein, shape (entries, 2); None for all
-            entries of all columns in their order.
+        columns: columns of any kind.
+        places: (column, index in it) of each entry, shape (entries, 2); None for all entries of all
+            columns in their order.
     """
 
     def __init__(
@@ -56,32 +59,32 @@ class JoinedColumn(LazyColumn):
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return JoinedColumn(self._columns, self._places[index])
-        number, place = self._places[index].tolist()
-        return self._columns[number][place]
+        column, place = self._places[index].tolist()
+        return self._columns[column][place]
 
     def take(self, indices: npt.ArrayLike) -> JoinedColumn:
-        """Return the column of the entries at `indices`; nothing read."""
+        """Return the column of the entries at `indices`, shape (n,), without reading them."""
         return JoinedColumn(self._columns, self._places[as_indices(indices)])
 
     def name(self, index: int) -> Any:
-        """Return what an error calls an entry; nothing read."""
-        number, place = self._places[index].tolist()
-        return _name(self._columns[number], place)
+        """Return the name of an entry for messages, without reading it."""
+        column, place = self._places[index].tolist()
+        return _name(self._columns[column], place)
 
-    def held(self) -> Iterator[Any]:
-        """Yield the entries that are not read when they are asked for."""
-        lazy = [isinstance(column, LazyColumn) for column in self._columns]
-        for number, place in self._places.tolist():
-            if not lazy[number]:
-                yield self._columns[number][place]
+    def stored(self) -> Iterator[Any]:
+        """Yield the entries of the columns that are not lazy."""
+        is_lazy = [isinstance(column, LazyColumn) for column in self._columns]
+        for column, place in self._places.tolist():
+            if not is_lazy[column]:
+                yield self._columns[column][place]
 
 
 class Samples(Sequence[tuple[Any, Any]]):
-    """Pairs of (data, label) kept as two columns; equal to any sequence of the same pairs.
+    """Pairs of (data, label) stored as two columns; equal to any sequence of the same pairs.
 
     Args:
-        data: of each sample: a `TextColumn` of paths, a `LazyColumn`, or a list of anything.
-        labels: of each sample, as many.
+        data: a `TextColumn` of paths, a `LazyColumn`, or a list of anything.
+        labels: as many.
 
     Raises:
         ValueError: the columns differ in length.
@@ -97,14 +100,20 @@ class Samples(Sequence[tuple[Any, Any]]):
         self.labels = labels
 
     @classmethod
-    def from_pairs(cls, pairs: Iterable[Sequence[Any]]) -> Samples:
-        """Store pairs of (data, label); what is not text is kept as the object that it is."""
+    def from_pairs(cls, pairs: Iterable[Sequence[Any]], *, capacity: int | None = None) -> Samples:
+        """Store pairs of (data, label); what is not text is stored as the object it is.
+
+        Args:
+            pairs: any iterable of pairs.
+            capacity: the number of pairs to expect, if `pairs` does not tell; it saves memory.
+        """
         if isinstance(pairs, Samples):
             return cls(pairs.data, pairs.labels)
-        data, labels = _ColumnBuilder(), _ColumnBuilder()
-        for entry, label in pairs:
-            data.append(entry)
-            labels.append(label)
+        size = length_hint(pairs) if capacity is None else capacity
+        data, labels = ColumnBuilder(size), ColumnBuilder(size)
+        for block in in_blocks(pairs):
+            data.extend([entry for entry, _ in block])
+            labels.extend([label for _, label in block])
         return cls(data.build(), labels.build())
 
     def __len__(self) -> int:
@@ -131,7 +140,7 @@ class Samples(Sequence[tuple[Any, Any]]):
         )
 
     def __add__(self, other: Samples) -> Samples:
-        """Return these samples and, behind them, the others; lazy columns stay unread."""
+        """Return these samples and then the others; lazy columns stay unread."""
         if not isinstance(other, Samples):
             return NotImplemented
         return Samples(_join(self.data, other.data), _join(self.labels, other.labels))
@@ -140,50 +149,41 @@ class Samples(Sequence[tuple[Any, Any]]):
         columns = f"{type(self.data).__name__} and {type(self.labels).__name__}"
         return f"Samples({len(self)} pairs in {columns})"
 
+    def with_root(self, root: StrPath) -> Samples:
+        """Return the samples with `os.path.join(root, path)` as the path of each."""
+        data = self.data
+        if (
+            os.name == "posix"
+            and isinstance(data, TextColumn)
+            and not data.prefix
+            and not np.strings.startswith(data.texts, "/").any()
+        ):  # The root is stored once.
+            return Samples(TextColumn(data.texts, os.path.join(root, "")), self.labels)
+        return Samples(as_column(os.path.join(root, path) for path in data), self.labels)
+
     def take(self, indices: npt.ArrayLike) -> Samples:
         """Return the samples at `indices`, integers of shape (n,), in that order.
 
         Raises:
-            IndexError: there is no such sample, or an index is no integer.
+            IndexError: an index is out of range or not an integer.
         """
         return Samples(_take(self.data, indices), _take(self.labels, indices))
 
     def pick(self, indices: npt.ArrayLike) -> tuple[list[Any], list[Any]]:
-        """Return the data and the labels at `indices` as lists, read where they are lazy.
+        """Return the data and the labels at `indices` as lists; lazy entries are read.
 
         Raises:
-            IndexError: there is no such sample, or an index is no integer.
+            IndexError: an index is out of range or not an integer.
         """
         return _pick(self.data, indices), _pick(self.labels, indices)
 
     def source(self, index: int) -> Any:
-        """Return what a message calls a sample: its path, its name in a database, or its data."""
+        """Return the path of a sample for messages, its name in a database, or its data."""
         return _name(self.data, index)
 
 
-class _ColumnBuilder:
-    """Takes entries one by one: a `TextColumn` as long as all are text, otherwise a list."""
-
-    def __init__(self) -> None:
-        self._texts = TextColumnBuilder()
-        self._others: list[Any] | None = None
-
-    def append(self, entry: Any) -> None:
-        if self._others is None:
-            if isinstance(entry, str):
-                self._texts.append(entry)
-                return
-            self._others = list(self._texts.build())
-        self._others.append(entry)
-
-    def build(self) -> Sequence[Any]:
-        return self._texts.build() if self._others is None else self._others
-
-
 def _take(column: Sequence[Any], indices: npt.ArrayLike) -> Sequence[Any]:
-    if isinstance(column, TextColumn | LazyColumn):
-        return column.take(indices)
-    return [column[i] for i in as_indices(indices).tolist()]
+    return column.take(indices) if hasattr(column, "take") else _pick(column, indices)
 
 
 def _pick(column: Sequence[Any], indices: npt.ArrayLike) -> list[Any]:
@@ -193,11 +193,9 @@ def _pick(column: Sequence[Any], indices: npt.ArrayLike) -> list[Any]:
 
 
 def _join(first: Sequence[Any], second: Sequence[Any]) -> Sequence[Any]:
-    if isinstance(first, TextColumn) and isinstance(second, TextColumn):
-        return TextColumn.from_strings(chain(first, second))
     if isinstance(first, LazyColumn) or isinstance(second, LazyColumn):
         return JoinedColumn([first, second])
-    return [*first, *second]
+    return as_column(chain(first, second))
 
 
 def _name(column: Sequence[Any], index: int) -> Any:
