@@ -8,6 +8,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import contextlib
 import importlib.util
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,29 @@ ON_TENSORFLOW = os.environ["KERAS_BACKEND"] == "tensorflow"
 
 # For exports, which take a child process of some seconds each where no TensorFlow runs.
 slow_elsewhere = pytest.mark.skipif(False, reason="") if ON_TENSORFLOW else pytest.mark.slow
+
+
+@pytest.fixture(autouse=True, scope="session")
+def convert_in_process():
+    """Convert without the seconds of a new interpreter, where this one runs TensorFlow."""
+
+    from mltu.onnx_export import _convert, _export
+
+    def convert(job, timeout):
+        _convert.convert(json.loads(json.dumps(job)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        if ON_TENSORFLOW:
+            patch.setattr(_export, "run_child", convert)
+        yield
+
+
+@pytest.fixture
+def real_child(monkeypatch):
+    """Convert in a child process, as users do."""
+    from mltu.onnx_export import _convert, _export
+
+    monkeypatch.setattr(_export, "run_child", _convert.run_child)
 
 
 def run_tutorial(

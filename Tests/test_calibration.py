@@ -3,13 +3,9 @@
 import numpy as np
 import pytest
 
-from mltu.decoders import greedy_path, text_log_probabilities, to_probabilities
+from mltu.decoders import greedy_path, to_probabilities
 from mltu.evaluation import fit_temperature
 from mltu.evaluation._confidence import _minimize
-from mltu.inference import find_pretrained
-from mltu.inferenceModel import TextRecognizer
-from mltu.onnx_export import calibrate_onnx
-from mltu.synthetic import load_words, render_word, sample_word, shipped_fonts
 
 VOCAB = "abc"
 
@@ -64,33 +60,3 @@ def test_to_probabilities_is_a_softmax_at_a_temperature():
     np.testing.assert_allclose(to_probabilities(logits, "logits", 2.0)[0], expected)
     np.testing.assert_allclose(to_probabilities(outputs, "probabilities", 2.0)[0], expected)
     assert to_probabilities(outputs, "probabilities") is outputs
-
-
-def test_a_file_is_calibrated_anew(tmp_path):
-    """The shipped reader on words too small to read well; its texts stay what they were."""
-    pytest.importorskip("onnx")
-    path = tmp_path / "words.onnx"
-    path.write_bytes(find_pretrained().read_bytes())
-    rng, fonts, words = np.random.default_rng(2), shipped_fonts(), load_words()
-    labels = [sample_word(rng, words) for _ in range(96)]
-    before = TextRecognizer(path, force_cpu=True)
-    images = [render_word(label, fonts[i % len(fonts)], rng) for i, label in enumerate(labels)]
-    prepared = np.stack([before._preparation.prepare(image).values for image in images])
-    found = calibrate_onnx(path, (prepared, labels))
-    after = TextRecognizer(path, force_cpu=True)
-    assert after.card.temperature == pytest.approx(found.temperature)
-    assert after.card.figures["temperature"] == after.card.temperature
-    assert after.card.figures["calibration_error"] == pytest.approx(found.error_after)
-    readings = list(zip(before.predict_batch(images), after.predict_batch(images), strict=True))
-    assert all(old.text == new.text for old, new in readings)
-    outputs = before.model.run(None, {before.input_name: prepared.astype(np.float32)})[0]
-    spans = greedy_path(outputs)
-    logs = text_log_probabilities(
-        to_probabilities(outputs, "probabilities", found.temperature),
-        [row.classes for row in spans],
-    )
-    assert [new.confidence for _, new in readings] == pytest.approx(
-        np.minimum(np.exp(logs), 1), rel=1e-3
-    )
-    with pytest.raises(ValueError, match="labels to calibrate by"):
-        calibrate_onnx(path, prepared)

@@ -5,7 +5,7 @@ import logging
 import keras
 import numpy as np
 import pytest
-from conftest import ON_TENSORFLOW, slow_elsewhere
+from conftest import slow_elsewhere
 from keras import layers
 
 from mltu.callbacks import (
@@ -19,16 +19,9 @@ from mltu.callbacks import (
 from mltu.inferenceModel import OnnxInferenceModel
 from mltu.losses import CTCLoss
 from mltu.models import row_reader
-from mltu.onnx_export import TOLERANCE, _compare, _convert, _export, export_onnx
+from mltu.onnx_export import TOLERANCE, _compare, _export, export_onnx
 
 CLASSES = 4
-
-
-@pytest.fixture(autouse=True)
-def _in_process(monkeypatch):
-    """Convert without a child process, which test_onnx_export has, where this one can do it."""
-    if ON_TENSORFLOW:
-        monkeypatch.setattr(_export, "run_child", lambda job, timeout: _convert.convert(job))
 
 
 def scaling():

@@ -1,58 +1,201 @@
-"""mltu doctor: what is installed here, which devices are seen, and what is known not to work."""
+"""mltu doctor: what is installed here, which devices are seen, and what does not work."""
 
 from __future__ import annotations
 
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import click
 
+from mltu import __version__
 from mltu.cli._common import print_json, text_or_json
+from mltu.utils.child import call_in_child
+from mltu.utils.gpus import num_gpus, nvidia_gpus
+
+# Of each row one package alone may be installed: they write to the same files.
+_RIVALS = (
+    ("opencv-python", "opencv-python-headless", "opencv-contrib-python",
+     "opencv-contrib-python-headless"),
+    ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"),
+)  # fmt: skip
+_EXPORT = ("tensorflow", "tf2onnx", "onnx")
+_PACKAGES = (
+    *_RIVALS[0], *_RIVALS[1], "numpy", "rapidfuzz", "keras", "jax", "torch", *_EXPORT,
+    "tensorflow-cpu", "protobuf", "tensorboard", "lmdb", "soundfile", "soxr", "albumentations",
+)  # fmt: skip
+_VARIABLES = ("KERAS_BACKEND", "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "TF_USE_LEGACY_KERAS")
+# What an error of a probe contains, and what to do then.
+_FIXES = (
+    (
+        r"lib(GL|gthread|glib|SM|Xext)\b",
+        "A library of the desktop is missing, as on servers: pip uninstall -y opencv-python, then "
+        "pip install opencv-python-headless.",
+    ),
+    ("SIGILL|(?i:illegal instruction)", "The package needs AVX, which this processor lacks."),
+    ("Unable to import backend", "Set KERAS_BACKEND to tensorflow, jax or torch."),
+    (
+        "No module named",
+        'Install a backend, as with pip install "mltu[tensorflow]", or set KERAS_BACKEND to one '
+        "that is installed.",
+    ),
+)
 
 
-@click.command("doctor", short_help="Say what is installed here, and what is wrong with it.")
+@click.command("doctor", short_help="Check this installation.")
 @text_or_json
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option(
     "--timeout", type=click.FloatRange(1), default=120, show_default=True, metavar="SECONDS",
-    help="How long each package may take to load.",
+    help="Longest time that a package may take to load.",
 )  # fmt: skip
-def command(form: str, as_json: bool, timeout: float) -> None:
-    """Describe this installation: versions, the backend of Keras, the GPUs seen, and known faults.
+def command(form: str, timeout: float) -> None:
+    """Describe this installation: versions, the Keras backend, GPUs, and what does not work.
 
-    Each package is loaded in a process of its own, so that a broken one becomes a line. The exit
-    status is 1 if something is known to be broken, and 0 otherwise. Put the output into an issue.
+    OpenCV, onnxruntime and Keras are tried, each in its own process. The exit status is 1 if one
+    of them fails. Paste the output into bug reports. Conflicts between versions are listed by
+    `pip check`.
 
     \b
     mltu doctor
     mltu doctor --format json > doctor.json
     """
-    from mltu.cli._doctor_facts import gather
-    from mltu.cli._doctor_findings import examine
-
     facts = gather(timeout)
-    findings = examine(facts)
-    if as_json or form == "json":
-        print_json({**facts, "findings": [finding._asdict() for finding in findings]})
+    failures, notes = list(_failures(facts)), list(_notes(facts))
+    if form == "json":
+        print_json({**facts, "failures": failures, "notes": notes})
     else:
         click.echo("\n".join(_as_text(facts)))
-        for finding in findings:
-            click.echo(f"{'BROKEN' if finding.is_broken else 'note'}: {finding.text}")
-        if not findings:
-            click.echo("Nothing is known to be wrong.")
-    if any(finding.is_broken for finding in findings):
+        for text in failures:
+            click.echo(f"FAILED: {text}")
+        for text in notes:
+            click.echo(f"note: {text}")
+        if not failures:
+            click.echo("All that is installed loads. Conflicts between versions: pip check")
+    if failures:
         raise click.exceptions.Exit(1)
 
 
-def _as_text(facts: dict[str, Any]) -> list[str]:
-    lines = [f"{name:12} {facts[name]}" for name in ("mltu", "python", "system", "cores")]
-    lines += [f"{'gpu':12} {', '.join(facts['gpus']) or 'no NVIDIA GPU'}"]
-    for name, probe in facts["probes"].items():
-        if "error" in probe:
-            lines.append(f"{name:12} fails: {probe['error']}")
-        else:
-            told = "; ".join(f"{key}: {value}" for key, value in probe.items())
-            lines.append(f"{name:12} {told}")
-    lines += [f"{name:12} {value}" for name, value in facts["environment"].items()]
-    found = [f"{name} {version}" for name, version in facts["packages"].items() if version]
-    missing = [name for name, version in facts["packages"].items() if not version]
-    return [*lines, f"{'packages':12} {', '.join(found)}", f"{'absent':12} {', '.join(missing)}"]
+def gather(timeout: float) -> dict[str, Any]:
+    """Collect plain values, from which all findings are made."""
+    packages = {name: found for name in _PACKAGES if (found := _version(name))}
+    probes = ["opencv", "onnxruntime", *(["keras"] if "keras" in packages else [])]
+    return {
+        "mltu": f"{__version__} in {Path(__file__).parents[1]}",
+        "python": f"{platform.python_version()} ({platform.architecture()[0]}) in {sys.prefix}",
+        "system": f"{platform.platform()}, {os.cpu_count()} cores",
+        "gpus": nvidia_gpus(),
+        "environment": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
+        "packages": packages,
+        "probes": {name: _try(name, timeout) for name in probes},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _try(name: str, timeout: float) -> dict[str, Any]:
+    """Run a probe in a child process, which a broken package may kill."""
+    try:
+        answer: dict[str, Any] = call_in_child("mltu.cli._doctor:probe", name, timeout=timeout)
+        return answer
+    except (RuntimeError, TimeoutError) as error:
+        return {"error": " ".join(str(error).split())[:500]}
+
+
+def probe(name: str) -> dict[str, Any]:
+    """Load a package and use it; an exception becomes the entry `error`."""
+    try:
+        return {"opencv": _opencv, "onnxruntime": _onnxruntime, "keras": _keras}[name]()
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
+
+
+def _opencv() -> dict[str, Any]:
+    import cv2
+    import numpy as np
+
+    is_whole, data = cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))
+    if not is_whole or cv2.imdecode(data, cv2.IMREAD_COLOR) is None:
+        raise RuntimeError("it cannot read a PNG that it wrote")
+    return {"version": cv2.__version__}
+
+
+def _onnxruntime() -> dict[str, Any]:
+    """Read an image with a shipped reader, on the CPU and on the default device."""
+    import numpy as np
+    import onnxruntime
+
+    from mltu.inference import TextRecognizer
+
+    image = np.full((32, 128, 3), 255, np.uint8)
+    TextRecognizer(force_cpu=True).predict(image)
+    reader = TextRecognizer()
+    reader.predict(image)
+    return {"version": onnxruntime.__version__, "runs on": reader.model.get_providers()[0]}
+
+
+def _keras() -> dict[str, Any]:
+    import keras
+
+    backend = keras.backend.backend()
+    total = float(keras.ops.convert_to_numpy(keras.ops.sum(keras.ops.ones(2))))
+    if total != 2.0:
+        raise RuntimeError(f"1 + 1 is {total} on {backend}")
+    return {"version": keras.__version__, "backend": backend, "GPUs": num_gpus(backend)}
+
+
+def _failures(facts: dict[str, Any]) -> Iterator[str]:
+    for name, answer in facts["probes"].items():
+        if error := answer.get("error"):
+            fixes = (fix for pattern, fix in _FIXES if re.search(pattern, error))
+            yield f"{name}: {error}. {next(fixes, 'Install it again in a fresh environment.')}"
+
+
+def _notes(facts: dict[str, Any]) -> Iterator[str]:
+    """List what works, and not as one would expect."""
+    packages, probes = facts["packages"], facts["probes"]
+    for rivals in _RIVALS:
+        if len(found := [name for name in rivals if name in packages]) > 1:
+            yield (
+                f"{' and '.join(found)} overwrite each other's files, so it is undefined which of "
+                f"them runs: pip uninstall -y {' '.join(found)}, then install one."
+            )
+    missing = [name for name in _EXPORT if name not in packages and f"{name}-cpu" not in packages]
+    if "keras" in packages and missing:
+        yield (
+            f"{', '.join(missing)} missing: the ONNX export needs it on every backend. "
+            'pip install "mltu[tensorflow]"'
+        )
+    if not facts["gpus"] or facts["environment"].get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return
+    if probes.get("keras", {}).get("GPUs") == 0:
+        backend = probes["keras"]["backend"]
+        extras = {"tensorflow": 'pip install "mltu[gpu]"', "jax": 'pip install "jax[cuda12]"'}
+        fix = extras.get(backend, "install its build for CUDA (pytorch.org)")
+        if backend == "tensorflow" and facts["system"].startswith("Windows"):
+            fix = "on Windows TensorFlow sees a GPU only in WSL2"
+        yield f"{backend} sees no GPU and trains on the CPU: {fix}."
+    if probes["onnxruntime"].get("runs on") == "CPUExecutionProvider":
+        yield (
+            "Reading runs on the CPU. For the GPU: pip uninstall -y onnxruntime, then pip install "
+            "onnxruntime-gpu."
+        )
+
+
+def _as_text(facts: dict[str, Any]) -> Iterator[str]:
+    entries = {name: facts[name] for name in ("mltu", "python", "system")}
+    entries["gpu"] = "; ".join(facts["gpus"]) or "no NVIDIA GPU"
+    for name, value in {**entries, **facts["environment"], **facts["packages"]}.items():
+        yield f"{name:22} {value}"
+    for name, answer in facts["probes"].items():
+        told = "; ".join(f"{key}: {value}" for key, value in answer.items())
+        yield f"{name} {'fails' if 'error' in answer else 'works':{21 - len(name)}} {told}"

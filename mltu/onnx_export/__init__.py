@@ -1,6 +1,5 @@
 """From a Keras model to a checked ONNX file; the only room that knows exporters."""
 
-from mltu.onnx_export._calibration import calibrate_onnx
 from mltu.onnx_export._compare import TOLERANCE, ExportFigures
 from mltu.onnx_export._export import check_packages, export_onnx, export_run
 from mltu.onnx_export._int8 import Int8Report, Variant, quantize_onnx
@@ -10,7 +9,6 @@ __all__ = [
     "ExportFigures",
     "Int8Report",
     "Variant",
-    "calibrate_onnx",
     "check_packages",
     "export_onnx",
     "export_run",

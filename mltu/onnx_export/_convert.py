@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import traceback
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from mltu._extras import explain_missing
+from mltu.utils.child import call_in_child
+from mltu.utils.files import StrPath
 
 Needed = tuple[str, str, str]  # Module, name there, and the name in the file.
 
 
-def stored_classes(
-    path: str | os.PathLike[str], registered: Mapping[str, Any] | None = None
-) -> list[Needed]:
+def stored_classes(path: StrPath, registered: Mapping[str, Any] | None = None) -> list[Needed]:
     """List what must be imported before a `.keras` file can be loaded, without loading it.
 
     The loss and the metrics do not count: a model can be loaded without compiling it.
@@ -172,9 +167,6 @@ def _check_classes(classes: list[Needed]) -> None:
         )
 
 
-REPLY = "mltu.onnx_export: "  # Begins the line of the answer, among whatever others print.
-
-
 def convert(job: Mapping[str, Any]) -> None:
     """Convert a stored model to an ONNX file.
 
@@ -240,94 +232,20 @@ def _check_operations(proto: Any, definitions: Any) -> None:
         )
 
 
-def main(arguments: list[str]) -> int:
-    """Do the job of the command line and print an answer; the exit status is 0 if it was done."""
-    try:
-        convert(json.loads(arguments[0]))
-        answer: dict[str, Any] = {}
-    except Exception as error:
-        answer = {
-            "error": [kind.__name__ for kind in type(error).__mro__],
-            "message": str(error) or type(error).__name__,
-            "package": getattr(error, "name", None),
-            "traceback": traceback.format_exc(),
-        }
-    print(f"\n{REPLY}{json.dumps(answer)}", flush=True)
-    return 1 if answer else 0
-
-
-# Not `-m`, which warns of a module that its package has imported already. Ctrl-C, which a terminal
-# sends to both, is for the parent to answer: a training goes on to its next batch first.
-_CODE = (
-    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "
-    "from mltu.onnx_export._convert import main; sys.exit(main(sys.argv[1:]))"
-)
-
-
 def run_child(job: Mapping[str, Any], timeout: float) -> None:
-    """Convert in a child process; see `convert` for the job.
+    """Convert in a child process, on the CPU of TensorFlow; see `convert` for the job.
 
-    Args:
-        job: plain values.
-        timeout: seconds after which the child is ended.
+    Neither kernels of a GPU nor its full memory can spoil an export there.
 
     Raises:
-        ImportError: the child could not import a package or a class; with the way out.
+        ImportError: the child could not import a package or a class.
         OSError: it could not read or write a file.
-        TimeoutError: it took too long.
+        TimeoutError: it took longer than `timeout` seconds.
         RuntimeError: anything else; the text holds the child's traceback, or what ended it.
     """
-    command = [sys.executable, "-P", "-c", _CODE, json.dumps(job)]
-    try:
-        done = subprocess.run(
-            command, env=_environment(), capture_output=True, timeout=timeout, check=False,
-            stdin=subprocess.DEVNULL, encoding="utf-8", errors="replace",
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise TimeoutError(
-            f"The child process had {timeout:g} s to convert the model (`timeout`) and was ended. "
-            "Give it more time, or look whether the machine is out of memory."
-        ) from error
-    answers = [line for line in done.stdout.splitlines() if line.startswith(REPLY)]
-    if not answers:
-        raise RuntimeError(_death(done.returncode, done.stderr))
-    if answer := json.loads(answers[-1].removeprefix(REPLY)):
-        raise _error(answer)
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment of this process, its import path, and no GPU."""
-    path = [os.path.abspath(entry) for entry in sys.path]
-    return {
-        **os.environ,
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "KERAS_BACKEND": "tensorflow",
-        "PYTHONPATH": os.pathsep.join(path),
-        "PYTHONUTF8": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-
-
-def _death(status: int, printed: str) -> str:
-    """Say what ended a child that left no answer."""
-    cause = f"ended with status {status}"
-    if status < 0:
-        try:
-            name = signal.Signals(-status).name
-        except ValueError:
-            name = f"signal {-status}"
-        cause = f"was killed by {name}"
-        if name == "SIGKILL":
-            cause += ", as the system does where memory runs out"
-    last = printed.strip()[-4000:] or "nothing"
-    return f"The child process that converts the model {cause}. The last that it printed:\n{last}"
-
-
-def _error(answer: Mapping[str, Any]) -> Exception:
-    text = f"{answer['message']}\nIn the child process:\n{answer['traceback']}"
-    if "ImportError" in answer["error"]:
-        return ImportError(text, name=answer["package"])
-    return OSError(text) if "OSError" in answer["error"] else RuntimeError(text)
+    environment = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
+    function = "mltu.onnx_export._convert:convert"
+    call_in_child(function, job, timeout=timeout, environment=environment)
 
 
 def write_metadata(path: Path, fields: Mapping[str, Any]) -> None:

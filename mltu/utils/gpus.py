@@ -1,0 +1,50 @@
+"""GPUs: those that the driver of this machine lists, and those that a backend of Keras sees."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+
+def nvidia_gpus() -> list[str]:
+    """List name, driver version and memory of each NVIDIA GPU, as nvidia-smi reports them."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    query = "--query-gpu=name,driver_version,memory.total"
+    try:
+        done = subprocess.run(
+            [program, query, "--format=csv,noheader"], check=False,
+            capture_output=True, timeout=20, encoding="utf-8", errors="replace",
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return done.stdout.splitlines() if done.returncode == 0 else []
+
+
+def has_unhidden_gpu() -> bool:
+    """Return whether the machine has an NVIDIA GPU that no environment variable hides."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    if hidden or os.environ.get("JAX_PLATFORMS") == "cpu":
+        return False
+    files = ("/dev/nvidia0", "/proc/driver/nvidia/version")  # Faster than starting nvidia-smi.
+    return any(Path(file).exists() for file in files) or bool(nvidia_gpus())
+
+
+def num_gpus(backend: str) -> int:
+    """Return how many GPUs a backend of Keras would compute on; accelerators of JAX count too."""
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return len(tf.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax
+
+        return sum(device.platform != "cpu" for device in jax.devices())
+    if backend == "torch":
+        import torch
+
+        return torch.cuda.device_count() or int(torch.backends.mps.is_available())
+    return 0
