@@ -57,10 +57,10 @@ def main():
     from mltu.dataProvider import DataProvider
     from mltu.losses import CTCLoss
     from mltu.metrics import CWERMetric
-    from mltu.models import Place, distribute
+    from mltu.models import Processes, distribute
     from mltu.transformers import LabelIndexer, LabelPadding
 
-    place = Place(0, 1, 1) if args.alone else distribute()
+    processes = Processes(0, 1, 1) if args.alone else distribute()
     samples, seen = make_data(NUM_SAMPLES), Seen()
     for number, (image, _) in enumerate(samples):
         image[0, 0, 0] = number
@@ -68,11 +68,11 @@ def main():
         samples, [seen], batch_size=args.batch_size, workers=0, seed=3, drop_last=True,
         transformers=[LabelIndexer(VOCAB), LabelPadding(max_word_length=4, padding_value=3)],
     )  # fmt: skip
-    provider = provider.shard(place.index, place.count)
+    provider = provider.shard(processes.rank, processes.world_size)
 
     keras.utils.set_random_seed(1)
     synchronized = {"synchronized": True} if BACKEND == "tensorflow" else {}
-    with place.scope():
+    with processes.scope():
         inputs = layers.Input((8, 24, 1), name="input")
         x = layers.Rescaling(1 / 255)(inputs)
         x = layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False)(x)
@@ -87,7 +87,7 @@ def main():
     for index in range(len(provider)):
         provider[index]
     print(json.dumps({
-        "place": [place.index, place.count, place.num_devices],
+        "processes": [processes.rank, processes.world_size, processes.num_devices],
         "history": {key: [float(x) for x in values] for key, values in history.history.items()},
         "seen": seen.numbers,
     }))  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from mltu.models import ADDRESSES, Place, distribute
+from mltu.models import ADDRESSES, Processes, distribute
 from mltu.training import fit_reader
 
 SCRIPT = Path(__file__).with_name("distributed_training.py")
@@ -44,8 +44,8 @@ def test_two_devices_of_one_process(backend):
         pytest.skip(f"{backend} is not installed")
     alone = result(begin(backend, "--alone"))
     both = result(begin(backend, "--devices", 2))
-    assert alone["place"] == [0, 1, 1]
-    assert both["place"] == [0, 1, 2]
+    assert alone["processes"] == [0, 1, 1]
+    assert both["processes"] == [0, 1, 2]
     check_same_course(alone, both)
 
 
@@ -69,7 +69,7 @@ def test_two_processes_of_jax():
     ]
     first, second = map(result, processes)
     alone = result(begin("jax", "--alone", "--batch-size", 8))
-    assert (first["place"], second["place"]) == ([0, 2, 2], [1, 2, 2])
+    assert (first["processes"], second["place"]) == ([0, 2, 2], [1, 2, 2])
     check_same_course(alone, first)
     check_same_course(alone, second)
     # Each sample of the epoch is seen once, in the batch it belongs to.
@@ -84,14 +84,14 @@ def test_what_keras_cannot_distribute_is_said_at_once(backend, environment, monk
     monkeypatch.setattr(keras.backend, "backend", lambda: backend)
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
-    with pytest.raises(ValueError, match=f"Received the backend '{backend}'.*KERAS_BACKEND=jax"):
+    with pytest.raises(ValueError, match=f"a training on {backend}.*KERAS_BACKEND=jax"):
         distribute()
 
 
 def test_a_run_of_several_processes_is_not_resumed(tmp_path):
-    with pytest.raises(ValueError, match=r"Received True with 2 of\s*them"):
+    with pytest.raises(ValueError, match="cannot be resumed; there are 2"):
         fit_reader(
             None, [], None, tmp_path, epochs=1, learning_rate=1e-3, metadata={"vocab": "a"},
-            resume=True, place=Place(0, 2, 2),
+            resume=True, processes=Processes(0, 2, 2),
         )  # fmt: skip
     assert not list(tmp_path.iterdir())

@@ -25,6 +25,7 @@ from mltu.dataProvider import DataProvider
 from mltu.decoders import text_log_probabilities, to_probabilities
 from mltu.inferenceModel import OnnxInferenceModel, TextRecognizer
 from mltu.losses import CTCLoss
+from mltu.models._native import layers_within
 from mltu.onnx_export import _compare, _convert, _export, export_onnx, export_run, quantize_onnx
 from mltu.onnx_export._convert import stored_classes
 from mltu.preprocessors import ImageReader
@@ -216,7 +217,7 @@ def test_no_cudnn_kernel_is_traced(monkeypatch):
 
     inputs = keras.Input((4, 3))
     model = keras.Model(inputs, [layers.Bidirectional(lstm)(inputs), Holder()(inputs)])
-    within = [layer for layer in _convert._layers_within(model) if hasattr(layer, "use_cudnn")]
+    within = [layer for layer in layers_within(model) if hasattr(layer, "use_cudnn")]
     assert len(within) == 3
     with _convert.on_the_cpu(model):
         assert {layer.use_cudnn for layer in within} == {False}
@@ -276,7 +277,7 @@ def test_without_labels_or_images_there_is_no_cer(words, tmp_path):
     images = np.concatenate([batch for batch, _ in provider(words)])
     figures = export_onnx(build(), tmp_path / "model.onnx", validation=images, num_images=7)
     assert (figures.num_images, figures.cer_keras) == (7, None)
-    assert "on random values" in _compare.ExportFigures(1e-6, 0).to_text()
+    assert "on random values" in _compare.ExportMetrics(1e-6, 0).to_text()
 
 
 def test_a_different_cer_is_refused(words, tmp_path, monkeypatch):

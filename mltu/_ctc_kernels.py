@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from mltu._extras import explain_missing
+from mltu.utils.gpus import num_gpus
 
 with explain_missing():
     import keras
@@ -28,9 +29,7 @@ def kernel_name() -> str:
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
-        import tensorflow as tf
-
-        return "scan" if tf.config.list_physical_devices("GPU") else "tensorflow"
+        return "scan" if num_gpus(backend) else "tensorflow"
     return "torch" if backend == "torch" else "scan"
 
 

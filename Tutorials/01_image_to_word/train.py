@@ -14,7 +14,7 @@ from model import MODELS
 from mltu.data_check import check_data, write_sheet
 from mltu.dataProvider import DataProvider
 from mltu.datasets import read_mjsynth
-from mltu.models import Place, distribute, warm_start
+from mltu.models import Processes, distribute, warm_start
 from mltu.preprocessors import ImageReader
 from mltu.resume import find_state
 from mltu.synthetic import write_mjsynth
@@ -166,9 +166,11 @@ def take_weights(model, run, vocab):
     print(f"From {run}:", warm_start(model, run / "model.keras", vocab=vocab, old_vocab=old_vocab))
 
 
-def begin_run(args, place):
+def begin_run(args, processes):
     """Make the settings and find the samples of a new run."""
-    if place.count > 1 and (args.model_path is None or not (args.data or MJSYNTH.is_dir())):
+    if processes.world_size > 1 and (
+        args.model_path is None or not (args.data or MJSYNTH.is_dir())
+    ):
         raise SystemExit("Several processes need --data and --output, folders that all can reach.")
     root = find_data(args.data, args.limit)
     training, validation = read_mjsynth(root, "train"), read_mjsynth(root, "val")
@@ -176,7 +178,7 @@ def begin_run(args, place):
     if args.check:
         raise SystemExit(0 if check(configs, training, validation, args.limit) else 1)
     refuse_unknown_characters(validation, configs)
-    if place.index == 0:
+    if processes.rank == 0:
         require_new_run(configs.model_path)
     return configs, training, validation
 
@@ -192,12 +194,14 @@ def continue_run(run, epochs):
 def main(arguments=None):
     """Train, export and show what the exported file reads."""
     args = parse_arguments(arguments)
-    place = distribute() if args.distribute else Place(0, 1, 1)
-    if args.resume and place.count > 1:
+    processes = distribute() if args.distribute else Processes(0, 1, 1)
+    if args.resume and processes.world_size > 1:
         raise SystemExit("A run of several processes cannot be continued.")
     try:
         configs, training, validation = (
-            continue_run(args.resume, args.train_epochs) if args.resume else begin_run(args, place)
+            continue_run(args.resume, args.train_epochs)
+            if args.resume
+            else begin_run(args, processes)
         )
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from None
@@ -208,20 +212,20 @@ def main(arguments=None):
     # CTC gets off the ground sooner on short words: the README has the curves.
     train_provider, val_provider = (
         make_provider(samples, configs, args.limit, drop_last=args.distribute, **options).shard(
-            place.index, place.count
+            processes.rank, processes.world_size
         )
         for samples, options in (
             (training, {"short_first": True}),
             (validation, {"shuffle": False}),
         )
     )
-    if place.index == 0:
+    if processes.rank == 0:
         configs.save()
-    if place.index == 0 and not args.resume:
+    if processes.rank == 0 and not args.resume:
         train_provider.to_csv(run / "train.csv")
         val_provider.to_csv(run / "val.csv")
 
-    with place.scope():
+    with processes.scope():
         model = make_model(configs)
         compile_reader(model, configs.learning_rate)
         if args.start_from:
@@ -239,11 +243,11 @@ def main(arguments=None):
             resume=args.resume is not None,
             export=not args.no_export,
             int8=args.int8,
-            place=place,
+            processes=processes,
         )
     except KeyboardInterrupt as error:
         raise SystemExit(f"{error}\nContinue with: train.py --resume {run}") from None
-    if place.count > 1:
+    if processes.world_size > 1:
         print(f"Export it with: mltu export {run}")
     elif not args.no_export:
         found = evaluate_export(run, load_saved_samples(run)[1])

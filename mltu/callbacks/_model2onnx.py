@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mltu._extras import explain_missing
-from mltu.onnx_export import ExportFigures, Int8Report, export_onnx, quantize_onnx
+from mltu.onnx_export import ExportMetrics, Int8Report, export_onnx, quantize_onnx
 from mltu.onnx_export._export import COMMAND
 from mltu.utils.files import StrPath, atomic_path
 
@@ -75,7 +75,7 @@ class Model2onnx(keras.callbacks.Callback):
         self.int8 = int8
         self.dynamic_width = dynamic_width
         self.timeout = timeout
-        self.figures: ExportFigures | None = None
+        self.figures: ExportMetrics | None = None
         self.int8_report: Int8Report | None = None
         self._checkpoint_before: int | None = None
         self._checkpoint_seen: int | None = None

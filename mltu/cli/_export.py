@@ -24,9 +24,9 @@ def command(run: str, opset: int | None, dynamic_width: bool, int8: bool, trust:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from mltu.onnx_export import export_run
 
-    figures, report = export_run(
+    metrics, report = export_run(
         run, opset=opset, dynamic_width=dynamic_width, int8=int8, trust=trust
     )
-    click.echo(f"model.onnx: {figures.to_text()}")
+    click.echo(f"model.onnx: {metrics.to_text()}")
     if report is not None:
         click.echo(report.to_text())

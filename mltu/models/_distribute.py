@@ -1,4 +1,4 @@
-"""One training on several devices or machines, by the engines of the backends."""
+"""Training on several devices or machines, by the means of each backend."""
 
 from __future__ import annotations
 
@@ -17,27 +17,30 @@ ADDRESSES = "KERAS_DISTRIBUTION_JOB_ADDRESSES"
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where this process stands in a training.
+class Processes:
+    """The processes of one training, seen from one of them.
 
-    `index` is its number in 0..count - 1 and `count` that of all processes; `num_devices` work in
-    all of them together. The model is built and compiled within `scope()`.
+    Attributes:
+        rank: of this process, in 0..world_size - 1.
+        world_size: number of processes.
+        num_devices: in all processes together.
+        scope: the model is built and compiled within `scope()`.
     """
 
-    index: int
-    count: int
+    rank: int
+    world_size: int
     num_devices: int
     scope: Callable[[], AbstractContextManager[Any]] = nullcontext
 
 
 class LocalCheckpoint(keras.callbacks.ModelCheckpoint):
-    """`keras.callbacks.ModelCheckpoint` for the first of several processes, which alone writes.
+    """`keras.callbacks.ModelCheckpoint` for rank 0 of several processes, which alone writes.
 
-    Keras makes a variable while it saves a model, which would wait for the other processes.
+    Keras creates a variable while it saves a model, which would wait for the other processes.
     """
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Save the model if it is due, as if there were this process alone."""
+        """Save the model if it is due, as if this process were the only one."""
         distribution = keras.distribution.distribution()
         keras.distribution.set_distribution(None)
         try:
@@ -46,35 +49,29 @@ class LocalCheckpoint(keras.callbacks.ModelCheckpoint):
             keras.distribution.set_distribution(distribution)
 
 
-def distribute() -> Place:
-    """Let the models built from now on train on all devices of all processes of a training.
+def distribute() -> Processes:
+    """Make models that are built from now on train on all devices of all processes.
 
     Each device takes an equal part of each batch, and gradients are averaged. On JAX this is
-    `keras.distribution.DataParallel`; several processes, on one machine or more, find each other by
-    the environment variables `KERAS_DISTRIBUTION_JOB_ADDRESSES`, `..._NUM_PROCESSES` and
-    `..._PROCESS_ID` (see `keras.distribution.initialize`), and batch statistics are those of the
-    whole batch. On TensorFlow it is `tf.distribute.MirroredStrategy`, for the devices of one
-    process; batch statistics are those of each device, unless a layer is synchronized.
+    `keras.distribution.DataParallel`, with batch statistics of the whole batch; several processes,
+    on one machine or more, find each other by the environment variables
+    `KERAS_DISTRIBUTION_JOB_ADDRESSES`, `..._NUM_PROCESSES` and `..._PROCESS_ID` (see
+    `keras.distribution.initialize`). On TensorFlow it is `tf.distribute.MirroredStrategy` for the
+    devices of one process, with batch statistics of each device, unless a layer is synchronized.
 
-    Call it before anything is computed. Each process reads its own part of the data:
-    `provider.shard(place.index, place.count)`, whose batch size is that of one process and divides
-    by its devices, as does the last batch with `drop_last=True`.
-
-    Returns:
-        The place of this process.
+    Call it before anything is computed. Each process reads its own part of the data,
+    `provider.shard(processes.rank, processes.world_size)`. The batch size is that of one process
+    and divisible by the number of its devices, as is the last batch with `drop_last=True`.
 
     Raises:
-        ValueError: the backend is PyTorch, for which Keras has no engine, or TensorFlow with
+        ValueError: the backend is PyTorch, which Keras cannot distribute, or TensorFlow with
             several processes, where Keras 3 cannot train.
         RuntimeError: a process of the training does not answer.
     """
     backend = keras.backend.backend()
     if backend == "torch" or (backend == "tensorflow" and ADDRESSES in os.environ):
-        raise ValueError(
-            f"`distribute` must run where Keras can distribute a training. Received the backend "
-            f"{backend!r}{'' if backend == 'torch' else f' and {ADDRESSES}'}. Set "
-            "KERAS_BACKEND=jax."
-        )
+        case = backend if backend == "torch" else f"{backend} with {ADDRESSES}"
+        raise ValueError(f"Keras cannot distribute a training on {case}. Set KERAS_BACKEND=jax.")
     if backend == "tensorflow":
         import tensorflow as tf
 
@@ -82,11 +79,11 @@ def distribute() -> Place:
             [device.name for device in tf.config.list_logical_devices("GPU")]
             or [device.name for device in tf.config.list_logical_devices("CPU")]
         )
-        return Place(0, 1, strategy.num_replicas_in_sync, strategy.scope)
+        return Processes(0, 1, strategy.num_replicas_in_sync, strategy.scope)
     import jax
 
     if ADDRESSES in os.environ:
         keras.distribution.initialize()
     # Keras would share out a tf.data.Dataset by itself; a provider knows its own shard.
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
-    return Place(jax.process_index(), jax.process_count(), jax.device_count())
+    return Processes(jax.process_index(), jax.process_count(), jax.device_count())

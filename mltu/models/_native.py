@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -32,7 +31,7 @@ def use_native_layers(model: Any) -> int:
         The number of layers that were changed.
     """
     backend, count = keras.backend.backend(), 0
-    for layer in {id(layer): layer for layer in _with_inner(model)}.values():
+    for layer in layers_within(model):
         if backend == "torch" and type(layer) is keras.layers.LSTM:
             layer.inner_loop = partial(_inner_loop, layer, type(layer).inner_loop)
         elif backend in _BATCH_NORMS and type(layer) is keras.layers.BatchNormalization:
@@ -43,12 +42,20 @@ def use_native_layers(model: Any) -> int:
     return count
 
 
-def _with_inner(layer: Any) -> Iterator[Any]:
-    yield layer
-    wrapped = (getattr(layer, name, None) for name in ("forward_layer", "backward_layer", "layer"))
-    for inner in (*getattr(layer, "layers", ()), *wrapped):
-        if inner is not None:
-            yield from _with_inner(inner)
+def layers_within(model: Any) -> list[Any]:
+    """Return a model or layer and all layers in it, also those that layers keep as attributes."""
+    found: dict[int, Any] = {}
+    todo = [model]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, list | tuple):
+            todo += value
+        elif isinstance(value, dict):
+            todo += value.values()
+        elif isinstance(value, keras.layers.Layer) and id(value) not in found:
+            found[id(value)] = value
+            todo += vars(value).values()
+    return list(found.values())
 
 
 def _normalize(

@@ -1,12 +1,12 @@
 """From a Keras model to a checked ONNX file; the only room that knows exporters."""
 
-from mltu.onnx_export._compare import TOLERANCE, ExportFigures
+from mltu.onnx_export._compare import TOLERANCE, ExportMetrics
 from mltu.onnx_export._export import check_packages, export_onnx, export_run
 from mltu.onnx_export._int8 import Int8Report, Variant, quantize_onnx
 
 __all__ = [
     "TOLERANCE",
-    "ExportFigures",
+    "ExportMetrics",
     "Int8Report",
     "Variant",
     "check_packages",

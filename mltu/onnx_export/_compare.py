@@ -153,7 +153,7 @@ def _texts(labels: Any, vocab: str | Sequence[str] | None, num_images: int) -> l
 
 
 @dataclass(frozen=True, slots=True)
-class ExportFigures:
+class ExportMetrics:
     """What was measured when an ONNX file was compared with its model.
 
     Attributes:
@@ -186,7 +186,7 @@ class ExportFigures:
         return f"{text}, {self.num_images} images"
 
     def to_dict(self) -> dict[str, float | int | None]:
-        """Return the figures by name."""
+        """Return the metrics by name."""
         return asdict(self)
 
     def to_fields(self) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def compare(
     texts: Sequence[str] | None = None,
     vocab: str | Sequence[str] = "",
     tolerance: float = TOLERANCE,
-) -> ExportFigures:
+) -> ExportMetrics:
     """Run the model and the file on the same images.
 
     Args:
@@ -238,14 +238,14 @@ def compare(
     _check("difference of the outputs", difference, tolerance * largest)
     num_images = sum(map(len, batches))
     if texts is None:
-        return ExportFigures(difference, num_images)
+        return ExportMetrics(difference, num_images)
     cers = [get_cer(read, list(texts)) for read in readings]
     # Where two classes are level, rounding decides which is read: a character more, one less.
     num_level = sum(int((lead <= 2 * difference).sum()) for lead in leads)
     rounding = 2 * num_level / max(1, sum(map(len, texts)))
     _check("difference of the CER", abs(cers[0] - cers[1]), tolerance + rounding)
     calibrated = fit_temperature(kept, list(texts)[: sum(map(len, kept))], vocab)
-    return ExportFigures(
+    return ExportMetrics(
         difference,
         num_images,
         cer_keras=cers[0],

@@ -93,9 +93,9 @@ def write_source(model: Any, folder: Path) -> dict[str, Any]:
 @contextmanager
 def in_float32(model: Any) -> Iterator[None]:
     """Let layers of mixed precision compute in the type of their weights within the block."""
-    mixed = [
-        layer for layer in _layers_within(model) if layer.compute_dtype != layer.variable_dtype
-    ]
+    from mltu.models._native import layers_within
+
+    mixed = [layer for layer in layers_within(model) if layer.compute_dtype != layer.variable_dtype]
     before = [layer.dtype_policy for layer in mixed]
     try:
         for layer in mixed:
@@ -111,7 +111,9 @@ def on_the_cpu(model: Any) -> Iterator[None]:
     """Trace the functions of the block for the CPU of TensorFlow: cuDNN's kernels have no ONNX."""
     import tensorflow as tf
 
-    changed = [layer for layer in _layers_within(model) if getattr(layer, "use_cudnn", False)]
+    from mltu.models._native import layers_within
+
+    changed = [layer for layer in layers_within(model) if getattr(layer, "use_cudnn", False)]
     before = [layer.use_cudnn for layer in changed]
     try:
         for layer in changed:
@@ -136,24 +138,6 @@ def _write_saved_model(model: Any, shape: list[int | None], name: str, path: Pat
         signature = [tf.TensorSpec(shape, tf.float32, name=name)]
         archive.add_endpoint("serve", infer, input_signature=signature)
         archive.write_out(str(path), verbose=False)
-
-
-def _layers_within(model: Any) -> list[Any]:
-    """Return the model and all layers in it, also those that its layers keep as attributes."""
-    import keras
-
-    found: dict[int, Any] = {}
-    todo = [model]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, list | tuple):
-            todo += value
-        elif isinstance(value, dict):
-            todo += value.values()
-        elif isinstance(value, keras.layers.Layer) and id(value) not in found:
-            found[id(value)] = value
-            todo += vars(value).values()
-    return list(found.values())
 
 
 def _check_classes(classes: list[Needed]) -> None:

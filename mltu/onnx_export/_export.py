@@ -27,7 +27,7 @@ from mltu.inference import CARD_FORMAT, ModelCard, check_card_fields, prepare_im
 from mltu.onnx_export._compare import (
     TOLERANCE,
     Array,
-    ExportFigures,
+    ExportMetrics,
     ValidationImages,
     compare,
     gather,
@@ -55,7 +55,7 @@ def export_onnx(
     tolerance: float = TOLERANCE,
     num_images: int = 2048,
     timeout: float = 600,
-) -> ExportFigures:
+) -> ExportMetrics:
     """Export a model in a child process, compare the file with Keras, then put it in its place.
 
     The file takes float32 inputs with a free batch size, in the range that the model was trained
@@ -79,7 +79,7 @@ def export_onnx(
         timeout: seconds for the child process.
 
     Returns:
-        The figures of the comparison; they are stored in the file too.
+        The metrics of the comparison; they are stored in the file too.
 
     Raises:
         RuntimeError: the model cannot be exported, or the file reads otherwise than the model; the
@@ -103,12 +103,12 @@ def export_onnx(
         try:
             job = write_source(traced, temporary.parent)
             run_child({**job, "target": str(temporary), "opset": opset}, timeout)
-            figures = _compare_all(traced, temporary, images, fields.get("vocab"), tolerance)
-            write_metadata(temporary, {**fields, **figures.to_fields()})
+            metrics = _compare_all(traced, temporary, images, fields.get("vocab"), tolerance)
+            write_metadata(temporary, {**fields, **metrics.to_fields()})
         except Exception as error:
             raise _explained(model, error, temporary.parent) from error
-    _LOGGER.info("%s: %s", os.fspath(path), figures.to_text())
-    return figures
+    _LOGGER.info("%s: %s", os.fspath(path), metrics.to_text())
+    return metrics
 
 
 def check_packages() -> None:
@@ -220,17 +220,17 @@ def _check_folder(folder: Path) -> None:
 
 def _compare_all(
     model: Any, path: Path, images: ValidationImages | None, vocab: Any, tolerance: float
-) -> ExportFigures:
+) -> ExportMetrics:
     """Compare on the images, or on random values; where the width is free, at a second one too."""
     first, *second = _noise(model.inputs[0].shape)
     if images is None:
-        figures = replace(compare(model, path, [first], tolerance=tolerance), num_images=0)
+        metrics = replace(compare(model, path, [first], tolerance=tolerance), num_images=0)
     else:
         texts = None if vocab is None else images.texts
-        figures = compare(model, path, images.batches, texts, vocab or "", tolerance)
+        metrics = compare(model, path, images.batches, texts, vocab or "", tolerance)
     if second:
         compare(model, path, second, tolerance=tolerance)
-    return figures
+    return metrics
 
 
 def _noise(shape: Sequence[int | None]) -> list[Array]:
@@ -268,7 +268,7 @@ def export_run(
     trust: bool = False,
     num_images: int = 2048,
     timeout: float = 600,
-) -> tuple[ExportFigures, Int8Report | None]:
+) -> tuple[ExportMetrics, Int8Report | None]:
     """Export the `model.keras` of a run folder to its `model.onnx`.
 
     The vocabulary and the size come from `configs.yaml`, and so do `color`, `resize`,
@@ -286,7 +286,7 @@ def export_run(
         timeout: seconds for the child process.
 
     Returns:
-        The figures of the comparison, and those of int8 or None.
+        The metrics of the comparison, and those of int8 or None.
 
     Raises:
         FileNotFoundError: the folder lacks `model.keras` or `configs.yaml`.
@@ -312,7 +312,7 @@ def export_run(
         )
     model = _load(folder / "model.keras", trust)
     target = folder / "model.onnx"
-    figures = export_onnx(
+    metrics = export_onnx(
         model,
         target,
         metadata=fields,
@@ -321,7 +321,7 @@ def export_run(
         dynamic_width=dynamic_width,
         timeout=timeout,
     )
-    return figures, quantize_onnx(target, images) if int8 else None
+    return metrics, quantize_onnx(target, images) if int8 else None
 
 
 def _fields(configs: Any) -> dict[str, Any]:
@@ -363,7 +363,7 @@ def _read_images(path: Path, fields: dict[str, Any], num_images: int) -> Validat
     for source, label in read_csv(path)[:num_images]:
         try:
             image = prepare_image(source, card)
-        except (OSError, ValueError):  # The figures say how many images were compared.
+        except (OSError, ValueError):  # The metrics say how many images were compared.
             continue
         by_shape[image.shape].append((image, label))
     pairs = [tuple(zip(*group, strict=True)) for group in by_shape.values()]

@@ -20,7 +20,7 @@ from mltu.callbacks import (
 )
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
-from mltu.models import LocalCheckpoint, Place, use_native_layers
+from mltu.models import LocalCheckpoint, Processes, use_native_layers
 from mltu.plots import plot_history
 from mltu.utils.files import StrPath
 
@@ -88,7 +88,7 @@ def fit_reader(
     resume: bool = False,
     export: bool = True,
     int8: bool = False,
-    place: Place | None = None,
+    processes: Processes | None = None,
     progress: bool = True,
 ) -> dict[str, list[float]]:
     """Train a compiled model, and write its files to a run folder; it can be stopped and resumed.
@@ -109,23 +109,23 @@ def fit_reader(
         resume: True to continue from `state`.
         export: True to write `model.onnx`, proven before the first epoch.
         int8: True to write `model.int8.onnx` too.
-        place: what `distribute` returned, None if it was not called. Of several processes the first
-            alone writes, no `model.onnx` and no `state`: the run cannot be resumed.
+        processes: what `distribute` returned, None if it was not called. Of several processes rank
+            0 alone writes, no `model.onnx` and no `state`: the run cannot be resumed.
         progress: True for progress bars, False for a line for each epoch.
 
     Returns:
         The metrics of each epoch, by name, as Keras gives them.
 
     Raises:
-        ValueError: the run cannot be continued with this model, these settings or this place.
+        ValueError: the run cannot be continued with this model, these settings or these processes.
         ImportError: a package is missing, with its pip line.
         KeyboardInterrupt: after Ctrl-C; `resume=True` goes on.
     """
-    folder, place = Path(run), place or Place(0, 1, 1)
-    if resume and place.count > 1:
+    folder, processes = Path(run), processes or Processes(0, 1, 1)
+    if resume and processes.world_size > 1:
         raise ValueError(
-            f"`resume` must be False for several processes. Received True with {place.count} of "
-            "them. Start the run again, or continue in one process."
+            f"A run of several processes cannot be resumed; there are {processes.world_size}. "
+            "Start a new run, or continue in one process."
         )
     with explain_missing():
         import matplotlib  # noqa: F401  # For the curves at the end: it must not fail there.
@@ -143,8 +143,8 @@ def fit_reader(
                 monitor="val_CER", factor=0.9, min_delta=1e-10, patience=patience // 2, mode="min"
             ),
         ]
-    if place.index == 0:
-        checkpoint = LocalCheckpoint if place.count > 1 else ModelCheckpoint
+    if processes.rank == 0:
+        checkpoint = LocalCheckpoint if processes.world_size > 1 else ModelCheckpoint
         callbacks += [
             checkpoint(
                 str(folder / "model.keras"),
@@ -153,10 +153,10 @@ def fit_reader(
             TrainLogger(folder),
             *tensorboard(folder / "logs", update_freq=1),
         ]  # fmt: skip
-    verbose = (1 if progress else 2) if place.index == 0 else 0
+    verbose = (1 if progress else 2) if processes.rank == 0 else 0
     options: dict[str, Any] = {"validation_data": validation, "epochs": epochs, "verbose": verbose}
     history: dict[str, list[float]]
-    if place.count > 1:
+    if processes.world_size > 1:
         history = model.fit(training, shuffle=False, callbacks=callbacks, **options).history
     else:
         callbacks.append(ConvergenceWatch(validation, log_path=folder / "watch.log"))
@@ -168,6 +168,6 @@ def fit_reader(
         history = fit_resumable(
             model, training, resume=resume, callbacks=callbacks, **options
         ).history
-    if place.index == 0:
+    if processes.rank == 0:
         plot_history(folder / "curves.png", history)
     return history
