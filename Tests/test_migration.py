@@ -180,7 +180,7 @@ def test_an_old_checkpoint_gives_the_outputs_of_keras_2():
 def test_a_warm_start_takes_all_of_an_old_checkpoint():
     model = small_reader()
     start = warm_start(model, OLD_READER, vocab="ab", old_vocab="ab")
-    assert start.left == []
+    assert start.skipped == []
     outputs = keras.ops.convert_to_numpy(model(IMAGE))[0]
     np.testing.assert_allclose(outputs[[0, 9, 31]], OUTPUTS, atol=2e-5)
 

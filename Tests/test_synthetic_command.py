@@ -128,7 +128,7 @@ def test_fonts_refuse(tmp_path):
 def test_the_working_folder_is_not_taken_away(command, tmp_path, monkeypatch):
     """It was replaced below the shell's feet, or refused after all the work."""
     monkeypatch.chdir(tmp_path)
-    assert "in which you are" in refusal(*command.split())
+    assert "the current working directory" in refusal(*command.split())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""The CTC loss of a batch, by the fastest way that is right on each backend.
+"""The CTC loss of a batch, by the fastest kernel that is exact on each backend.
 
 A kernel takes labels, int32 (batch, max_label_length), padded with the blank; their lengths, int32
 (batch,), each at least 1 and short enough for the time steps; logits, float32 (batch, time,
@@ -17,15 +17,15 @@ with explain_missing():
     import keras
     from keras import ops
 
-_NEVER = -1e30  # The logarithm of the probability of what cannot be.
+_NEVER = -1e30  # The log probability of what is impossible.
 # TensorFlow's kernel takes the logarithm of a softmax in float32, which is -inf below -103.
 _UNDERFLOW = -85.0
 
 
 def kernel_name() -> str:
-    """Name the kernel for this backend and machine: `"tensorflow"`, `"torch"` or `"scan"`.
+    """Return the kernel for this backend and machine: `"tensorflow"`, `"torch"` or `"scan"`.
 
-    TensorFlow's sparse kernels cannot be compiled by XLA, which Keras turns on where it sees a GPU.
+    XLA, which Keras turns on where it sees a GPU, cannot compile TensorFlow's sparse kernels.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
@@ -34,7 +34,7 @@ def kernel_name() -> str:
 
 
 def tensorflow_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
-    """Compute by the C++ kernel; by `scan_kernel` where that would find infinite losses."""
+    """Use the C++ kernel, or `scan_kernel` where that one would return infinite losses."""
     import tensorflow as tf
 
     def fast() -> Any:
@@ -54,7 +54,7 @@ def tensorflow_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any
 
 
 def torch_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
-    """Compute by PyTorch's own kernel, in double precision where the device has it."""
+    """Use PyTorch's own kernel, in double precision where the device has it."""
     import torch
 
     exact = logits if logits.device.type == "mps" else logits.double()
@@ -67,30 +67,37 @@ def torch_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
 
 
 def scan_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
-    """Compute by one loop over the time steps, forwards and backwards at once; XLA compiles it.
+    """Run one loop over the time steps, forward and backward at once, which XLA can compile.
 
-    The gradient is the softmax less the expected share of each class at each time step, given the
-    label; these shares are scaled to 1 at each step, so that it is as exact for long sequences and
-    for logits of any size as for short ones.
+    The gradient is as exact for long sequences and logits of any size as for short ones.
 
     Source: Graves et al., 2006, "Connectionist temporal classification", section 4.1.
     """
+    # A label of n characters becomes 2n + 1 states: blank, a, blank, b, ..., blank. A path starts
+    # before time 0 in the first state and at each time step stays, moves to the next state, or
+    # skips a blank between different characters. `forward[t, s]` sums, in logarithms, all paths
+    # that are in state s after step t; the backward pass is the same recurrence on the sequence
+    # and the states in reverse, so both run as one batch. Their product, less the emission that
+    # both contain, is the share of all paths in each state at each time: added up by class, it is
+    # the expected share of the class given the label, and the gradient is the softmax less that.
+    # The shares are scaled to sum to 1 at each step, so rounding errors do not add up over time.
     inputs, logits = logits, ops.transpose(ops.stop_gradient(logits), (1, 0, 2))  # time first
     states = _states(labels, blank)
     emissions = ops.take_along_axis(logits, states[None], axis=2)  # (time, batch, states)
     starts, skips = _grid(states, lengths, blank)
-    both = ops.stack([emissions, _turned(emissions)], axis=1)
+    both = ops.stack([emissions, _reversed(emissions)], axis=1)
     scores = _run(both, starts, skips)
 
     ends = ops.stack([2 * lengths - 1, 2 * lengths], axis=1)
+    # The loss: all paths that end in the last character or in the blank behind it.
     whole, part = (ops.take_along_axis(each[-1, 0], ends, axis=1) for each in scores)
     best = ops.max(whole, axis=1)
     norms = ops.sum(ops.logsumexp(logits, axis=2), axis=0)
     losses = norms - best - ops.log(ops.sum(ops.exp(whole - best[:, None] + part), axis=1))
 
-    # Of the paths through a state at a time; its emission is in both ways.
+    # The paths through each state at each time.
     whole, part = (
-        each[:, 0] + _turned(each[:, 1]) - emission
+        each[:, 0] + _reversed(each[:, 1]) - emission
         for each, emission in zip(scores, _split(emissions), strict=True)
     )
     whole = whole - ops.max(whole, axis=2, keepdims=True)
@@ -99,51 +106,41 @@ def scan_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
     expected = expected / ops.sum(expected, axis=2, keepdims=True)
     gradient = ops.transpose(ops.softmax(logits, axis=2), (1, 0, 2)) - expected
     slope = ops.sum(inputs * ops.stop_gradient(gradient), axis=(1, 2))
-    # The value of the loss, and that slope.
+    # Its value is that of the loss, its derivative that of `slope`.
     return ops.stop_gradient(losses) + slope - ops.stop_gradient(slope)
 
 
-def _turned(values: Any) -> Any:
-    """Turn time and states around, one by one: Keras 3.10 on TensorFlow flips no two axes."""
+def _reversed(values: Any) -> Any:
+    """Reverse time and states, one by one: Keras 3.10 on TensorFlow cannot flip two axes."""
     return ops.flip(ops.flip(values, axis=0), axis=2)
 
 
 def _states(labels: Any, blank: int) -> Any:
-    """Put a blank before, between and behind the characters: (batch, 2 * max_label_length + 1)."""
+    """Put blanks around and between the characters: (batch, 2 * max_label_length + 1)."""
     blanks = ops.full_like(labels, blank)
     pairs = ops.reshape(ops.stack([blanks, labels], axis=2), (-1, 2 * ops.shape(labels)[1]))
     return ops.concatenate([pairs, blanks[:, :1]], axis=1)
 
 
 def _grid(states: Any, lengths: Any, blank: int) -> tuple[Any, Any]:
-    """Say where paths stand before time 0 and which states can follow the last but one.
+    """Return where paths start, and which states can be reached by skipping a blank.
 
-    Both ways: forwards, and backwards with the states in reverse order. Both answers are bool,
-    shape (2, batch, states).
+    Both for forward and, with the states in reverse, backward: bool, shape (2, batch, states).
     """
     position = ops.arange(ops.shape(states)[1], dtype="int32")[None, :]
     first = ops.broadcast_to(position == 0, ops.shape(states))
     starts = ops.stack([first, ops.flip(position == 2 * lengths[:, None], axis=1)])
-    # A blank can be left out between characters that differ.
     skips = (states[:, 2:] != blank) & (states[:, 2:] != states[:, :-2])
     edge = ops.zeros_like(states[:, :2], dtype="bool")
-    ways = [ops.concatenate([edge, way], axis=1) for way in (skips, ops.flip(skips, axis=1))]
-    return starts, ops.stack(ways)
+    both = [ops.concatenate([edge, each], axis=1) for each in (skips, ops.flip(skips, axis=1))]
+    return starts, ops.stack(both)
 
 
 def _run(emissions: Any, starts: Any, skips: Any) -> tuple[Any, Any]:
     """Sum the paths to each state at each time step, in logarithms.
 
-    A score is the sum of a whole number and a part of at most a half, since a float32 of -20000
-    keeps no more than two decimals.
-
-    Args:
-        emissions: shape (time, 2, batch, states).
-        starts: the states before the first time step.
-        skips: states that can follow the last but one.
-
-    Returns:
-        The whole numbers and the parts of the scores, each of the shape of `emissions`.
+    A score is kept as a whole number and a part of at most a half, since a float32 of -20000 has
+    no more than two decimals. Both results have the shape of `emissions`, (time, 2, batch, states).
     """
 
     def earlier(score: Any, steps: int, fill: float) -> Any:
@@ -166,7 +163,7 @@ def _run(emissions: Any, starts: Any, skips: Any) -> tuple[Any, Any]:
 
 
 def _scan(step: Any, state: Any, inputs: tuple[Any, Any]) -> tuple[Any, Any]:
-    """Return what `ops.scan` stacks; its TensorFlow version cannot be compiled by XLA."""
+    """Return what `ops.scan` stacks; XLA cannot compile that of TensorFlow."""
     if keras.backend.backend() != "tensorflow":
         _, stacked = ops.scan(step, state, inputs)
         return tuple(stacked)

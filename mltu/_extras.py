@@ -1,4 +1,4 @@
-"""The doors of the extras: a package that is not installed is named with its pip line."""
+"""Optional dependencies: an ImportError says which extra to install."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _TRAINING = 'pip install "mltu[tensorflow]"'
-_WAY_OUT = {
+_PIP_LINES = {
     "keras": _TRAINING,
     "tensorflow": _TRAINING,
     "jax": 'pip install "mltu[jax]"',
@@ -25,19 +25,15 @@ _WAY_OUT = {
 
 @contextmanager
 def explain_missing() -> Iterator[None]:
-    """Turn the ImportError of a known package into one that names the pip line.
-
-    Raises:
-        ImportError: with the package and the way out; from the first error.
-    """
+    """Turn the ImportError of a known package into one that names its pip line."""
     try:
         yield
     except ImportError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in _WAY_OUT:
+        if package not in _PIP_LINES:
             raise
         raise ImportError(
-            f"mltu needs the package `{package}` here, and it cannot be imported ({error}). "
-            f"Install it: {_WAY_OUT[package]}",
+            f"mltu needs the package `{package}` here, but cannot import it ({error}). "
+            f"Install it: {_PIP_LINES[package]}",
             name=package,
         ) from error

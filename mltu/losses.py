@@ -1,4 +1,4 @@
-"""CTCLoss: connectionist temporal classification on the softmax output of a sequence model."""
+"""CTCLoss: connectionist temporal classification of the outputs of a sequence model."""
 
 from __future__ import annotations
 
@@ -11,32 +11,31 @@ with explain_missing():
     import keras
     from keras import ops
 
-# Added to probabilities before the logarithm. Small enough to leave gradients of unlikely classes
-# alive (they shrink by p / (p + epsilon)), large enough that its inverse is finite in float32.
+# Added to probabilities before the logarithm. Small, since gradients of unlikely classes shrink by
+# p / (p + epsilon), but with an inverse that is finite in float32.
 _EPSILON = 1e-12
 _LEAST_LOGIT = -1e6  # Below the largest of its time step; finite, so that no gradient is NaN.
 
 
 @keras.saving.register_keras_serializable(package="mltu")
 class CTCLoss(keras.losses.Loss):
-    """Negative log probability that the outputs of a model spell the label.
+    """Negative log probability of the label given the outputs of a model.
 
-    Call it with targets of shape (batch, max_label_length), integers in [0, classes - 1] where
-    `classes - 1` is the blank and pads the labels to one length, and outputs of shape
-    (batch, time, classes). The true length of each label is counted: padding is never a label.
-    An empty label is valid. A label that cannot fit its time steps (its length plus its repeated
-    neighbours exceeds `time`) contributes loss 0 and gradient 0; the metric
-    `mltu.metrics.InfeasibleLabels` counts such samples.
+    Targets are integers of shape (batch, max_label_length) in [0, classes - 1]; `classes - 1` is
+    the blank and pads the labels to one length, so the length of each label is counted without it.
+    Outputs have the shape (batch, time, classes). An empty label is valid. A label that is too long
+    for the time steps (its length plus its repeated neighbours exceeds `time`) contributes loss 0
+    and gradient 0; the metric `mltu.metrics.InfeasibleLabels` counts such samples.
 
     Args:
         name: of the loss.
         from_logits: False if the model ends in a softmax, True if it ends in logits.
-        reduction: as in every Keras loss; `"none"` gives one value for each sample, in nats.
-        dtype: of the computation, float32 or wider; the outputs of the model may be narrower.
+        reduction: as in every Keras loss; `"none"` returns one value per sample, in nats.
+        dtype: of the computation, float32 or float64; the outputs of the model may be narrower.
 
     Raises:
-        ValueError: `dtype` is narrower: Keras gives the labels that type too, and bfloat16 knows no
-            index above 256.
+        ValueError: `dtype` is narrower. Keras casts the labels to it, and bfloat16 cannot represent
+            all integers above 256.
 
     Source: Graves et al., 2006, "Connectionist temporal classification", section 4.
     """
@@ -52,8 +51,8 @@ class CTCLoss(keras.losses.Loss):
         super().__init__(name=name, reduction=reduction, dtype=dtype or "float32")
         if self.dtype not in ("float32", "float64"):
             raise ValueError(
-                "`dtype` must be 'float32' or 'float64', since labels get that type too. Received "
-                f"{self.dtype!r}. The outputs of the model may be narrower all the same."
+                "`dtype` must be 'float32' or 'float64', since labels are cast to it too. Received "
+                f"{self.dtype!r}. The outputs of the model may still be narrower."
             )
         self.from_logits = from_logits
 
@@ -76,7 +75,7 @@ def label_lengths(labels: Any, blank: int) -> Any:
 
     Args:
         labels: integers, shape (batch, max_label_length).
-        blank: the index that pads; negative entries count as padding too.
+        blank: the index that pads; negative entries are padding too.
 
     Returns:
         int32, shape (batch,).
@@ -85,7 +84,7 @@ def label_lengths(labels: Any, blank: int) -> Any:
 
 
 def required_steps(labels: Any, lengths: Any) -> Any:
-    """Count the time steps that each label needs: its length plus a blank between equal neighbours.
+    """Count the time steps each label needs: its length, and a blank between equal neighbours.
 
     Args:
         labels: integers, shape (batch, max_label_length), padded at the end.
@@ -104,11 +103,10 @@ def ctc_batch_loss(labels: Any, logits: Any) -> Any:
 
     Args:
         labels: int32, shape (batch, max_label_length), padded with the blank `classes - 1`.
-        logits: float32, shape (batch, time, classes); log probabilities are logits too. One of
-            -inf forbids its class.
+        logits: float32, shape (batch, time, classes), or log probabilities; -inf forbids a class.
 
     Returns:
-        float32, shape (batch,), in nats; 0 for labels that cannot fit.
+        float32, shape (batch,), in nats; 0 for labels that are too long.
     """
     blank = logits.shape[2] - 1
     logits = logits - ops.stop_gradient(ops.max(logits, axis=2, keepdims=True))
@@ -116,11 +114,11 @@ def ctc_batch_loss(labels: Any, logits: Any) -> Any:
     lengths = label_lengths(labels, blank)
     feasible = required_steps(labels, lengths) <= ops.shape(logits)[1]
     regular = feasible & (lengths > 0)
-    # Kernels raise on empty labels and give inf for impossible ones, whose gradient would be NaN
-    # even where it is masked afterwards. So both are computed as the label [0] and then replaced.
+    # Kernels raise on empty labels and return inf for those that are too long, whose gradient would
+    # be NaN even if masked afterwards. So both are computed as the label [0] and then replaced.
     first = ops.arange(ops.shape(labels)[1], dtype="int32")[None, :] == 0
-    stand_in = ops.where(first, 0, blank)
-    labels = ops.where(regular[:, None], labels, stand_in)
+    substitute = ops.where(first, 0, blank)
+    labels = ops.where(regular[:, None], labels, substitute)
     lengths = ops.where(regular, lengths, 1)
     losses = _ctc_kernels.KERNELS[_ctc_kernels.kernel_name()](labels, lengths, logits, blank)
     all_blank = -ops.sum(ops.log_softmax(logits, axis=-1)[:, :, blank], axis=1)

@@ -1,6 +1,6 @@
 """CER and WER of CTC outputs as Keras metrics: sums of edits and of reference lengths.
 
-The figures of an epoch are pooled and equal `get_cer` and `get_wer` on the decoded strings.
+Rates are pooled over an epoch and equal `get_cer` and `get_wer` on the decoded strings.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ with explain_missing():
     import keras
     from keras import ops
 
-_FAR = 2**30  # Beyond every edit distance.
+_FAR = 2**30  # more than any edit distance
 
 
 class _CountMetric(keras.metrics.Metric):
-    """A metric that keeps integer sums: float32 would lose counts beyond 16.7 million."""
+    """A metric that keeps sums as integers: float32 is inexact beyond 16.7 million."""
 
     _direction = "down"
 
@@ -34,7 +34,7 @@ class _CountMetric(keras.metrics.Metric):
 
 
 class _ErrorRates(_CountMetric):
-    """Sums of character edits, characters, wrong words and words over all that was seen."""
+    """Sums of character edits, characters, wrong words and words since the last reset."""
 
     def __init__(self, name: str, dtype: Any = None) -> None:
         super().__init__(name, dtype)
@@ -100,11 +100,11 @@ class WERMetric(_ErrorRates):
 
 @keras.saving.register_keras_serializable(package="mltu")
 class CWERMetric(_ErrorRates):
-    """CER and WER from one decoding; the logs show `CER`, `WER`, `val_CER` and `val_WER`.
+    """CER and WER from one decoding, logged as `CER`, `WER`, `val_CER` and `val_WER`.
 
     Args:
-        name: keep `"CER"`, so that Keras's callbacks know by themselves that a lower `val_CER`
-            is better. To monitor `val_WER` give the callback `mode="min"`.
+        name: with `"CER"`, Keras's callbacks know that a lower `val_CER` is better. A callback
+            that monitors `val_WER` needs `mode="min"`.
         dtype: of the results.
     """
 
@@ -118,9 +118,9 @@ class CWERMetric(_ErrorRates):
 
 @keras.saving.register_keras_serializable(package="mltu")
 class InfeasibleLabels(_CountMetric):
-    """Number of labels of the epoch that cannot fit the time steps of the model.
+    """Number of labels in the epoch that are too long for the time steps of the model.
 
-    `CTCLoss` gives them loss 0, so they teach nothing. Shorten them, or give the model more steps.
+    Their `CTCLoss` is 0, so they teach nothing. Shorten them, or give the model more time steps.
 
     Args:
         name: the key in the logs.
@@ -143,19 +143,19 @@ class InfeasibleLabels(_CountMetric):
 
 
 def _rate(errors: Any, total: Any) -> Any:
-    # Ratios of integers beyond 2**24 are inexact in float32 by 1e-7, which is below the promise.
+    # Integers beyond 2**24 are inexact in float32, by 1e-7 of the rate.
     return ops.cast(errors, "float32") / ops.cast(ops.maximum(total, 1), "float32")
 
 
 def _edits_and_lengths(labels: Any, outputs: Any) -> tuple[Any, Any]:
-    """Count for each sample the edits of its best path reading and the characters of its label."""
+    """Return edits of the greedy decoding and characters of the label, for each sample."""
     blank = outputs.shape[2] - 1
     lengths = label_lengths(labels, blank)
     best = ops.cast(ops.argmax(outputs, axis=2), "int32")
     emitted = best != blank
     repeated = best[:, 1:] == best[:, :-1]
     emitted = emitted & ops.pad(ops.logical_not(repeated), [[0, 0], [1, 0]], constant_values=True)
-    # As in the loss: on GPUs Keras compiles by XLA, which knows no sparse edit distance.
+    # As in the loss: on GPUs Keras uses XLA, which cannot compile the sparse edit distance.
     counts = {"tensorflow": _tensorflow_edits, "torch": _torch_edits, "scan": _scan_edits}
     return counts[_ctc_kernels.kernel_name()](labels, lengths, best, emitted), lengths
 
@@ -182,9 +182,9 @@ def _torch_edits(labels: Any, lengths: Any, best: Any, emitted: Any) -> Any:
 def _scan_edits(labels: Any, lengths: Any, best: Any, emitted: Any) -> Any:
     """Run the Levenshtein recurrence over the time steps, one row of the table for each sample.
 
-    Insertions depend on the left neighbour of the same row. Written as
-    `row[j] - j = min over i <= j of (candidate[i] - i)` they become a running minimum, taken here
-    over a masked square, in a plain loop: on TensorFlow XLA compiles neither of Keras's scans.
+    An insertion depends on the left neighbour in the same row. Written as
+    `row[j] - j = min over i <= j of (candidate[i] - i)`, it is a running minimum, computed here
+    over a masked square, in a plain loop: on TensorFlow, XLA cannot compile Keras's scans.
 
     Source: Wagner and Fischer, 1974.
     """

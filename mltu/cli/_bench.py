@@ -1,4 +1,4 @@
-"""mltu bench: how fast a reader reads on this machine."""
+"""mltu bench: the speed of a reader on this machine."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import click
 from mltu.cli._common import count_option, device_options, find_model, print_json, text_or_json
 
 _BATCH_SIZES = (1, 8, 64)
-_WARMUP = 3  # calls before the clock runs: onnxruntime plans its memory in the first
+_WARMUP = 3  # calls before the timing: onnxruntime plans its memory in the first
 
 
-@click.command("bench", short_help="Measure how fast a reader reads here.")
+@click.command("bench", short_help="Measure the speed of a reader.")
 @click.argument("model")
-@count_option("--images", "num_images", default=256, text="How many to read in each measurement.")
+@count_option("--images", "num_images", default=256, text="Images per measurement.")
 @text_or_json
 @device_options
 def command(model: str, num_images: int, form: str, cpu: bool, threads: int | None) -> None:
-    """Measure MODEL: milliseconds for one image, and images a second in batches of 1, 8 and 64.
+    """Measure MODEL: milliseconds per image, and images per second in batches of 1, 8 and 64.
 
-    Images are noise of the size that the model takes; preparing them and decoding the answers
-    counts, reading files does not.
+    The images are noise of the size of the model input. Their preparation and the decoding are
+    timed, reading files is not.
 
     \b
     mltu bench run --threads 2
@@ -33,14 +33,14 @@ def command(model: str, num_images: int, form: str, cpu: bool, threads: int | No
     from mltu.inference import TextRecognizer
 
     reader = TextRecognizer(find_model(model), num_threads=threads, force_cpu=cpu)
-    found = _measure(reader, num_images, threads)
+    result = _measure(reader, num_images, threads)
     if form == "json":
-        print_json(found)
+        print_json(result)
         return
-    count = threads or f"its own choice of {found['cores']} cores"
-    click.echo(f"{found['model']} on {found['provider']}, threads: {count}")
-    click.echo(f"one image      {found['milliseconds']:8.2f} ms")
-    for size, speed in found["images_per_second"].items():
+    count = threads or f"default ({result['cores']} cores)"
+    click.echo(f"{result['model']} on {result['provider']}, threads: {count}")
+    click.echo(f"one image      {result['milliseconds']:8.2f} ms")
+    for size, speed in result["images_per_second"].items():
         click.echo(f"batches of {size:3} {speed:8,.0f} images/s")
 
 
@@ -70,10 +70,10 @@ def _measure(reader: Any, num_images: int, threads: int | None) -> dict[str, Any
 
 
 def _seconds(count: int, function: Callable[[Any], Any], argument: Any) -> float:
-    """Return the median of so many calls, some more before them left out."""
-    found = []
+    """Return the median time of `count` calls after the warm-up."""
+    times = []
     for _ in range(_WARMUP + count):
         started = time.perf_counter()
         function(argument)
-        found.append(time.perf_counter() - started)
-    return median(found[_WARMUP:])
+        times.append(time.perf_counter() - started)
+    return median(times[_WARMUP:])

@@ -1,4 +1,4 @@
-"""mltu export: the ONNX file of a run that was trained without one."""
+"""mltu export: the ONNX file of a trained run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from mltu.cli._common import count_option
 
 @click.command("export", short_help="Write the ONNX file of a trained run.")
 @click.argument("run")
-@count_option("--opset", text="Of the ONNX file.")
-@click.option("--dynamic-width", is_flag=True, help="Leave the width of images free.")
-@click.option("--int8", is_flag=True, help="Write model.int8.onnx too.")
-@click.option("--trust", is_flag=True, help="Run the code of a Lambda layer in the model.")
+@count_option("--opset", text="Opset of the ONNX file.")
+@click.option("--dynamic-width", is_flag=True, help="Accept images of any width.")
+@click.option("--int8", is_flag=True, help="Also write model.int8.onnx.")
+@click.option("--trust", is_flag=True, help="Load Lambda layers, whose code then runs.")
 def command(run: str, opset: int | None, dynamic_width: bool, int8: bool, trust: bool) -> None:
-    """Write RUN/model.onnx from RUN/model.keras, compared with it on the validation images.
+    """Write RUN/model.onnx from RUN/model.keras and compare both on the validation images.
 
     \b
     mltu export Models/1_image_to_word/202611231514

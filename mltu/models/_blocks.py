@@ -20,8 +20,8 @@ def activation_layer(layer: Any, activation: str = "relu", alpha: float = 0.1) -
 
     Args:
         layer: a Keras tensor of any shape.
-        activation: `"leaky_relu"`, or any name that `keras.layers.Activation` knows.
-        alpha: the slope of `"leaky_relu"` below zero; other activations ignore it.
+        activation: `"leaky_relu"`, or any name that `keras.layers.Activation` accepts.
+        alpha: slope of `"leaky_relu"` below zero; ignored by other activations.
 
     Returns:
         A Keras tensor of the same shape.
@@ -49,15 +49,15 @@ def residual_block(
 
     Args:
         x: a Keras tensor of shape (batch, height, width, channels).
-        filter_num: the number of filters of both convolutions.
+        filter_num: number of filters of both convolutions.
         strides: of the first convolution and of the skip.
         kernel_size: of both convolutions.
         skip_conv: True for the 1x1 convolution; False for the identity, which needs
-            `strides=1` and as many channels in `x` as `filter_num`.
-        padding: `"same"` or `"valid"`; the skip has to fit, so `"valid"` needs `kernel_size=1`.
+            `strides=1` and `filter_num` channels in `x`.
+        padding: `"same"`, or `"valid"` with `kernel_size=1`, so that the skip has the same shape.
         kernel_initializer: of every convolution.
         activation: as in `activation_layer`.
-        dropout: the share of values set to zero in training, in [0, 1); 0 adds no layer.
+        dropout: share of values set to zero in training, in [0, 1); 0 adds no layer.
 
     Returns:
         A Keras tensor of shape (batch, height / strides, width / strides, filter_num).
@@ -83,12 +83,12 @@ def residual_block(
         skip = conv(x, 1, strides)
     if tuple(skip.shape) != tuple(out.shape):
         raise ValueError(
-            f"`skip_conv` must be True where the block changes the shape. Received shape "
-            f"{tuple(x.shape)} in and {tuple(out.shape)} out, which cannot be added."
+            f"`skip_conv` must be True where the block changes the shape. Received "
+            f"{tuple(x.shape)}, which cannot be added to {tuple(out.shape)}."
         )
-    # Outside training TensorFlow 2.21 on a CPU joins convolution, sum and LeakyReLU in bfloat16,
-    # and then takes 0.2 for any slope. A sum in float32 stays apart.
-    joins = activation == "leaky_relu" and config.dtype_policy().compute_dtype == "bfloat16"
-    out = layers.Add(dtype="float32" if joins else None)([out, skip])
+    # In inference TensorFlow 2.21 on a CPU fuses convolution, sum and LeakyReLU in bfloat16 and
+    # then uses the slope 0.2 for any `alpha`. It does not fuse a sum in float32.
+    fuses = activation == "leaky_relu" and config.dtype_policy().compute_dtype == "bfloat16"
+    out = layers.Add(dtype="float32" if fuses else None)([out, skip])
     out = activation_layer(out, activation=activation)
     return layers.Dropout(dropout)(out) if dropout else out

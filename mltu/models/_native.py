@@ -1,4 +1,4 @@
-"""Kernels of the backend inside layers that Keras composes of many small operations."""
+"""Fused kernels of the backend in layers that Keras composes of many small operations."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ with explain_missing():
 
 
 def use_native_layers(model: Any) -> int:
-    """Let layers train with the kernels of TensorFlow and PyTorch where Keras has its own.
+    """Make layers train with the fused kernels of TensorFlow and PyTorch.
 
-    - `BatchNormalization` after a 2D convolution, channels last, on TensorFlow and PyTorch: one
-      kernel instead of a dozen passes over the features, which were a fifth of the tutorial's step.
-    - `LSTM` on PyTorch and a CPU, where Keras steps in Python: a tenth of the time.
+    - `BatchNormalization` of images, channels last, on TensorFlow and PyTorch: one kernel instead
+      of a dozen passes over the features, which took a fifth of a training step of tutorial 01.
+    - `LSTM` on PyTorch on a CPU, where Keras loops in Python: a tenth of the time.
 
-    Values and variables stay the same, to rounding, and so does a saved file: it holds plain
-    layers, so call this again on a loaded model. Whatever the kernels cannot do goes the old way:
-    masks, recurrent dropout, other activations than tanh and sigmoid; statistics that are
-    synchronized, renormalized or frozen. Nothing changes on JAX, whose compiler joins the passes.
+    Values and variables stay the same, up to rounding, and saved files hold plain layers, so call
+    this again on a loaded model. Keras's own code still runs for what the kernels cannot do: masks,
+    recurrent dropout, activations other than tanh and sigmoid; statistics that are synchronized,
+    renormalized or frozen. Nothing changes on JAX, whose compiler fuses the passes itself.
 
     Args:
-        model: a Keras model, or a layer with others in it; changed in place.
+        model: a Keras model, or a layer that contains others; changed in place.
 
     Returns:
-        The number of layers that were changed.
+        Number of changed layers.
     """
     backend, count = keras.backend.backend(), 0
     for layer in layers_within(model):
@@ -78,12 +78,12 @@ def _normalize(
 def _tensorflow_norm(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, Any, Any]:
     import tensorflow as tf
 
-    found = tf.raw_ops.FusedBatchNormV3(
+    result = tf.raw_ops.FusedBatchNormV3(
         x=inputs, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon
     )
-    # The kernel divides by one value less than Keras.
+    # The kernel divides by count - 1, Keras by count.
     count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], "float32")
-    return found.y, found.batch_mean, found.batch_variance * (count - 1) / count
+    return result.y, result.batch_mean, result.batch_variance * (count - 1) / count
 
 
 def _torch_norm(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, Any, Any]:
@@ -115,7 +115,7 @@ def _inner_loop(
 
     cell = layer.cell
     kernel, recurrent = (ops.convert_to_tensor(x) for x in (cell.kernel, cell.recurrent_kernel))
-    # The gates of both stand in the same order.
+    # Keras and PyTorch order the gates in the same way.
     weights = {"weight_ih_l0": kernel.T, "weight_hh_l0": recurrent.T}
     if cell.use_bias:
         bias = ops.convert_to_tensor(cell.bias)

@@ -1,7 +1,7 @@
 """Ready-made readers: residual convolutions, bidirectional LSTMs and a softmax, for `CTCLoss`.
 
-Source of the form: Shi et al., 2015, "An End-to-End Trainable Neural Network for Image-based
-Sequence Recognition"; of the blocks: He et al., 2015, "Deep Residual Learning".
+Source of the architecture: Shi et al., 2015, "An End-to-End Trainable Neural Network for
+Image-based Sequence Recognition"; of the blocks: He et al., 2015, "Deep Residual Learning".
 
 All take (batch, height, width, channels) images with values in 0..255 and return probabilities of
 shape (batch, time, num_characters + 1), whose last class is the blank.
@@ -17,28 +17,28 @@ from mltu.models._blocks import activation_layer, residual_block
 with explain_missing():
     from keras import Model, layers
 
-Shape = tuple[int, int | None, int]
+Shape = tuple[int, int | None, int]  # height, width, channels
 
 
 def row_reader(
     input_shape: Shape, num_characters: int, activation: str = "leaky_relu", dropout: float = 0.2
-) -> Any:
+) -> Model:
     """Build the reader of tutorial 01: 252,799 parameters for 32x128x3 and 62 characters.
 
     It reads its feature map row by row: height / 4 * width / 4 time steps of 64 features, eight
-    times as many as `column_reader` takes, and it is far slower to train.
+    times as many as those of `column_reader`, and trains far more slowly.
 
     Args:
         input_shape: (height, width, channels), both sides divisible by 4.
-        num_characters: the size of the vocabulary; the blank comes on top.
-        activation: of the residual blocks.
+        num_characters: the size of the vocabulary, without the blank.
+        activation: as in `activation_layer`.
         dropout: of the residual blocks, in [0, 1).
 
     Returns:
-        A Keras model, not compiled.
+        A model that is not compiled.
 
     Raises:
-        ValueError: a side does not suit.
+        ValueError: height or width is not divisible as required.
     """
     _check_sides(input_shape, 4, 4)
     inputs, x = _inputs(input_shape)
@@ -53,22 +53,22 @@ def row_reader(
 
 def column_reader(
     input_shape: Shape, num_characters: int, activation: str = "leaky_relu", dropout: float = 0.2
-) -> Any:
+) -> Model:
     """Build a reader of about the size of `row_reader` that reads from left to right.
 
-    width / 4 time steps, 269,439 parameters for 32x128x3 and 62 characters.
+    It has width / 4 time steps, and 269,439 parameters for 32x128x3 and 62 characters.
 
     Args:
         input_shape: (height, width, channels), divisible by 8 and 4; the width may be None.
-        num_characters: the size of the vocabulary; the blank comes on top.
-        activation: of the convolutions.
+        num_characters: the size of the vocabulary, without the blank.
+        activation: as in `activation_layer`.
         dropout: of the residual blocks, in [0, 1).
 
     Returns:
-        A Keras model, not compiled.
+        A model that is not compiled.
 
     Raises:
-        ValueError: a side does not suit.
+        ValueError: height or width is not divisible as required.
     """
     _check_sides(input_shape, 8, 4)
     inputs, x = _inputs(input_shape)
@@ -79,23 +79,23 @@ def column_reader(
 
 def strong_reader(
     input_shape: Shape, num_characters: int, activation: str = "relu", dropout: float = 0.0
-) -> Any:
+) -> Model:
     """Build the reader of the shipped weights: 958,495 parameters for 32x128x1 and 62 characters.
 
-    The first convolution halves both sides, then the height alone is halved twice more, and two
-    LSTMs read width / 2 time steps: two equal letters of a long word need a step between them.
+    The first convolution halves height and width, later ones halve only the height, and two LSTMs
+    read width / 2 time steps: two equal letters of a long word need a blank between them.
 
     Args:
         input_shape: (height, width, channels), divisible by 8 and 2; the width may be None.
-        num_characters: the size of the vocabulary; the blank comes on top.
-        activation: of the convolutions.
+        num_characters: the size of the vocabulary, without the blank.
+        activation: as in `activation_layer`.
         dropout: of the residual blocks, in [0, 1).
 
     Returns:
-        A Keras model, not compiled.
+        A model that is not compiled.
 
     Raises:
-        ValueError: a side does not suit.
+        ValueError: height or width is not divisible as required.
     """
     _check_sides(input_shape, 8, 2)
     inputs, x = _inputs(input_shape)
@@ -144,7 +144,7 @@ def _columns(x: Any, filters: int, activation: str) -> Any:
     return layers.Reshape((-1, filters))(x)
 
 
-def _read(inputs: Any, x: Any, num_characters: int, units: tuple[int, ...]) -> Any:
+def _read(inputs: Any, x: Any, num_characters: int, units: tuple[int, ...]) -> Model:
     for size in units:
         x = layers.Bidirectional(layers.LSTM(size, return_sequences=True))(x)
     # Probabilities need float32, also under mixed precision.

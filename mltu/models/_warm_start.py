@@ -1,4 +1,4 @@
-"""Warm starts: what fits of an earlier model is loaded, what does not is listed."""
+"""Warm starts: weights of an earlier model are loaded where they fit, and the rest is listed."""
 
 from __future__ import annotations
 
@@ -12,39 +12,40 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
+from mltu.utils.files import StrPath
 
 with explain_missing():
     import keras
 
 
 class WarmStart(NamedTuple):
-    """The variables that were loaded, those that were not, and the characters that are new."""
+    """Paths of the variables that were loaded and of those that were not, and new characters."""
 
     loaded: list[str]
-    left: list[str]
+    skipped: list[str]
     new_characters: str
 
     def __str__(self) -> str:
-        text = f"{len(self.loaded)} variables were loaded"
-        if self.left:
-            text += f"; {len(self.left)} start anew: {', '.join(self.left)}"
+        text = f"Loaded {len(self.loaded)} variables"
+        if self.skipped:
+            text += f"; {len(self.skipped)} keep their initial values: {', '.join(self.skipped)}"
         if self.new_characters:
-            text += f"; characters that the earlier model did not know: {self.new_characters!r}"
+            text += f"; new characters: {self.new_characters!r}"
         return f"{text}."
 
 
 def warm_start(
     model: Any,
-    path: str | os.PathLike[str],
+    path: StrPath,
     *,
     vocab: str | None = None,
     old_vocab: str | None = None,
 ) -> WarmStart:
-    """Load what fits of the weights of an earlier training into a model.
+    """Load those weights of an earlier training that fit a model.
 
-    Layers are matched by their kind and order, their variables by shape. With both vocabularies
-    the output layer, a Dense of one unit for each character and a last one for the blank, gets the
-    units of the characters that both know, and of the blank.
+    Layers are matched by class and order, their variables by shape. With both vocabularies, the
+    output layer, a Dense with one unit per character and a last one for the blank, receives the
+    units of the common characters and of the blank.
 
     Args:
         model: a built functional or sequential Keras model; changed in place.
@@ -52,18 +53,15 @@ def warm_start(
         vocab: of the model.
         old_vocab: of the file.
 
-    Returns:
-        What was loaded and what was not.
-
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file holds no weights that Keras can read, nothing of it fits, only one
-            vocabulary is given, or a vocabulary does not match the output layer.
+        ValueError: Keras cannot read the file, nothing in it fits, only one vocabulary is given,
+            or a vocabulary does not match the output layer.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"`path` must be a file of weights. There is none at {path!r}.")
+        raise FileNotFoundError(f"No file of weights at `path`, {path!r}.")
     if (vocab is None) != (old_vocab is None):
-        raise ValueError("`vocab` and `old_vocab` must be given both or not at all.")
+        raise ValueError("`vocab` and `old_vocab` must be given together or not at all.")
     output = model.layers[-1]
     source, units = model, None
     if vocab is not None and old_vocab is not None:
@@ -74,31 +72,31 @@ def warm_start(
     bias = getattr(source.layers[-1], "bias", None)
     if units is not None and bias is not None and bias.path not in earlier:
         raise ValueError(
-            "`old_vocab` must be that of the file, whose output layer has a unit for each of its "
-            f"characters and the blank. Received {units - 1} characters, and {path!r} has no Dense "
-            f"of {units} units in that place. Leave both vocabularies out if it has none at all."
+            f"`old_vocab` does not match {path!r}, whose output layer must be a Dense of {units} "
+            f"units for its {units - 1} characters and the blank. Omit both vocabularies if the "
+            "file has no such layer."
         )
     own = {id(variable) for variable in output.variables}
-    loaded, left = [], []
+    loaded, skipped = [], []
     for variable, target in zip(source.variables, model.variables, strict=True):
         values = earlier.get(variable.path)
         if values is not None and vocab is not None and id(target) in own:
             values = _translate(values, target, vocab, old_vocab or "")
         if values is None or values.shape != tuple(target.shape):
-            left += [target.path] if _is_float(target) else []
+            skipped += [target.path] if _is_float(target) else []
             continue
         target.assign(values)
         loaded.append(target.path)
     if not loaded:
-        raise ValueError(f"`path` must fit the model in at least one layer. {path!r} fits in none.")
-    return WarmStart(loaded, left, "".join(sorted(set(vocab or "") - set(old_vocab or ""))))
+        raise ValueError(f"No variable in {path!r} fits the model. Build it like the earlier one.")
+    return WarmStart(loaded, skipped, "".join(sorted(set(vocab or "") - set(old_vocab or ""))))
 
 
 def _check_units(output: Any, vocab: str) -> None:
     if not isinstance(output, keras.layers.Dense) or output.units != len(vocab) + 1:
         raise ValueError(
-            f"`vocab` must match the last layer, a Dense of {len(vocab) + 1} units for its "
-            f"characters and the blank. Received {output.name!r} with "
+            f"`vocab` must match the last layer: its characters and the blank need a Dense of "
+            f"{len(vocab) + 1} units. Received {output.name!r} with "
             f"{getattr(output, 'units', 'no')} units."
         )
 
@@ -115,21 +113,19 @@ def _with_output_units(model: Any, units: int) -> Any:
     return keras.models.clone_model(model, clone_function=clone)
 
 
-def _read(model: Any, path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
-    """Return the float variables that the file has for a model; the model stays as it was."""
+def _read(model: Any, path: StrPath) -> dict[str, npt.NDArray[Any]]:
+    """Return the float variables in the file that fit the model, which stays as it was."""
     floats = [variable for variable in model.variables if _is_float(variable)]
     before = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
     for variable in floats:
         variable.assign(np.full(variable.shape, np.nan, "float32"))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras warns of what does not fit; we list it.
+            warnings.simplefilter("ignore")  # of what does not fit, which we list ourselves
             model.load_weights(os.fspath(path), skip_mismatch=True)
         found = {variable.path: keras.ops.convert_to_numpy(variable) for variable in floats}
     except Exception as error:
-        raise ValueError(
-            f"`path` must be a file of weights that Keras can read. Received {path!r}: {error}"
-        ) from error
+        raise ValueError(f"Keras cannot read weights from `path`, {path!r}: {error}") from error
     finally:
         for variable, values in zip(model.variables, before, strict=True):
             variable.assign(values)
@@ -139,14 +135,14 @@ def _read(model: Any, path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any
 def _translate(
     values: npt.NDArray[Any], target: Any, vocab: Sequence[str], old_vocab: Sequence[str]
 ) -> npt.NDArray[Any] | None:
-    """Put the units of the old output layer where the new vocabulary has them."""
+    """Reorder the units of the old output layer by the new vocabulary."""
     result = np.array(keras.ops.convert_to_numpy(target))
     if values.shape[:-1] != result.shape[:-1]:
         return None
-    old_places = {char: place for place, char in enumerate(old_vocab)}
-    for place, char in enumerate(vocab):
-        if char in old_places:
-            result[..., place] = values[..., old_places[char]]
+    old_index = {char: i for i, char in enumerate(old_vocab)}
+    for i, char in enumerate(vocab):
+        if char in old_index:
+            result[..., i] = values[..., old_index[char]]
     result[..., -1] = values[..., -1]
     return result
 

@@ -1,8 +1,7 @@
-"""Compare an ONNX file with its model, on validation images from a provider or from arrays."""
+"""Compares an ONNX file with its model on validation images, from a provider or arrays."""
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from mltu.evaluation import fit_temperature
 from mltu.inference import OnnxInferenceModel
 from mltu.onnx_export._convert import in_float32, on_the_cpu
 from mltu.utils.error_rates import get_cer
+from mltu.utils.files import StrPath
 from mltu.utils.steps import as_step
 
 Array = npt.NDArray[Any]
@@ -35,7 +35,7 @@ class ValidationImages:
     Attributes:
         batches: of images, shape (batch, height, width, channels) each.
         texts: of all images; None where the labels or the vocabulary are unknown.
-        prepared: what the provider's steps say of the preparation, in the keys of a model card.
+        prepared: how the provider's steps prepare images, as fields of a model card.
     """
 
     batches: list[Array]
@@ -44,7 +44,7 @@ class ValidationImages:
 
     @property
     def num_images(self) -> int:
-        """The number of images in all batches."""
+        """Number of images in all batches."""
         return sum(map(len, self.batches))
 
 
@@ -54,15 +54,15 @@ def gather(
     """Take the first images of a provider, a pair of arrays, or one array.
 
     Args:
-        validation: a `DataProvider` or anything that gives (images, labels) by batch; a pair
+        validation: a `DataProvider` or another sequence of batches (images, labels); a pair
             (images, labels); or images, shape (images, height, width, channels). Labels are texts
-            or indices padded with `len(vocab)`. What was gathered before is given back.
-        vocab: the characters; those of the provider's `LabelIndexer` if None.
-        num_images: how many to take at most.
+            or indices padded with `len(vocab)`. `ValidationImages` are returned as they are.
+        vocab: the characters; by default those of the provider's `LabelIndexer`.
+        num_images: largest number to take.
 
     Raises:
-        TypeError: `validation` is none of these.
-        ValueError: it holds no image, another number of labels, or another vocabulary than `vocab`.
+        TypeError: `validation` is something else.
+        ValueError: it has no images, another number of labels, or a vocabulary unlike `vocab`.
     """
     prepared: dict[str, Any] = {}
     if isinstance(validation, ValidationImages):
@@ -82,11 +82,11 @@ def gather(
     if vocab is not None and "".join(prepared.get("vocab", vocab)) != "".join(vocab):
         raise ValueError(
             "`vocab` must be that of the provider's LabelIndexer, or the file would read other "
-            f"characters than it learnt. Received {''.join(vocab)!r} and {prepared['vocab']!r}."
+            f"characters than it learned. Received {''.join(vocab)!r} and {prepared['vocab']!r}."
         )
     batches, texts = _take(pairs, prepared.get("vocab", vocab), num_images)
     if not batches:
-        raise ValueError("`validation` must hold at least one image. Received an empty one.")
+        raise ValueError("`validation` must contain at least one image. Received none.")
     return ValidationImages(batches, texts, prepared)
 
 
@@ -140,7 +140,7 @@ def _take(
 
 
 def _texts(labels: Any, vocab: str | Sequence[str] | None, num_images: int) -> list[str] | None:
-    """Return the labels of a batch as texts; None where they cannot be told."""
+    """Return the labels of a batch as texts, or None if they or the vocabulary are unknown."""
     if labels is None:
         return None
     labels = labels[:num_images]
@@ -154,16 +154,15 @@ def _texts(labels: Any, vocab: str | Sequence[str] | None, num_images: int) -> l
 
 @dataclass(frozen=True, slots=True)
 class ExportMetrics:
-    """What was measured when an ONNX file was compared with its model.
+    """Result of comparing an ONNX file with its model.
 
     Attributes:
-        difference: the largest absolute difference between outputs.
-        num_images: how many images were read; 0 where there were none and random values served.
-        cer_keras: the pooled CER of the model, in 0..1 or above; None without labels.
-        cer_onnx: that of the file.
-        temperature: that makes the confidences of the file true, as `fit_temperature` finds it;
-            None without labels.
-        calibration_error: of confidences at that temperature, in 0..1, on the same images.
+        difference: largest absolute difference between the outputs.
+        num_images: number of images compared; 0 if random values were used instead.
+        cer_keras: pooled CER of the model; None without labels.
+        cer_onnx: pooled CER of the file; None without labels.
+        temperature: calibrates the confidences, see `fit_temperature`; None without labels.
+        calibration_error: of the confidences at that temperature, in 0..1, on the same images.
     """
 
     difference: float
@@ -174,10 +173,10 @@ class ExportMetrics:
     calibration_error: float | None = None
 
     def to_text(self) -> str:
-        """Return one line for people."""
+        """Return one line to print."""
         text = f"largest difference of the outputs {self.difference:.1e}"
         if not self.num_images:
-            return f"{text} on random values (give `validation=` for a check on images)"
+            return f"{text} on random values (pass `validation=` to compare on images)"
         if self.cer_keras is not None and self.cer_onnx is not None:
             text = f"CER {self.cer_keras:.4f} in Keras, {self.cer_onnx:.4f} in ONNX; {text}"
         if self.temperature is not None and self.calibration_error is not None:
@@ -190,7 +189,7 @@ class ExportMetrics:
         return asdict(self)
 
     def to_fields(self) -> dict[str, Any]:
-        """Return what a model card says of the comparison."""
+        """Return the fields of the model card."""
         found: dict[str, Any] = {"figures": self.to_dict()}
         if self.temperature is not None:
             found["temperature"] = self.temperature
@@ -199,7 +198,7 @@ class ExportMetrics:
 
 def compare(
     model: Any,
-    path: str | os.PathLike[str],
+    path: StrPath,
     batches: Sequence[Array],
     texts: Sequence[str] | None = None,
     vocab: str | Sequence[str] = "",
@@ -213,8 +212,7 @@ def compare(
         batches: of images, shape (batch, ...) each.
         texts: of the images, for the CER.
         vocab: to decode with.
-        tolerance: for the CER, and for the outputs, there times the largest output where that is
-            above 1.
+        tolerance: of the CER and of the outputs, for these times the largest output above 1.
 
     Raises:
         RuntimeError: the two differ by more than the tolerance.
@@ -240,9 +238,9 @@ def compare(
     if texts is None:
         return ExportMetrics(difference, num_images)
     cers = [get_cer(read, list(texts)) for read in readings]
-    # Where two classes are level, rounding decides which is read: a character more, one less.
-    num_level = sum(int((lead <= 2 * difference).sum()) for lead in leads)
-    rounding = 2 * num_level / max(1, sum(map(len, texts)))
+    # Where two classes tie, rounding decides which is emitted: one character more, one less.
+    num_ties = sum(int((lead <= 2 * difference).sum()) for lead in leads)
+    rounding = 2 * num_ties / max(1, sum(map(len, texts)))
     _check("difference of the CER", abs(cers[0] - cers[1]), tolerance + rounding)
     calibrated = fit_temperature(kept, list(texts)[: sum(map(len, kept))], vocab)
     return ExportMetrics(
@@ -255,9 +253,7 @@ def compare(
     )
 
 
-def _run_both(
-    model: Any, path: str | os.PathLike[str], batches: Sequence[Array]
-) -> Iterator[tuple[Array, Array]]:
+def _run_both(model: Any, path: StrPath, batches: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
     """Yield the outputs of the model and of the file for each batch."""
     exported = OnnxInferenceModel(path, force_cpu=True)
     for images, ours in zip(batches, keras_outputs(model, batches), strict=True):
@@ -266,7 +262,7 @@ def _run_both(
 
 
 def keras_outputs(model: Any, batches: Sequence[Array]) -> Iterator[Array]:
-    """Compute the outputs of a model in full float32, whatever its or the GPU's habit is."""
+    """Compute the outputs of a model in full float32, whatever its policy or the GPU's default."""
     with explain_missing():
         import keras
 
@@ -278,7 +274,7 @@ def keras_outputs(model: Any, batches: Sequence[Array]) -> Iterator[Array]:
         return
     import tensorflow as tf
 
-    # Compiled once for all batches; not `predict`, which runs on the GPU where there is one.
+    # Compiled once for all batches. `predict` would run on the GPU if there is one.
     function = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
     for images in inputs:
         with on_the_cpu(model), in_float32(model):
@@ -288,7 +284,7 @@ def keras_outputs(model: Any, batches: Sequence[Array]) -> Iterator[Array]:
 
 @contextmanager
 def _full_precision(backend: str) -> Iterator[None]:
-    """Switch off the short mantissas (TF32) of GPUs for the block."""
+    """Disable the short mantissas (TF32) of GPUs within the block."""
     if backend == "jax":
         import jax
 
@@ -311,14 +307,14 @@ def _full_precision(backend: str) -> Iterator[None]:
 def _difference(ours: Array, theirs: Array) -> float:
     if ours.shape != theirs.shape:
         raise RuntimeError(
-            f"The ONNX file must give outputs of the shape {ours.shape}, as `model` does. "
-            f"Received {theirs.shape}; the file was not kept."
+            f"The outputs of `model` have the shape {ours.shape}, those of the ONNX file "
+            f"{theirs.shape}. The file was discarded."
         )
     return float(np.abs(ours - theirs).max(initial=0.0))
 
 
 def _leads(outputs: Array) -> Array:
-    """Return how far the likeliest class of each step is above the next."""
+    """Return how far the most probable class of each step is above the second."""
     best = np.partition(outputs, -2, axis=2)[:, :, -2:]
     return np.asarray(best[:, :, 1] - best[:, :, 0])
 
@@ -326,7 +322,7 @@ def _leads(outputs: Array) -> Array:
 def _check(name: str, received: float, tolerance: float) -> None:
     if not received <= tolerance:
         raise RuntimeError(
-            f"The ONNX file must read as `model` does, to {tolerance:.3g}. Received a {name} of "
-            f"{received:.3g}; the file was not kept. Where the model computes in less than "
-            "float32, give a larger `tolerance`."
+            f"The ONNX file differs from `model`: the {name} is {received:.3g}, more than "
+            f"{tolerance:.3g}, and the file was discarded. If the model computes in less than "
+            "float32, pass a larger `tolerance`."
         )

@@ -14,22 +14,21 @@ from mltu._extras import explain_missing
 from mltu.utils.child import call_in_child
 from mltu.utils.files import StrPath
 
-Needed = tuple[str, str, str]  # Module, name there, and the name in the file.
+Needed = tuple[str, str, str]  # module, name there, name in the file
 
 
 def stored_classes(path: StrPath, registered: Mapping[str, Any] | None = None) -> list[Needed]:
-    """List what must be imported before a `.keras` file can be loaded, without loading it.
+    """List the classes and functions in a `.keras` file that are not of Keras, without loading it.
 
-    The loss and the metrics do not count: a model can be loaded without compiling it.
+    Loss and metrics are left out, since a model can be loaded without compiling it.
 
     Args:
         path: of the file.
-        registered: functions and classes that Keras knows by their name in the file; of functions
-            the file says nothing else.
+        registered: functions and classes by the name that the file has for them; for functions the
+            file has nothing else.
 
     Returns:
-        Module, name there and name in the file of each class and function that is not of Keras,
-        sorted. The module of the training script or notebook is `"__main__"`.
+        Sorted entries; the module of the training script or notebook is `"__main__"`.
     """
     with zipfile.ZipFile(path) as file:
         config = json.loads(file.read("config.json"))
@@ -47,7 +46,7 @@ def _needed(entry: dict[str, Any], registered: Mapping[str, Any]) -> Needed | No
         return registered[name].__module__, registered[name].__name__, name
     if not isinstance(name, str) or str(module).partition(".")[0] in ("keras", "builtins"):
         return None
-    # Keras leaves out the module of the script, which nobody could import.
+    # Keras omits the module of the script, which nothing could import.
     return module or "__main__", name, entry.get("registered_name") or name
 
 
@@ -61,10 +60,10 @@ def _walk(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def write_source(model: Any, folder: Path) -> dict[str, Any]:
-    """Write what the child needs, and return its part of the job.
+    """Write a traced SavedModel or a `.keras` file for the child, and return its part of the job.
 
-    On TensorFlow the inference function is traced here, so the child needs none of the classes of
-    the model. JAX and PyTorch cannot be traced by TensorFlow: there the child rebuilds the model.
+    On TensorFlow the inference function is traced here, so the child does not need the classes of
+    the model. TensorFlow cannot trace JAX and PyTorch, so there the child rebuilds the model.
 
     Args:
         model: a built Keras model with one input.
@@ -92,7 +91,7 @@ def write_source(model: Any, folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def in_float32(model: Any) -> Iterator[None]:
-    """Let layers of mixed precision compute in the type of their weights within the block."""
+    """Make layers of mixed precision compute in the dtype of their weights, within the block."""
     from mltu.models._native import layers_within
 
     mixed = [layer for layer in layers_within(model) if layer.compute_dtype != layer.variable_dtype]
@@ -108,7 +107,7 @@ def in_float32(model: Any) -> Iterator[None]:
 
 @contextmanager
 def on_the_cpu(model: Any) -> Iterator[None]:
-    """Trace the functions of the block for the CPU of TensorFlow: cuDNN's kernels have no ONNX."""
+    """Trace for the CPU of TensorFlow within the block: ONNX has no cuDNN kernels."""
     import tensorflow as tf
 
     from mltu.models._native import layers_within
@@ -146,8 +145,8 @@ def _check_classes(classes: list[Needed]) -> None:
         raise ImportError(
             "The classes and functions of `model` must be importable: on this backend a child "
             f"process rebuilds the model for the export. Received {', '.join(unreachable)}, "
-            "defined in the training script or notebook. Move them to a module of their own "
-            "beside it and import them from there."
+            "defined in the training script or notebook. Move them to a separate module beside "
+            "it and import them from there."
         )
 
 
@@ -162,9 +161,9 @@ def convert(job: Mapping[str, Any]) -> None:
     Raises:
         ImportError: TensorFlow, tf2onnx or onnx is missing; or a class of the model.
         RuntimeError: the model has operations that ONNX does not have.
-        Exception: what the loader or the converter raised.
+        Exception: raised by the loader or the converter.
     """
-    with explain_missing():  # The converter first: where it is missing, that shows in a second.
+    with explain_missing():  # The converter first: if it is missing, that shows in a second.
         import onnx
         import tf2onnx
         import tensorflow as tf  # isort: skip
@@ -182,7 +181,7 @@ def convert(job: Mapping[str, Any]) -> None:
 
 
 def _load_keras(path: str, classes: Sequence[Needed]) -> Any:
-    """Load a `.keras` file with the code in it: the parent wrote it a moment ago."""
+    """Load a `.keras` file and the code in it, which the parent wrote a moment ago."""
     with explain_missing():
         import keras
 
@@ -192,8 +191,8 @@ def _load_keras(path: str, classes: Sequence[Needed]) -> Any:
             found = getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError) as error:
             raise ImportError(
-                f"The model holds {name!r} of the module {module!r}, which the child process "
-                f"cannot import ({error}). Define it at the top of a module of its own, beside "
+                f"The model contains {name!r} of the module {module!r}, which the child process "
+                f"cannot import ({error}). Define it at the top level of a separate module beside "
                 "your script, and import it from there."
             ) from error
         custom_objects[name] = custom_objects[stored_name] = found
@@ -201,7 +200,7 @@ def _load_keras(path: str, classes: Sequence[Needed]) -> Any:
 
 
 def _check_operations(proto: Any, definitions: Any) -> None:
-    """Refuse a graph with operations that the converter left as they were."""
+    """Refuse a graph with operations that the converter did not convert."""
     versions = {opset.domain: opset.version for opset in proto.opset_import}
     unknown = sorted(
         f"{node.op_type} (in {node.name})"
@@ -212,7 +211,7 @@ def _check_operations(proto: Any, definitions: Any) -> None:
     if unknown:
         raise RuntimeError(
             f"ONNX has no such operation as {', '.join(unknown[:5])}. Build the layer from other "
-            "operations, or leave it out of the exported model."
+            "operations, or remove it from the exported model."
         )
 
 
@@ -233,7 +232,7 @@ def run_child(job: Mapping[str, Any], timeout: float) -> None:
 
 
 def write_metadata(path: Path, fields: Mapping[str, Any]) -> None:
-    """Store values in an ONNX file; other keys that it has stay.
+    """Store values as JSON in the metadata of an ONNX file; its other keys stay.
 
     Raises:
         TypeError: a value cannot be stored as JSON.

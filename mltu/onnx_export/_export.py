@@ -1,4 +1,4 @@
-"""From a Keras model to a checked ONNX file that explains itself."""
+"""Exports a Keras model to an ONNX file with a model card, compared with the model."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from mltu.onnx_export._compare import (
 )
 from mltu.onnx_export._convert import run_child, write_metadata, write_source
 from mltu.onnx_export._int8 import Int8Report, quantize_onnx
-from mltu.utils.files import atomic_path
+from mltu.utils.files import StrPath, atomic_path
 
-COMMAND = "mltu export"  # Exports a run folder; see `export_run`.
+COMMAND = "mltu export"  # exports a run folder, see `export_run`
 
 _LOGGER = logging.getLogger(__name__)
 _VERSIONS = ("keras", "tensorflow", "jax", "torch", "tf2onnx", "onnx", "onnxruntime", "numpy")
@@ -46,7 +46,7 @@ _LITTLE_SPACE = 100 << 20  # bytes
 
 def export_onnx(
     model: Any,
-    path: str | os.PathLike[str],
+    path: StrPath,
     *,
     metadata: Mapping[str, Any] | None = None,
     validation: Any = None,
@@ -56,38 +56,38 @@ def export_onnx(
     num_images: int = 2048,
     timeout: float = 600,
 ) -> ExportMetrics:
-    """Export a model in a child process, compare the file with Keras, then put it in its place.
+    """Export a model in a child process, and keep the file only if it reads as the model does.
 
-    The file takes float32 inputs with a free batch size, in the range that the model was trained
-    on (0..255 for the tutorials). It is converted by a child process that runs TensorFlow on the
-    CPU, whatever backend the model runs on. Where anything fails, an older file at `path` stays.
+    The file takes float32 inputs of any batch size, in the range that the model was trained on
+    (0..255 in the tutorials). The child process runs TensorFlow on the CPU, whatever the backend of
+    the model is. On any failure, an older file at `path` stays as it was.
 
     Args:
         model: a built Keras model with one input.
         path: of the `.onnx` file.
-        metadata: stored in the file as JSON, one entry for each key, such as `{"vocab": "abc"}`.
-            Keys of `mltu.inference.ModelCard` win over what `validation` says of itself.
+        metadata: stored in the file as JSON, one entry per key, such as `{"vocab": "abc"}`. Fields
+            of `mltu.inference.ModelCard` override what the steps of `validation` say.
         validation: images to compare on: a `DataProvider`, whose steps are described in the file
             so that a reader can be made from it alone; a pair (images, labels); or images, shape
-            (images, *input_shape). Random values 0..255 if None.
-        opset: of the ONNX file; the converter's own default if None.
+            (images, *input_shape). By default random values 0..255.
+        opset: of the ONNX file; by default that of the converter.
         dynamic_width: True to free the width of the input where the model has fixed it; its layers
-            must allow that. Where the width is free, the file is compared at a second one too.
-        tolerance: the largest difference of outputs, and of the CER, that is accepted; for outputs
-            beyond 1 in proportion.
-        num_images: of `validation` to compare on at most.
+            must allow that. If the width is free, the file is compared at a second width too.
+        tolerance: largest accepted difference of the CER and of outputs, for these in proportion
+            beyond 1.
+        num_images: largest number of images of `validation` to compare on.
         timeout: seconds for the child process.
 
     Returns:
-        The metrics of the comparison; they are stored in the file too.
+        The metrics of the comparison, which are also stored in the file.
 
     Raises:
-        RuntimeError: the model cannot be exported, or the file reads otherwise than the model; the
-            text holds the error of the child process whole.
+        RuntimeError: the model cannot be exported, or the file reads differently; the text contains
+            the whole error of the child process.
         ImportError: a package is missing, with its pip line; or a class of the model.
         OSError: the file cannot be written.
         TimeoutError: the child process took too long.
-        ValueError: an entry of the metadata, or `vocab`, does not suit the model.
+        ValueError: an entry of the metadata, or `vocab`, does not match the model.
         TypeError: the metadata cannot be stored as JSON.
     """
     check_packages()
@@ -112,17 +112,13 @@ def export_onnx(
 
 
 def check_packages() -> None:
-    """Look whether what an export needs is installed, before anything is computed.
-
-    Raises:
-        ImportError: a package is missing; with the two ways on.
-    """
+    """Raise an ImportError if the export lacks a package, before anything is computed."""
     for package in ("tensorflow", "tf2onnx", "onnx"):
         if find_spec(package) is None:
             raise ImportError(
-                f"The ONNX export needs the package `{package}`, whatever backend the training "
-                'runs on. Install it: pip install "mltu[tensorflow]". Or train with --no-export '
-                f"(without Model2onnx) now, and export on another machine: {COMMAND} <run folder>",
+                f"The ONNX export needs the package `{package}` on every backend. Install it: pip "
+                'install "mltu[tensorflow]". Or train with --no-export (without Model2onnx) now, '
+                f"and export on another machine: {COMMAND} <run folder>",
                 name=package,
             )
 
@@ -132,7 +128,7 @@ def _as_json(fields: Mapping[str, Any]) -> Any:
 
 
 def _free_width(model: Any) -> Any:
-    """Return the same layers and weights behind an input of any width."""
+    """Return a model of the same layers and weights whose input has any width."""
     with explain_missing():
         import keras
 
@@ -145,15 +141,15 @@ def _free_width(model: Any) -> Any:
         freed(wide, training=False)
     except Exception as error:
         raise ValueError(
-            "`dynamic_width` must be False for a model that needs its width. Received a model "
-            f"with the input {tuple(shape)} that does not run at another width: {error}. A "
-            "Reshape with -1 in the place of the time steps leaves the width free."
+            "`dynamic_width` must be False for a model that needs a fixed width. This one, with "
+            f"the input {tuple(shape)}, does not run at another width: {error}. A Reshape with -1 "
+            "for the time steps leaves the width free."
         ) from error
     return freed
 
 
 def _describe(model: Any, images: ValidationImages | None) -> dict[str, Any]:
-    """Return what is known of the model in the keys of a model card."""
+    """Return what is known of the model, as fields of a model card."""
     found: dict[str, Any] = {"format": CARD_FORMAT, "versions": _versions()}
     shape = model.inputs[0].shape
     if len(shape) == 4:
@@ -201,27 +197,27 @@ def _check_vocab(model: Any, vocab: Sequence[str] | None) -> None:
     if vocab is not None and len(shape) == 3 and shape[2] != len(vocab) + 1:
         raise ValueError(
             f"`vocab` must have {shape[2] - 1} characters, one for each class of `model` but the "
-            f"blank. Received {len(vocab)}. Give the vocabulary that the labels were indexed with."
+            f"blank. Received {len(vocab)}. Pass the vocabulary that indexed the labels."
         )
 
 
 def _check_folder(folder: Path) -> None:
-    """Make the folder and write into it, so that an error there says what to do."""
+    """Create the folder and write to it, so that errors there say what to do."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"x")
     except OSError as error:
         raise OSError(
-            f"`path` must stand in a folder that can be written to. Received {str(folder)!r}: "
-            f"{error}. Take another folder, or make room and the right to write there."
+            f"`path` must be in a writable folder. Received {str(folder)!r}: {error}. Choose "
+            "another folder, or check its permissions and the space on the disk."
         ) from error
 
 
 def _compare_all(
     model: Any, path: Path, images: ValidationImages | None, vocab: Any, tolerance: float
 ) -> ExportMetrics:
-    """Compare on the images, or on random values; where the width is free, at a second one too."""
+    """Compare on the images, or on random values; if the width is free, at a second width too."""
     first, *second = _noise(model.inputs[0].shape)
     if images is None:
         metrics = replace(compare(model, path, [first], tolerance=tolerance), num_images=0)
@@ -234,7 +230,7 @@ def _compare_all(
 
 
 def _noise(shape: Sequence[int | None]) -> list[Array]:
-    """Return random values 0..255 for an input; in two widths where its width is free."""
+    """Return random values 0..255 for an input, at two widths if its width is free."""
     sides = [side or 32 for side in shape[1:]]
     all_sides = [sides]
     if len(shape) == 4 and shape[2] is None:
@@ -244,7 +240,7 @@ def _noise(shape: Sequence[int | None]) -> list[Array]:
 
 
 def _explained(model: Any, error: Exception, folder: Path) -> Exception:
-    """Return an error of the same kind that names the model, and the disk where it is full."""
+    """Return an error of the same class that names the model, and the disk if it is full."""
     text = f"`model` {model.name!r} could not be exported to ONNX: {error}"
     free = shutil.disk_usage(folder).free
     if free < _LITTLE_SPACE:
@@ -255,12 +251,12 @@ def _explained(model: Any, error: Exception, folder: Path) -> Exception:
     return next((kind(text) for kind in kinds if isinstance(error, kind)), RuntimeError(text))
 
 
-# What the tutorials do; `configs.yaml` may say otherwise in the same words.
+# What the tutorials do, unless `configs.yaml` has other values.
 _PREPARED = {"color": "BGR", "resize": "stretch", "scaling": "inside"}
 
 
 def export_run(
-    run: str | os.PathLike[str],
+    run: StrPath,
     *,
     opset: int | None = None,
     dynamic_width: bool = False,
@@ -269,28 +265,28 @@ def export_run(
     num_images: int = 2048,
     timeout: float = 600,
 ) -> tuple[ExportMetrics, Int8Report | None]:
-    """Export the `model.keras` of a run folder to its `model.onnx`.
+    """Export the `model.keras` of a run folder to `model.onnx`.
 
-    The vocabulary and the size come from `configs.yaml`, and so do `color`, `resize`,
-    `padding_color` and `scaling` where it has them; otherwise images are stretched BGR in 0..255,
-    as in the tutorials. The images of `val.csv` serve for the comparison where they are found.
+    The vocabulary and the size come from `configs.yaml`, as do `color`, `resize`, `padding_color`
+    and `scaling` if it has them; otherwise images are stretched BGR in 0..255, as in the tutorials.
+    The comparison uses the images of `val.csv` that exist.
 
     Args:
         run: the folder.
         opset: as in `export_onnx`.
         dynamic_width: as in `export_onnx`.
         int8: True to write `model.int8.onnx` too.
-        trust: True to load a model that holds code of its own (a Lambda layer), which runs. Only
-            for files of your own making.
-        num_images: of `val.csv`, for the comparison.
+        trust: True to load a model that contains code (a Lambda layer) and run it. Only for your
+            own files.
+        num_images: largest number of images of `val.csv` to compare on.
         timeout: seconds for the child process.
 
     Returns:
-        The metrics of the comparison, and those of int8 or None.
+        The metrics of the comparison, and the report of int8 or None.
 
     Raises:
         FileNotFoundError: the folder lacks `model.keras` or `configs.yaml`.
-        ValueError: the model cannot be loaded, or int8 is wanted and no image of `val.csv` is here.
+        ValueError: the model cannot be loaded, or `int8` is True and no image of `val.csv` exists.
         RuntimeError: and others, as in `export_onnx`.
     """
     folder = Path(run)
@@ -298,7 +294,7 @@ def export_run(
         if not (folder / name).is_file():
             raise FileNotFoundError(
                 f"`run` must be a run folder with model.keras and configs.yaml. {str(folder)!r} "
-                f"has no {name}. Give the folder that train.py printed at its end."
+                f"has no {name}. Pass the folder that the training printed."
             )
     check_packages()
     configs = BaseModelConfigs.load(folder / "configs.yaml")
@@ -306,9 +302,9 @@ def export_run(
     images = _read_images(folder / "val.csv", fields, num_images)
     if int8 and images is None:
         raise ValueError(
-            "`int8` must be False without validation images to calibrate on. Received "
-            f"{str(folder / 'val.csv')!r}, of whose images none is on this machine. Copy them "
-            "here, or export without int8."
+            "`int8` must be False without validation images to calibrate on. None of those in "
+            f"{str(folder / 'val.csv')!r} exists on this machine. Copy them here, or export "
+            "without int8."
         )
     model = _load(folder / "model.keras", trust)
     target = folder / "model.onnx"
@@ -325,14 +321,14 @@ def export_run(
 
 
 def _fields(configs: Any) -> dict[str, Any]:
-    """Return what `configs.yaml` says, and the habit of the tutorials, as fields of a card."""
+    """Return the values of `configs.yaml`, or else the tutorials' own, as fields of a card."""
     keys = ("vocab", "height", "width", "color", "resize", "padding_color", "scaling")
     stored = {**_PREPARED, **{key: value for key, value in vars(configs).items() if key in keys}}
     missing = [key for key in keys[:3] if key not in stored]
     if missing:
         raise ValueError(
             f"`run` must have a configs.yaml with `{missing[0]}`. Received one with "
-            f"{sorted(vars(configs))}. Write in what the model was trained with."
+            f"{sorted(vars(configs))}. Add the value that the model was trained with."
         )
     return stored
 
@@ -345,14 +341,14 @@ def _load(path: Path, trust: bool) -> Any:
         return keras.models.load_model(path, compile=False, safe_mode=not trust)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"`run` must hold a model that Keras can load. Received {str(path)!r}: {error}. "
-            "Import the module that defines its classes before; for a Lambda layer of your own "
-            "give `trust=True` (--trust)."
+            f"Keras cannot load the model of `run`, {str(path)!r}: {error}. Import the module "
+            "that defines its classes first; for a Lambda layer of your own, pass `trust=True` "
+            "(--trust)."
         ) from error
 
 
 def _read_images(path: Path, fields: dict[str, Any], num_images: int) -> ValidationImages | None:
-    """Read validation images as the run did; None where the list or its images are not here."""
+    """Read the validation images as the run did; None if the list or its images are missing."""
     if not path.is_file():
         return None
     card = ModelCard(

@@ -19,10 +19,9 @@ def check_count(name: str, value: int, least: int) -> None:
 
 
 def shorten(value: Any) -> str:
-    """Return how an error shows a value that came from a file and may be huge.
+    """Return the repr of a value from a file, which may be huge, cut to 200 characters.
 
-    It has at most 200 characters and three dots, and no more than 200 characters, bytes or entries
-    of the value are looked at.
+    At most 200 characters, bytes or entries of the value are read.
     """
     has_parts = isinstance(value, str | bytes | list | tuple)
     try:

@@ -1,4 +1,4 @@
-"""Files: read with an error that helps, written whole or not at all."""
+"""Reading and writing files: helpful errors, and atomic writes."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ StrPath = str | os.PathLike[str]
 
 
 def use_utf8_output() -> None:
-    """Let stdout and stderr write UTF-8, whatever the system's own encoding is.
+    """Make stdout and stderr write UTF-8, whatever the encoding of the system is.
 
-    Windows has one of 256 characters where the output goes into a file or another program.
+    Output that goes to a file or another program has an 8-bit encoding on Windows.
     """
-    # File names are bytes on Linux, and go out as they came in; elsewhere half a character may
-    # stand in one, which is shown by its number.
+    # File names are bytes on Linux and are written as they were read; elsewhere they may contain
+    # half a character, which is written as an escape.
     errors = "surrogateescape" if os.name == "posix" else "backslashreplace"
     for stream in (sys.stdout, sys.stderr):
-        # A service may start without them, and notebooks have their own.
+        # Services may have none, and notebooks have other ones.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors=errors)
 
 
 def read_bytes(path: StrPath, kind: str) -> bytes:
-    """Return what a file holds.
+    """Return the content of a file.
 
     Args:
         path: of the file.
-        kind: what it should be, for the error: `"an image"`.
+        kind: what it should be, for the error, such as `"an image"`.
 
     Raises:
-        FileNotFoundError: there is no file at the path.
+        FileNotFoundError: the file does not exist.
         ValueError: no file can have such a name.
     """
     try:
@@ -47,31 +47,25 @@ def read_bytes(path: StrPath, kind: str) -> bytes:
         ) from error
     except ValueError as error:  # A NUL or a lone surrogate.
         raise ValueError(
-            f"`data` must be the path of {kind}. Received {os.fspath(path)!r:.200}, a name that no "
-            f"file can have: {error}. Look at the list that it came from."
+            f"`data` must be the path of {kind}. Received {os.fspath(path)!r:.200}, which cannot "
+            f"name a file: {error}. Check the list that it came from."
         ) from error
 
 
 @contextmanager
 def atomic_path(path: StrPath) -> Iterator[Path]:
-    """Give a temporary path with the same suffix that replaces `path` when the block ends well.
+    """Yield a temporary path, with the same suffix, that replaces `path` at the end of the block.
 
-    The folder is made if it does not exist. When the block raises, the temporary file is removed
-    and whatever stood at `path` before is untouched.
-
-    Args:
-        path: where the finished file shall stand.
-
-    Yields:
-        A path in the same folder, and so on the same file system, to write to.
+    It is on the same file system. A missing folder is created. If the block raises, the temporary
+    file is removed and a file at `path` stays as it was.
 
     Raises:
-        IsADirectoryError: a folder stands at `path`.
+        IsADirectoryError: `path` is a folder.
     """
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(
-            f"`path` must be that of a file. Received {str(target)!r}, a folder. Name a file in it."
+            f"`path` must be a file. Received the folder {str(target)!r}. Name a file in it."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     suffixes = "".join(target.suffixes[-2:])
@@ -82,31 +76,25 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
 
 
 def refuse_working_folder(path: StrPath) -> Path:
-    """Return the path of a folder that may be put in the place of another.
+    """Return the path of a folder that may be replaced.
 
     Raises:
-        FileExistsError: it is the working folder, which would be taken away below the user's feet.
+        FileExistsError: it is the current working directory.
     """
     if Path(path).resolve() == Path.cwd():
         raise FileExistsError(
-            f"`folder` must be a new one. Received {os.fspath(path)!r}, in which you are. Name a "
-            "folder in it, or go to another."
+            f"`folder` must be a new one. Received {os.fspath(path)!r}, the current working "
+            "directory. Name a folder in it, or change to another."
         )
     return Path(path)
 
 
 @contextmanager
 def atomic_folder(path: StrPath) -> Iterator[Path]:
-    """Give a new folder that stands at `path` when the block ends well, and else is removed.
-
-    Args:
-        path: where the finished folder shall stand; nothing, or an empty folder, stands there.
-
-    Yields:
-        An empty folder in the same place to write to.
+    """Yield a new folder that is moved to `path` at the end of the block, or removed if it raises.
 
     Raises:
-        OSError: a folder with content stands at `path`, or it is the working folder.
+        OSError: `path` is a folder with content, or the current working directory.
     """
     target = refuse_working_folder(path)
     target.parent.mkdir(parents=True, exist_ok=True)
