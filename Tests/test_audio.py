@@ -295,6 +295,7 @@ def test_a_recording_too_long_is_named(tmp_path):
     assert "1.wav" in str(caught.value.__notes__)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("seconds", [[0.3, 0.3, 0.3, 0.9], [0.9]])
 def test_keras_fits_batches_of_different_lengths(tmp_path, seconds):
     """TensorFlow took the length of the first two batches for that of all."""

@@ -21,6 +21,8 @@ from mltu.losses import CTCLoss
 from mltu.models import row_reader
 from mltu.onnx_export import TOLERANCE, _compare, _export, export_onnx
 
+pytestmark = pytest.mark.backend
+
 CLASSES = 4
 
 

@@ -17,6 +17,8 @@ from mltu.losses import CTCLoss
 from mltu.resume._file import from_plain, to_plain
 from mltu.synthetic import render_word, shipped_fonts
 
+pytestmark = pytest.mark.backend
+
 RECORDED = json.loads(
     (Path(__file__).parent / "data" / "snapshots.json").read_text(encoding="utf-8")
 )

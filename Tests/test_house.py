@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -152,6 +153,16 @@ def test_other_import_errors_pass_unchanged():
     with pytest.raises(ImportError) as caught, explain_missing():
         raise original
     assert caught.value is original
+
+
+def test_each_hook_into_keras_has_its_test():
+    page = (ROOT / "docs" / "keras_internals.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(Tests/\w+\.py)::(\w+)`", page)
+    assert len(named) > 10
+    for file, test in named:
+        assert f"def {test}" in (ROOT / file).read_text(encoding="utf-8"), (file, test)
+    code = "".join(file.read_text(encoding="utf-8") for file in FILES)
+    assert all(name in page for name in re.findall(r"keras\.src\.[\w.]+", code))
 
 
 # Imports as written

@@ -16,6 +16,8 @@ from mltu import _ctc_kernels
 from mltu.losses import CTCLoss, CTCloss, ctc_batch_loss, label_lengths, required_steps
 from mltu.metrics import CWERMetric, InfeasibleLabels
 
+pytestmark = pytest.mark.backend
+
 KERNELS = sorted({"scan", _ctc_kernels.kernel_name()})
 
 

@@ -11,6 +11,8 @@ from mltu.losses import CTCLoss
 from mltu.metrics import CERMetric, CWERMetric, InfeasibleLabels, WERMetric
 from mltu.utils.text_utils import ctc_decoder, get_cer, get_wer
 
+pytestmark = pytest.mark.backend
+
 VOCAB = "abcd"
 BLANK = len(VOCAB)
 

@@ -22,6 +22,8 @@ from mltu.onnx_export import export_onnx
 from mltu.synthetic import write_mjsynth
 from mltu.utils.text_utils import ctc_decoder
 
+pytestmark = pytest.mark.backend
+
 ROOT = Path(__file__).resolve().parents[1]
 OLD_READER = ROOT / "Tests" / "data" / "keras2_reader.h5"
 

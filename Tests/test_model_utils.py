@@ -7,6 +7,8 @@ from keras import layers
 
 from mltu.model_utils import activation_layer, residual_block
 
+pytestmark = pytest.mark.backend
+
 
 def build(shape, *args, **kwargs):
     inputs = layers.Input(shape)

@@ -11,6 +11,8 @@ from mltu.metrics import CWERMetric
 from mltu.models import column_reader, row_reader, strong_reader, use_native_layers
 from mltu.onnx_export import export_onnx
 
+pytestmark = pytest.mark.backend
+
 READERS = [row_reader, column_reader, strong_reader]
 
 

@@ -10,6 +10,8 @@ from keras import layers, ops
 from mltu.model_utils import residual_block
 from mltu.models import _native, use_native_layers
 
+pytestmark = pytest.mark.backend
+
 on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch's loop")
 KNOWS_RENORM = pytest.mark.skipif(
     "renorm" not in signature(layers.BatchNormalization).parameters, reason="New in Keras 3.14."

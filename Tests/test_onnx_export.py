@@ -30,7 +30,10 @@ from mltu.onnx_export import _compare, _convert, _export, export_onnx, export_ru
 from mltu.onnx_export._convert import stored_classes
 from mltu.preprocessors import ImageReader
 from mltu.transformers import ImageNormalizer, ImageResizer, LabelIndexer, LabelPadding
+from mltu.utils.child import call_in_child
 from mltu.utils.text_utils import ctc_decoder, get_cer
+
+pytestmark = pytest.mark.backend
 
 ROOT = Path(__file__).resolve().parents[1]
 VOCAB = "abcé"
@@ -589,74 +592,53 @@ def test_int8_of_no_model_is_refused(tmp_path):
         quantize_onnx(tmp_path / "m.onnx", np.zeros((1, 2, 2, 3)))
 
 
-# Each backend in its own interpreter ------------------------------------------------------------
+# On each backend, by a real child process ------------------------------------------------------
 
-BACKEND = """
-import sys; sys.path.insert(0, {tests!r})
-import json, keras
-from keras import layers
-from mltu.onnx_export import export_onnx
-from test_onnx_export import Halved, build, provider
 
 class Doubled(layers.Layer):
     def call(self, x):
         return x * 2
 
-middle = {middle}
-samples = json.loads({samples!r})
-figures = export_onnx(build(middle=middle, recurrent=True), {path!r}, validation=provider(samples))
-print("figures", json.dumps(figures.to_dict()))
-"""
+
+def operations_of_an_export(path):
+    export_onnx(build(recurrent=True), path)
+    return operations(path)
 
 
-def export_on(backend, middle, words, path):
-    code = BACKEND.format(
-        tests=str(ROOT / "Tests"), middle=middle, samples=json.dumps(words), path=str(path)
-    )
-    script = path.with_name("train.py")
-    script.write_text(code, encoding="utf-8")
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, str(script)], env=environment, capture_output=True, encoding="utf-8",
-        check=False, cwd=path.parent,
+@pytest.mark.skipif(ON_TENSORFLOW, reason="which the others are compared with")
+def test_every_backend_gives_the_same_graph(exported, tmp_path):
+    on_tensorflow = call_in_child(
+        "test_onnx_export:operations_of_an_export", str(tmp_path / "model.onnx"),
+        timeout=300, environment={"KERAS_BACKEND": "tensorflow"},
     )  # fmt: skip
+    assert operations(exported[1]) == on_tensorflow
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-@pytest.mark.parametrize("middle", ["[]", "[layers.Lambda(lambda x: x * 2), Halved()]"])
-def test_every_backend_gives_the_same_graph(exported, words, tmp_path, backend, middle):
-    pytest.importorskip(backend)
-    done = export_on(backend, middle, words, tmp_path / "model.onnx")
-    assert done.returncode == 0, done.stderr[-3000:]
-    figures = json.loads(done.stdout.rpartition("figures ")[2])
-    assert figures["difference"] < 1e-4
-    assert figures["cer_keras"] == figures["cer_onnx"]
-    if middle == "[]":
-        assert operations(tmp_path / "model.onnx") == operations(exported[1])
-    assert operations(tmp_path / "model.onnx").count("LSTM") >= 1
+@pytest.mark.usefixtures("real_child")
+def test_every_backend_exports_code_of_the_user(words, tmp_path):
+    model = build(middle=[layers.Lambda(lambda x: x * 2), Halved()], recurrent=True)
+    metrics = export_onnx(model, tmp_path / "model.onnx", validation=provider(words))
+    assert metrics.difference < 1e-4
+    assert metrics.cer_keras == metrics.cer_onnx
+    assert operations(tmp_path / "model.onnx").count("LSTM") == 1
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_a_class_of_the_training_script(words, tmp_path, backend):
-    pytest.importorskip(backend)
-    done = export_on(backend, "[Doubled()]", words, tmp_path / "model.onnx")
-    if backend == "tensorflow":
-        assert done.returncode == 0, done.stderr[-3000:]
+def test_a_class_of_the_training_script(tmp_path, monkeypatch):
+    monkeypatch.setattr(Doubled, "__module__", "__main__")
+    model = build(middle=[Doubled()], recurrent=True)
+    if ON_TENSORFLOW:
+        export_onnx(model, tmp_path / "model.onnx")
         assert "LSTM" in operations(tmp_path / "model.onnx")
     else:
-        assert "Received Doubled, defined in the training script or notebook" in done.stderr
-        assert not (tmp_path / "model.onnx").exists()
+        text = "Received Doubled, defined in the training script or notebook"
+        fails(tmp_path, ImportError, text, model)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_without_tensorflow_it_says_so_at_once(words, tmp_path, backend):
-    pytest.importorskip(backend)
-    middle = "[]\nsys.modules['tensorflow'] = None"
-    done = export_on(backend, middle, words, tmp_path / "model.onnx")
-    assert "needs the package `tensorflow` on every backend" in done.stderr
+def test_without_tensorflow_it_says_so_at_once(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    text = "needs the package `tensorflow` on every backend"
+    with pytest.raises(ImportError, match=text):
+        export_onnx(None, tmp_path / "model.onnx")
 
 
 @pytest.mark.slow

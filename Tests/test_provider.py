@@ -229,6 +229,7 @@ def expected_epochs(epochs, **options):
     return expected
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("workers", [0, 1, 2])
 @pytest.mark.parametrize("initial_epoch", [1, 5])
 def test_fit_sees_each_epoch_once_and_counts_it(workers, initial_epoch):
@@ -244,6 +245,7 @@ def test_fit_sees_each_epoch_once_and_counts_it(workers, initial_epoch):
     assert sorted(model.batches[12:]) == expected_epochs([initial_epoch + 3], **options)[0]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_the_batch_that_keras_builds_a_model_from_is_no_epoch(workers):
     """On JAX and PyTorch the first `fit` draws one to build the loss, and leaves the rest."""
@@ -291,6 +293,7 @@ class Events(keras.utils.PyDataset):
         self.events.append("end")
 
 
+@pytest.mark.backend
 def test_keras_asks_for_a_shape_as_for_a_batch():
     """Why the provider inspects the call stack: nothing else tells what Keras is doing.
 
@@ -305,6 +308,7 @@ def test_keras_asks_for_a_shape_as_for_a_batch():
     assert dataset.events[: len(first) + 3] == [*first, *epoch]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("workers", [0, 2])
 def test_predict_reads_in_order(workers):
     source = DataProvider(numbered(10), [same], 3, shuffle=False, workers=workers)
@@ -314,6 +318,7 @@ def test_predict_reads_in_order(workers):
     assert outputs[:, 0, 0].tolist() == list(range(10))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_in_a_worker_ends_fit(workers):
     """A loader that hangs for ever when a worker raises was a flaw of earlier libraries."""

@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import json
 import multiprocessing
 import os
 import shutil
@@ -10,7 +9,6 @@ import subprocess
 import sys
 import threading
 from concurrent.futures.process import BrokenProcessPool
-from importlib.util import find_spec
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
@@ -29,6 +27,8 @@ from mltu.dataProvider import DataProvider
 from mltu.datasets import read_folder
 from mltu.preprocessors import ImageReader
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
+
+pytestmark = pytest.mark.backend
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = "0123456789"
@@ -88,24 +88,32 @@ def expected(folder):
     return digests
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_fit_gets_the_same_bytes_for_any_workers_on_every_backend(backend, folder, expected):
-    if find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    result = subprocess.run(
-        [sys.executable, str(ROOT / "Tests" / "fit_bytes.py"), str(folder)],
-        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, timeout=300, check=True,
-    )  # fmt: skip
-    ways = json.loads(result.stdout.splitlines()[-1])
-    assert len(ways) == 5
-    for way in ways:
-        assert way["digests"] == expected
-        assert way["epochs"] == [[1, 1], [2, 2], [3, 3]]
-        assert way["num_batches"] == 15
-        assert way["bad"] == [5]
+class EpochSeen(keras.callbacks.Callback):
+    """Note which epoch the provider is in whenever Keras begins one."""
+
+    def __init__(self, provider):
+        super().__init__()
+        self.provider, self.epochs = provider, []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epochs.append((epoch + 1, self.provider.epoch))
+
+
+@pytest.mark.parametrize(
+    "options", [*({"workers": number} for number in (0, 1, 2, 4)), {"processes": 2}], ids=str
+)
+def test_fit_gets_the_same_bytes_for_any_workers(options, folder, expected):
+    provider = make(read_folder(folder), augmentors=[RandomBrightness(), RandomRotate()], **options)
+    model, seen = Recorder(), EpochSeen(provider)
+    model.compile(run_eagerly=True)
+    model.fit(provider, epochs=3, shuffle=False, verbose=0, callbacks=[seen])
+    batches = [x + y for x, y in model.batches]
+    assert len(batches) == 15
+    digests = [hashlib.sha256(b"".join(batches[at : at + 5])).hexdigest() for at in (0, 5, 10)]
+    assert digests == expected
     assert len(set(expected)) == 3
+    assert seen.epochs == [(1, 1), (2, 2), (3, 3)]
+    assert [sample.position for sample in provider.bad_samples] == [5]
 
 
 class SameReader(ImageReader):

@@ -29,6 +29,8 @@ from mltu.callbacks import KeepState, Model2onnx, TrainLogger, fit_resumable
 from mltu.resume import _state
 from mltu.resume._file import find_state, from_plain, mark_finished, to_plain, write_state
 
+pytestmark = pytest.mark.backend
+
 ROOT = Path(__file__).resolve().parents[1]
 FACTS = {"epoch": 1, "step": 2, "num_steps": 5, "finished": False}
 

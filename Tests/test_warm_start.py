@@ -7,6 +7,8 @@ from keras import layers
 
 from mltu.models import warm_start
 
+pytestmark = pytest.mark.backend
+
 OLD, NEW = "abcd", "xcab"
 
 
