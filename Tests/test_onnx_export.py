@@ -488,7 +488,7 @@ def test_a_class_of_the_script_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Halved, "__module__", "__main__")
     model = build(middle=[Halved(), layers.Activation(halve)])
     text = fails(tmp_path, ImportError, "Received Halved, defined in", model)
-    assert "Move them to a module of their own" in text
+    assert "Move them to a separate module" in text
 
 
 @pytest.mark.usefixtures("as_on_jax")
