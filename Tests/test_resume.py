@@ -168,7 +168,7 @@ def test_ctrl_c_saves_the_last_finished_batch(tmp_path):
             if batch == 2:
                 signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt, match="goes on at epoch 1, batch 4 of 5"):
+    with pytest.raises(KeyboardInterrupt, match="continues at epoch 1, batch 4 of 5"):
         train(tmp_path, Press(), every_steps=0)
     assert find_state(tmp_path / "state").step == 3
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -188,7 +188,7 @@ def test_the_same_provider_goes_on_where_it_stood(whole, tmp_path):
     provider.set_position(provider.epoch, 3)  # of no meaning for a training that begins
     options = {"validation_data": make_provider(samples[38:], 0, shuffle=False), "verbose": 0}
     model = make_model()
-    with pytest.raises(KeyboardInterrupt, match="goes on at epoch 1, batch 2 of 5"):
+    with pytest.raises(KeyboardInterrupt, match="continues at epoch 1, batch 2 of 5"):
         fit_resumable(
             model, provider, epochs=EPOCHS, callbacks=make_callbacks(tmp_path, Press()), **options
         )
@@ -227,7 +227,7 @@ def test_ctrl_c_on_a_terminal_leaves_the_processes_of_the_data_alone(tmp_path):
         _, printed = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert "Training was stopped and goes on at epoch" in printed
+    assert "Training was stopped and continues at epoch" in printed
 
 
 # Refusals: all before a callback has touched a file.

@@ -26,7 +26,7 @@ def test_an_untrained_reader_emits_blanks_whatever_its_layers_are_called(last):
     np.testing.assert_array_equal(model.layers[1].get_weights()[1], [0, 0, 0, 0, 3])
     outputs = keras.ops.convert_to_numpy(model(np.zeros((2, 4, 3), "float32")))
     assert (outputs.argmax(axis=-1) == 4).all()
-    assert model.optimizer.learning_rate == pytest.approx(1e-3)
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-3)
 
 
 def test_a_model_without_a_bias_for_the_blank_is_refused():

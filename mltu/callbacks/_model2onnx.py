@@ -24,17 +24,17 @@ class Model2onnx(keras.callbacks.Callback):
     Before the first epoch the untrained model is exported once and removed again, so that whatever
     would make the export fail does so in the first minute. At the end the weights of the
     checkpoint are restored into the model, the `.onnx` is written, run and compared with Keras. It
-    stands last in the list of callbacks, behind the ModelCheckpoint.
+    comes after the ModelCheckpoint in the list of callbacks.
 
     Args:
         saved_model_path: the checkpoint, a `.keras`, `.h5` or `.weights.h5` path, as given to
             `ModelCheckpoint`. It is never written to. `run/model.keras` gives `run/model.onnx`.
         metadata: stored in the file, such as `{"vocab": vocab}`; see `export_onnx`.
-        validation: images to compare on: the validation provider, whose steps then stand in the
+        validation: images to compare on: the validation provider, whose steps then go into the
             file, or a pair (images, labels); see `export_onnx`.
         opset: of the ONNX file; the converter's own default if None.
         at_best: True to export each new best checkpoint too. Should that fail, a warning says so
-            and the training goes on.
+            and the training continues.
         int8: True to write `run/model.int8.onnx` too, calibrated on `validation`.
         dynamic_width: as in `export_onnx`.
         timeout: seconds for each export's child process.

@@ -411,7 +411,7 @@ def _take_sample(
     else:
         images, labels = (np.asarray(part) for part in data)
     count = min(len(images), _SAMPLE_SIZE)
-    # TensorFlow traces each size of batch anew, so the sample is made of whole ones.
+    # TensorFlow traces the model for each batch size, so the sample is made of whole ones.
     chosen = _spread(len(images), count - count % _PROBE_SIZE if count > _PROBE_SIZE else count)
     return images[chosen], labels[chosen]
 

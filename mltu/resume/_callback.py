@@ -24,9 +24,10 @@ class KeepState(keras.callbacks.Callback):
     """Save all that a training needs to continue exactly where it stopped; for `fit_resumable`.
 
     The state is saved before the first batch, every `every_steps` batches and at the end of each
-    epoch, after the other callbacks have run: this one stands last. The newest two states are kept.
-    Each holds the weights, moving averages and dropout's seeds, the optimizer, the sums of the
-    metrics, what the other callbacks remember, and the position in the data. Nothing is pickled.
+    epoch, after the other callbacks have run: this one is the last of them. The newest two states
+    are kept. Each has the weights, moving averages and dropout's seeds, the optimizer, the sums of
+    the metrics, what the other callbacks remember, and the position in the data. Nothing is
+    pickled.
 
     A callback of your own is saved by its plain attributes, or by what its `get_state()` returns;
     its `set_state(state, position)` then restores it.
@@ -135,6 +136,6 @@ class KeepState(keras.callbacks.Callback):
     def _stop_if_interrupted(self) -> None:
         if self.interrupted and (state := find_state(self.folder)) is not None:
             raise KeyboardInterrupt(
-                f"Training was stopped and goes on at {state.position} with "
+                f"Training was stopped and continues at {state.position} with "
                 f"`fit_resumable(..., resume=True)`. Its state is in {str(self.folder)!r}."
             )

@@ -48,7 +48,7 @@ def fit_resumable(
         model: compiled, and built the same way in each process.
         provider: a `DataProvider`. It shuffles, so Keras does not.
         epochs: the number of the last epoch; may be raised to continue a finished training.
-        callbacks: as for `fit`; `KeepState` stands last.
+        callbacks: as for `fit`; `KeepState` is the last one.
         resume: True to continue from the newest state of `KeepState`'s folder. Where there is
             none, the training was stopped before its first batch, and starts.
         verbose: as for `fit`.
@@ -58,7 +58,7 @@ def fit_resumable(
         Keras's `History`, with the epochs from before the interruption.
 
     Raises:
-        ValueError: `KeepState` does not stand last; or the state is that of another model, data
+        ValueError: `KeepState` is not the last one; or the state is that of another model, data
             set or vocabulary, or of a finished training.
         FileExistsError: there is a state already, and `resume` is False.
         KeyboardInterrupt: after Ctrl-C; it says where the training continues.
@@ -146,7 +146,7 @@ def _require_same_run(
             f"Received {num_samples} in {num_steps}."
         )
     if any(isinstance(callback, CSVLogger) and not callback.append for callback in others):
-        raise ValueError("`append` of CSVLogger must be True to go on in its file. Received False.")
+        raise ValueError("`append` of CSVLogger must be True to continue its file. Received False.")
     now, before = _state.library_versions(), state.facts["versions"]
     if changed := [name for name in now if now[name] != before.get(name)]:
         words = ", ".join(f"{name} was {before.get(name)} and is {now[name]}" for name in changed)

@@ -119,7 +119,7 @@ def fit_reader(
     Raises:
         ValueError: the run cannot be continued with this model, these settings or these processes.
         ImportError: a package is missing, with its pip line.
-        KeyboardInterrupt: after Ctrl-C; `resume=True` goes on.
+        KeyboardInterrupt: after Ctrl-C; `resume=True` continues.
     """
     folder, processes = Path(run), processes or Processes(0, 1, 1)
     if resume and processes.world_size > 1:
