@@ -80,7 +80,7 @@ class Model2onnx(keras.callbacks.Callback):
         self._checkpoint_before: int | None = None
         self._checkpoint_seen: int | None = None
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Prove that this model can be exported on this machine."""
         self._checkpoint_before = self._checkpoint_seen = _modification_time(self.saved_model_path)
         trial = self.onnx_path.with_name(f".{self.onnx_path.stem}.trial.onnx")
@@ -95,12 +95,12 @@ class Model2onnx(keras.callbacks.Callback):
         """Take any checkpoint for one of this training, which began without this callback."""
         self._checkpoint_before = None
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Ignore a checkpoint written within an epoch: the weights change before its end."""
         if self.at_best:
             self._checkpoint_seen = _modification_time(self.saved_model_path)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Export a checkpoint that was written at the end of this epoch, if asked."""
         written = _modification_time(self.saved_model_path)
         if not self.at_best or written == self._checkpoint_seen:
@@ -115,7 +115,7 @@ class Model2onnx(keras.callbacks.Callback):
                 stacklevel=2,
             )
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Restore the best weights and export them."""
         if _modification_time(self.saved_model_path) == self._checkpoint_before:
             warnings.warn(

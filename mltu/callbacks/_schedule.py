@@ -1,8 +1,8 @@
-"""FollowSchedule: a learning rate schedule that other callbacks may cut."""
+"""FollowSchedule: a learning rate schedule that works together with ReduceLROnPlateau."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mltu._extras import explain_missing
@@ -14,12 +14,12 @@ with explain_missing():
 def num_executed(first: int, last: int, params: Mapping[str, Any]) -> int:
     """Return how many steps Keras took from `on_train_batch_begin` to `on_train_batch_end`.
 
-    They are several where `steps_per_execution` says so; Keras gives the last execution of an
-    epoch a last step that the epoch need not have.
+    They are several with `steps_per_execution`; Keras gives the last execution of an epoch a last
+    step that the epoch need not have.
 
     Args:
-        first: the number that the first of them was given.
-        last: the number that the second was given.
+        first: the batch that `on_train_batch_begin` received.
+        last: the batch that `on_train_batch_end` received.
         params: of the callback.
     """
     steps = params.get("steps")
@@ -27,27 +27,29 @@ def num_executed(first: int, last: int, params: Mapping[str, Any]) -> int:
 
 
 class FollowSchedule(keras.callbacks.Callback):
-    """Let the learning rate follow a Keras schedule and leave the cuts of other callbacks in force.
+    """Let the learning rate follow a Keras schedule, and keep the reductions of other callbacks.
 
     An optimizer made with a schedule refuses `ReduceLROnPlateau`. This callback multiplies the rate
     by the change of the schedule at each step instead of setting it. Compile with a plain number.
 
     Args:
-        schedule: a `keras.optimizers.schedules.LearningRateSchedule`; a rate below 1e-8 counts as
-            1e-8, since no factor leads away from 0.
+        schedule: gives the rate of a step; a rate below 1e-8 counts as 1e-8, since no factor leads
+            away from 0.
     """
 
-    def __init__(self, schedule: Any) -> None:
+    def __init__(
+        self, schedule: keras.optimizers.schedules.LearningRateSchedule | Callable[[int], float]
+    ) -> None:
         super().__init__()
         self.schedule = schedule
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Start at the step that the optimizer has reached, at the schedule's rate."""
         self._step = int(self.model.optimizer.iterations)
         self._rate = self._scheduled()
         self.model.optimizer.learning_rate = self._rate
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Multiply the rate by how the schedule changed since the last step."""
         self._batch = batch
         rate = self._scheduled()
@@ -55,8 +57,8 @@ class FollowSchedule(keras.callbacks.Callback):
         optimizer.learning_rate = float(optimizer.learning_rate) * rate / self._rate
         self._rate = rate
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Count the steps; Keras takes several at once where `steps_per_execution` says so."""
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Count the steps; Keras takes several at once with `steps_per_execution`."""
         self._step += num_executed(self._batch, batch, self.params)
 
     def _scheduled(self) -> float:

@@ -39,7 +39,7 @@ class TrainLogger(keras.callbacks.Callback):
         self.log_level = logLevel
         self._logger = logging.Logger("mltu.TrainLogger")  # Not in the global tree.
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Open the file."""
         self.log_path.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(self.log_path / self.log_file, encoding="utf-8")
@@ -50,7 +50,7 @@ class TrainLogger(keras.callbacks.Callback):
         self._logger.info("Training begins: %s parameters", self.model.count_params())
         self._started = time.monotonic()
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Start the epoch's clock."""
         self._started = time.monotonic()
 
@@ -72,7 +72,7 @@ class TrainLogger(keras.callbacks.Callback):
         self._started = time.monotonic() - state["seconds"]
         self._logger.info("Resumed at %s", position)
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Close the file."""
         self._logger.info("Training ends")
         self._close()
