@@ -8,9 +8,6 @@ is named only where there is evidence that the model is not learning.
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +21,7 @@ from mltu.decoders import greedy_path, kind_of_outputs
 from mltu.losses import CTCLoss
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
+from mltu.utils.gpus import has_unhidden_gpu, num_gpus
 from mltu.utils.text_utils import edit_distance
 
 with explain_missing():
@@ -251,8 +249,9 @@ class ConvergenceWatch(keras.callbacks.Callback):
         self._sum_before = self._loss_sum = 0.0
         self._asked_at = 0
         self._first_weights = self._weights()
-        if _gpu_in_machine() and not _gpu_in_backend():
-            self._report(_unseen_gpu(keras.backend.backend()))
+        backend = keras.backend.backend()
+        if has_unhidden_gpu() and not num_gpus(backend):
+            self._report(_unseen_gpu(backend))
         if self.data is not None:
             self._images, self._labels = _take_sample(self.data)
             self._probe = slice(None, None, max(1, len(self._images) // _PROBE_SIZE))
@@ -418,36 +417,6 @@ def _take_sample(
 
 def _spread(length: int, count: int) -> npt.NDArray[np.intp]:
     return np.linspace(0, length - 1, min(length, count)).astype(np.intp)
-
-
-def _gpu_in_machine() -> bool:
-    """Tell whether the machine has an NVIDIA GPU that is not hidden on purpose."""
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    program = shutil.which("nvidia-smi")
-    if hidden or os.environ.get("JAX_PLATFORMS") == "cpu" or program is None:
-        return False
-    try:
-        listed = subprocess.run([program, "-L"], capture_output=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return listed.stdout.startswith(b"GPU ")
-
-
-def _gpu_in_backend() -> bool:
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return bool(tf.config.list_physical_devices("GPU"))
-    if backend == "jax":
-        import jax
-
-        return bool(jax.default_backend() != "cpu")
-    if backend == "torch":
-        import torch
-
-        return bool(torch.cuda.is_available())
-    return True
 
 
 def _unseen_gpu(backend: str) -> Diagnosis:

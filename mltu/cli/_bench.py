@@ -18,7 +18,7 @@ _WARMUP = 3  # calls before the timing: onnxruntime plans its memory in the firs
 
 @click.command("bench", short_help="Measure the speed of a reader.")
 @click.argument("model")
-@count_option("--images", "num_images", default=256, text="Images per measurement.")
+@count_option("--images", "num_images", default=256, help="Images per measurement.")
 @text_or_json
 @device_options
 def command(model: str, num_images: int, form: str, cpu: bool, threads: int | None) -> None:

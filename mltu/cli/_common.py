@@ -1,4 +1,4 @@
-"""What several commands share: options, the model that a user means, and how results are given."""
+"""What several commands share: options, finding a model, and printing JSON."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _AS_JSON = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
-    help="How to print the outcome.",
+    help="Format of the output.",
 )  # fmt: skip
-_CPU = click.option("--cpu", is_flag=True, help="Stay on the CPU where there is a GPU.")
+_CPU = click.option("--cpu", is_flag=True, help="Use the CPU even if a GPU is available.")
 _PART = click.option(
     "--part", type=click.Choice(["train", "val", "test"]),
-    help="Which list of a data set in the layout of MJSynth.",
+    help="List to use of a data set in the MJSynth layout.",
 )  # fmt: skip
 
 
 def count_option(
-    *names: str, text: str, default: int | None = None, least: int = 1
+    *names: str, help: str, default: int | None = None, least: int = 1
 ) -> Callable[[Function], Function]:
     """Return an option that takes an integer of at least `least`."""
     return click.option(
@@ -33,40 +33,38 @@ def count_option(
         metavar="N",
         default=default,
         show_default=default is not None,
-        help=text,
+        help=help,
     )
 
 
-_THREADS = count_option(
-    "--threads", text="Threads of the model; as many as there are cores if left out."
-)
+_THREADS = count_option("--threads", help="Threads of the model (default: one per core).")
 
 
 def text_or_json(function: Function) -> Function:
-    """Add the option of the form, `form`."""
+    """Add the option `--format`, named `form`."""
     return _AS_JSON(function)
 
 
 def device_options(function: Function) -> Function:
-    """Add the options of where a model runs, `cpu` and `threads`."""
+    """Add the options `--cpu` and `--threads`."""
     return _CPU(_THREADS(function))
 
 
 def part_option(function: Function) -> Function:
-    """Add the option of the list of MJSynth, `part`."""
+    """Add the option `--part`."""
     return _PART(function)
 
 
 def find_model(name: str | None) -> Path:
-    """Return the ONNX file or the folder that a user means.
+    """Return the ONNX file or the run folder of a name.
 
     Args:
         name: an ONNX file, a folder with `model.onnx`, the name of a shipped reader, or None for
-            the shipped reader of words.
+            the default reader.
 
     Raises:
-        FileNotFoundError: it is none of them.
-        ValueError: it is the name of a shipped reader, and of a folder with a model here.
+        FileNotFoundError: it is something else.
+        ValueError: it names both a shipped reader and a folder with a model.
     """
     # Here, so that `mltu --help` does not wait for onnxruntime.
     from mltu.inference import pretrained_names, resolve_model
@@ -75,15 +73,15 @@ def find_model(name: str | None) -> Path:
     if place.exists():
         return place
     raise FileNotFoundError(
-        "MODEL must be an ONNX file, a run folder with model.onnx, or the name of a shipped "
-        f"reader ({', '.join(pretrained_names())}). There is no {name!r}."
+        f"There is no {name!r}. MODEL must be an ONNX file, a run folder with model.onnx, or the "
+        f"name of a shipped reader ({', '.join(pretrained_names())})."
     )
 
 
 def to_json(content: Any, indent: int | None = None) -> str:
-    """Write a value as JSON with the characters of all languages as they are."""
+    """Return a value as JSON without escaping the characters of other languages."""
     text = json.dumps(content, indent=indent, ensure_ascii=False)
-    # What is no character, in file names that are no UTF-8, becomes an escape of JSON.
+    # Bytes of file names that are not UTF-8 become escapes of JSON.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -93,10 +91,10 @@ def print_json(content: Any) -> None:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Say whether a stream, which may be closed, goes to a terminal."""
+    """Return whether a stream, which may be closed, is a terminal."""
     return stream is not None and stream.isatty()
 
 
 def is_watched() -> bool:
-    """Say whether somebody looks at a progress bar: stderr is a terminal."""
+    """Return whether a progress bar would be seen: whether stderr is a terminal."""
     return is_terminal(sys.stderr)

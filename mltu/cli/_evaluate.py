@@ -39,7 +39,7 @@ _NAMES = {
 @click.argument("model", metavar="RUN_OR_MODEL")
 @click.argument("data", required=False)
 @part_option
-@count_option("--limit", text="Use only the first N images.")
+@count_option("--limit", help="Use only the first N images.")
 @click.option(
     "--report", type=click.Path(dir_okay=False, writable=True), metavar="HTML",
     help="Write an HTML report with the worst readings.",

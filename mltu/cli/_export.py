@@ -11,7 +11,7 @@ from mltu.cli._common import count_option
 
 @click.command("export", short_help="Write the ONNX file of a trained run.")
 @click.argument("run")
-@count_option("--opset", text="Opset of the ONNX file.")
+@count_option("--opset", help="Opset of the ONNX file.")
 @click.option("--dynamic-width", is_flag=True, help="Accept images of any width.")
 @click.option("--int8", is_flag=True, help="Also write model.int8.onnx.")
 @click.option("--trust", is_flag=True, help="Load Lambda layers, whose code then runs.")

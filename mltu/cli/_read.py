@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     type=click.Choice(["greedy", "beam"]),
     help="How to search the text; beam where one of the above or below is given, or else greedy.",
 )
-@count_option("--beam-width", text="Texts kept while searching.")
+@count_option("--beam-width", help="Texts kept while searching.")
 @click.option(
     "--min-confidence", type=click.FloatRange(0, 1), default=0.0, metavar="X",
     help="Leave out readings that are less sure, and say how many.",

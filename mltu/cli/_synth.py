@@ -19,8 +19,8 @@ def _path_option(name: str, metavar: str, text: str) -> Callable[[Function], Fun
     return click.option(name, type=_PLACE, metavar=metavar, help=text)
 
 
-_seed_option = count_option("--seed", text="Of all chance.", default=0, least=0)
-_workers_option = count_option("--workers", text="Processes; 0 for none but this one.", least=0)
+_seed_option = count_option("--seed", help="Of all chance.", default=0, least=0)
+_workers_option = count_option("--workers", help="Processes; 0 for none but this one.", least=0)
 
 
 @click.group("synth", short_help="Draw words from fonts to train on.")
@@ -79,7 +79,7 @@ def words(folder: Path, **options: Any) -> None:
 @click.argument("png", type=_PLACE)
 @_path_option("--atlas", "FOLDER", "Draw with these fonts; the shipped ones if left out.")
 @_path_option("--real", "FOLDER", "Show the words of this data set, as MJSynth lays it out, too.")
-@count_option("--count", text="Words, of each kind.", default=80)
+@count_option("--count", help="Words, of each kind.", default=80)
 @_seed_option
 def sheet(png: Path, **options: Any) -> None:
     """Show generated words in a PNG, perhaps beside real ones.

@@ -1,4 +1,4 @@
-"""The command `mltu`: its list of commands, and what becomes of errors and of Ctrl-C."""
+"""The command `mltu`: its subcommands, and how errors and Ctrl-C end it."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import click
 from mltu import __version__
 from mltu.utils.files import use_utf8_output
 
-# In the order in which `--help` lists them, each the name of its module.
+# In the order of `--help`; the command `read` is in the module `_read`.
 _COMMANDS = (
     "read", "evaluate", "train", "export", "check", "pack", "synth", "info", "bench", "doctor",
 )  # fmt: skip
-_INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
+_INTERRUPTED = 130  # the exit status of shells after Ctrl-C
 
 
 class Commands(click.Group):
-    """The commands, each imported when it is asked for; errors of mltu become one line."""
+    """Imports commands when they are used, and prints errors of mltu as one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command: its options alone, none of what it works with."""
+        """Import a command, but not the packages that it needs to run."""
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = import_module(f"mltu.cli._{cmd_name}").command
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what mltu raises on purpose ends it with status 1, Ctrl-C with 130."""
+        """Run a command; expected errors end it with status 1, Ctrl-C with 130."""
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort, BrokenPipeError):
@@ -47,14 +47,14 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mltu", message="%(prog)s %(version)s")
 def commands() -> None:
-    """Read text in images, and train readers of your own.
+    """Read text in images, and train your own readers.
 
     \b
     mltu read photos/*.png
     mltu train labels.csv --output run
     mltu evaluate run --report report.html
 
-    `mltu COMMAND --help` has the options and an example of each command.
+    `mltu COMMAND --help` shows the options of a command and an example.
     """
 
 
@@ -65,6 +65,6 @@ def main() -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    """Return the text of an error on one line, unless it holds the output of a process."""
+    """Return the text of an error on one line, unless it contains the output of a process."""
     text = str(error) or type(error).__name__
     return text if isinstance(error, RuntimeError) else " ".join(text.split())
