@@ -21,7 +21,6 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper
 
 from mltu import __version__
-from mltu.cli._onnx_size import count_parameters
 from mltu.cli.main import Commands, commands
 from mltu.datasets import Samples, open_samples, open_validation, pack_lmdb, read_csv, read_mjsynth
 from mltu.inference import find_pretrained
@@ -279,7 +278,7 @@ def test_read_within_a_lexicon_or_a_pattern(tmp_path, images, labels):
         ("--decoder", "greedy", "--pattern", "a"),
     ):
         run("read", *images, *options, status=2)
-    assert "`pattern`" in refusal("read", *images, "--pattern", "[a")
+    assert "Invalid pattern '[a' at position 2" in refusal("read", *images, "--pattern", "[a")
     assert "none.txt" in refusal("read", *images, "--lexicon", tmp_path / "none.txt")
 
 
@@ -387,11 +386,11 @@ def test_data_sets_that_are_none_are_refused(tmp_path):
 
 def test_info_of_a_shipped_model():
     printed = run("info", "words").stdout
-    assert "958,056 parameters" in printed
+    assert "\nnum_parameters 958495\n" in printed
     assert "\ncolor          GRAY\n" in printed
     found = json.loads(run("info", find_pretrained(), "--format", "json").stdout)
     assert found["card"]["vocab"][:3] == "012"
-    assert found["card"]["figures"]["cer_onnx"] < 0.1
+    assert found["card"]["metrics"]["cer_onnx"] < 0.1
     assert found["bytes"] == find_pretrained().stat().st_size
     assert found["inputs"][0]["shape"][1:] == [32, 128, 1]
 
@@ -406,23 +405,11 @@ def test_info_of_what_is_no_json(tmp_path, strange_model):
 
 def test_info_of_a_file_without_a_card(strange_model):
     found = json.loads(run("info", strange_model, "--format", "json").stdout)
-    assert found["parameters"] == 9
     assert found["card"] is None
     assert "`format`" in found["no_card"]
     assert found["metadata"] == {"author": "somebody"}
     printed = run("info", strange_model).stdout
-    assert "9 parameters" in printed
-    assert "There is no model card" in printed
-
-
-def test_parameters_of_bytes_that_are_no_model():
-    content = find_pretrained().read_bytes()
-    shapes = [tensor.dims for tensor in onnx.load(find_pretrained()).graph.initializer
-              if tensor.data_type != TensorProto.INT64]  # fmt: skip
-    assert count_parameters(content) == sum(int(np.prod(shape)) for shape in shapes)
-    rng = np.random.default_rng(0)
-    for broken in (b"", b"no model", content[:1000], rng.bytes(500), b"\xff" * 50):
-        assert count_parameters(broken) is None
+    assert "No model card." in printed
 
 
 def test_bench_measures():

@@ -78,7 +78,7 @@ def test_missing_file_names_its_neighbours(tmp_path):
         ) as caught:
             OnnxInferenceModel(path)
         assert f"There is no file {str(tmp_path / 'model.onnx')!r}" in str(caught.value)
-        assert str(neighbour) in str(caught.value)
+        assert f"Found in that folder: {neighbour.name}." in str(caught.value)
     with pytest.raises(FileNotFoundError, match=r"absent.model\.onnx'\.$"):
         OnnxInferenceModel(tmp_path / "absent" / "model.onnx")
 

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper  # noqa: E402  It may be missing.
 
 GOOD = {
     "format": 1, "vocab": "ab€", "blank": 3, "layout": "NHWC", "color": "BGR", "height": 2,
-    "width": 4, "channels": 3, "resize": "stretch", "scaling": "inside", "decoder": "ctc greedy",
+    "width": 4, "channels": 3, "resize": "stretch", "scaling": "in_model", "decoder": "ctc greedy",
 }  # fmt: skip
 
 
@@ -25,13 +25,25 @@ def texts(**changes):
 def test_a_good_card():
     card = read_card({**texts(), "other": "{{{", "note": '"x"'})
     assert (card.vocab, card.blank, card.height, card.width) == ("ab€", 3, 2, 4)
-    assert (card.outputs, card.padding_color, card.figures) == ("probabilities", (0,), {})
+    assert (card.outputs, card.padding_color, card.metrics) == ("probabilities", (0,), {})
     card = read_card(
         texts(vocab=["a", "b"], blank=2, width=[2, 4], resize="fit", padding_color=[1, 2, 3])
     )
     assert (card.vocab, card.width, card.padding_color) == ("ab", (2, 4), (1, 2, 3))
-    card = read_card(texts(figures={"cer_onnx": 0.5, "cer_keras": None}, versions={"mltu": "2"}))
-    assert (card.figures["cer_onnx"], card.versions["mltu"]) == (0.5, "2")
+    card = read_card(
+        texts(
+            num_parameters=9, metrics={"cer_onnx": 0.5, "cer_keras": None}, versions={"mltu": "2"}
+        )
+    )
+    assert (card.metrics["cer_onnx"], card.versions["mltu"]) == (0.5, "2")
+    assert (card.num_parameters, read_card(texts()).num_parameters) == (9, None)
+
+
+def test_entries_of_the_first_versions_are_read():
+    card = read_card(texts(scaling="inside", figures={"cer_onnx": 0.5}))
+    assert (card.scaling, card.metrics) == ("in_model", {"cer_onnx": 0.5})
+    assert read_card(texts(figures={}, metrics={"a": 1})).metrics == {"a": 1}
+    assert check_card_fields({"scaling": "inside"}) == {"scaling": "in_model"}
 
 
 def test_a_vocabulary_of_a_million_characters():
@@ -61,7 +73,8 @@ HOSTILE = [
     ("height", 0), ("height", 100_000), ("height", "2"), ("width", [4, 2]), ("width", [2, 4]),
     ("width", list(range(1, 200))), ("channels", 4), ("resize", "crop"), ("format", 2),
     ("padding_color", [300]), ("padding_color", [0, 0]), ("padding_color", "black"),
-    ("figures", [1]), ("figures", {"a": "b"}), ("figures", {str(i): i for i in range(200)}),
+    ("metrics", [1]), ("metrics", {"a": "b"}), ("metrics", {str(i): i for i in range(200)}),
+    ("metrics", {"a": 10**400}), ("num_parameters", -1), ("num_parameters", "9"),
     ("versions", {"a": 1}), ("versions", "1"), ("outputs", "text"),
 ]  # fmt: skip
 
@@ -78,7 +91,7 @@ def test_wrong_types_and_sizes_are_named(key, value):
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize("key", ["vocab", "height", "figures", "versions", "decoder"])
+@pytest.mark.parametrize("key", ["vocab", "height", "metrics", "versions", "decoder"])
 @pytest.mark.parametrize(
     "text",
     [
@@ -160,10 +173,10 @@ def test_a_reader_from_the_file_alone(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"height": 3}, "3 in the metadata where the model has 2"),
-        ({"width": 8}, "8 in the metadata where the model has 4"),
-        ({"channels": 1, "color": "GRAY"}, "1 in the metadata where the model has 3"),
-        ({"vocab": "abcd", "blank": 4}, "5 in the metadata where the model has 4"),
+        ({"height": 3}, "says height 3, the model takes 2"),
+        ({"width": 8}, "says width 8, the model takes 4"),
+        ({"channels": 1, "color": "GRAY"}, "says channels 1, the model takes 3"),
+        ({"vocab": "abcd", "blank": 4}, "says classes 5, the model has 4"),
     ],
 )
 def test_a_card_that_does_not_suit_the_model_is_refused(tmp_path, changes, text):

@@ -133,9 +133,9 @@ def test_the_file_explains_itself(exported):
     versions = stored.pop("versions")
     assert stored == {
         "format": 1, "vocab": VOCAB, "blank": 4, "layout": "NHWC", "color": "BGR", "height": 16,
-        "width": 32, "channels": 3, "resize": "stretch", "scaling": "inside",
+        "width": 32, "channels": 3, "resize": "stretch", "scaling": "in_model",
         "outputs": "probabilities", "decoder": "ctc greedy", "rows": 1, "note": "own",
-        "figures": figures.to_dict(), "temperature": figures.temperature,
+        "metrics": figures.to_dict(), "temperature": figures.temperature,
     }  # fmt: skip
     assert versions["keras"] == keras.__version__
 
@@ -530,8 +530,8 @@ def test_a_run_folder_is_exported_with_int8(run, words):
     assert re.search(r"(?m)^int8 +\d+ +\d\.\d{4} +\d+$", printed)
     reader = TextRecognizer(run)
     texts = [reader.predict(path).text for path, _ in words]
-    assert get_cer(texts, [label for _, label in words]) == reader.card.figures["cer_onnx"]
-    assert TextRecognizer(run / "model.int8.onnx").card.figures["cer_int8"] is not None
+    assert get_cer(texts, [label for _, label in words]) == reader.card.metrics["cer_onnx"]
+    assert TextRecognizer(run / "model.int8.onnx").card.metrics["cer_int8"] is not None
 
 
 def test_a_run_folder_without_its_images_is_compared_on_noise(run):
@@ -582,7 +582,7 @@ def test_int8_computes_in_int8_and_leaves_the_lstm_in_float(exported, words, tmp
     difference = run_onnx(tmp_path / "small.onnx", np.full((1, 16, 32, 3), 99.0))
     assert np.abs(difference - run_onnx(path, np.full((1, 16, 32, 3), 99.0))).max() < 0.3
     card = TextRecognizer(tmp_path / "small.onnx").card
-    assert card.figures["cer_int8"] == report.int8.cer
+    assert card.metrics["cer_int8"] == report.int8.cer
     assert [item.name for item in tmp_path.iterdir()] == ["small.onnx"]
 
 

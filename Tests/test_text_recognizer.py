@@ -1,5 +1,6 @@
 """TextRecognizer: any image in, text with confidence and positions out."""
 
+import dataclasses
 import json
 import logging
 import threading
@@ -8,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mltu.decoders import BeamDecoder, Lexicon, Pattern, text_log_probabilities
+from mltu.decoders import BeamDecoder, Lexicon, Pattern, Spans, text_log_probabilities
 from mltu.inference import _session as session_module
-from mltu.inference._image import Prepared
+from mltu.inference._image import ImagePreparer
 from mltu.inferenceModel import Reading, TextRecognizer, prepare_image
 from mltu.synthetic import render_word, shipped_fonts
 from mltu.utils.text_utils import ctc_decoder
@@ -35,7 +36,7 @@ def outputs_of(reader, images):
     return reader.model.run(None, {reader.input_name: batch})[0]
 
 
-def test_texts_are_those_of_the_best_path_and_confidences_those_of_ctc(reader, images):
+def test_texts_are_greedy_and_confidences_those_of_ctc(reader, images):
     readings = reader.predict_batch(images)
     outputs = outputs_of(reader, images)
     texts = ctc_decoder(outputs, reader.card.vocab)
@@ -101,18 +102,18 @@ def test_rgb_arrays_are_read_as_such(images):
         TextRecognizer(color_order="GBR")
 
 
-def test_positions_are_columns_of_the_given_image(reader):
-    """A word that fills its sheet, and the sheet at twice its size."""
+def test_positions_are_shares_of_the_width(reader):
+    """A word that fills its image, and the image at twice its size."""
     image = np.full((40, 100, 3), 255, np.uint8)
     cv2.putText(image, "DOG", (15, 32), cv2.FONT_HERSHEY_SIMPLEX, 1, (0, 0, 0), 3)
     reading = reader.predict(image)
     assert reading.text == "DOG"
     lefts = [char.left for char in reading.characters]
     assert lefts == sorted(lefts)
-    assert all(0 <= char.left < char.right <= 100 for char in reading.characters)
-    assert 25 < lefts[1] < 65
+    assert all(0 <= char.left < char.right <= 1 for char in reading.characters)
+    assert 0.25 < lefts[1] < 0.65
     larger = reader.predict(cv2.resize(image, (200, 80), interpolation=cv2.INTER_NEAREST))
-    assert [c.left for c in larger.characters] == pytest.approx([2 * x for x in lefts], abs=7)
+    assert [c.left for c in larger.characters] == pytest.approx(lefts, abs=0.035)
 
 
 def test_positions_of_a_model_that_reads_row_by_row():
@@ -123,17 +124,28 @@ def test_positions_of_a_model_that_reads_row_by_row():
     assert reader.card.rows == 8
     rows, columns = reader.predict(image), TextRecognizer(force_cpu=True).predict(image)
     assert rows.text == columns.text == "window"
-    width = image.shape[1]
     for ours, theirs in zip(rows.characters[1:-1], columns.characters[1:-1], strict=True):
-        assert ours.left == pytest.approx(theirs.left, abs=width / 8)
-        assert 0 <= ours.left < ours.right <= width
+        assert ours.left == pytest.approx(theirs.left, abs=1 / 8)
+        assert 0 <= ours.left < ours.right <= 1
 
 
-def test_positions_leave_the_padding_out():
-    """Steps at both edges and in the middle of 100 columns: 20 padded, 60 of a 30 px image."""
-    values = np.zeros((8, 100, 1), np.uint8)
-    prepared = Prepared(values, left=20, scale=2.0, width=30)
-    assert prepared.columns(np.array([0, 2, 5, 9]), 10) == [0.0, 0.0, 15.0, 30.0]
+def test_positions_leave_the_padding_out(reader):
+    """Ten steps over an image with a fifth of padding on both sides; classes 0, 1 and 2."""
+    spans = Spans(np.array([0, 1, 2]), np.array([0, 4, 8]), np.array([1, 6, 10]))
+    probabilities = np.full((10, 63), 0.5, np.float32)
+    found = reader._characters(spans, probabilities, filled=0.6)
+    assert [char.text for char in found] == ["0", "1", "2"]
+    assert [char.left for char in found] == pytest.approx([0, 1 / 3, 1])
+    assert [char.right for char in found] == pytest.approx([0, 2 / 3, 1])
+    assert {char.confidence for char in found} == {0.5}
+
+
+def test_padding_is_left_out_of_the_image_alone(reader):
+    """30 x 60 pixels at a height of 32 are 64 columns of 128."""
+    card = dataclasses.replace(reader.card, resize="fit")
+    values, filled = ImagePreparer(card).prepare(np.zeros((30, 60), np.uint8))
+    assert values.shape == (32, 128, 1)
+    assert filled == 0.5
 
 
 def test_a_bad_image_among_good_ones(reader, images, tmp_path):
@@ -141,7 +153,7 @@ def test_a_bad_image_among_good_ones(reader, images, tmp_path):
     batch = [images[0], gone, images[1], b"no image", np.zeros((2, 2)), 7]
     with pytest.raises(FileNotFoundError, match=r"gone\.png") as caught:
         reader.predict_batch(batch)
-    assert caught.value.__notes__ == ["It is number 1 of `images`, counted from 0."]
+    assert caught.value.__notes__ == ["While reading images[1]."]
     readings = reader.predict_batch(batch, on_error="keep")
     assert [reading.text for reading in readings[::2][:2]] == [
         reading.text for reading in reader.predict_batch(images[:2])
@@ -242,7 +254,7 @@ def test_providers_and_threads_can_be_chosen():
     reader = TextRecognizer(providers=["CPUExecutionProvider"], num_threads=1)
     assert reader.model.get_session_options().intra_op_num_threads == 1
     assert reader.model.get_providers() == ["CPUExecutionProvider"]
-    with pytest.raises(ValueError, match=r"`providers` must be names .*onnxruntime-gpu"):
+    with pytest.raises(ValueError, match=r"Unknown provider .*onnxruntime-gpu"):
         TextRecognizer(providers=["TPUExecutionProvider"])
     with pytest.raises(ValueError, match="`num_threads`"):
         TextRecognizer(num_threads=0)
@@ -262,5 +274,5 @@ def test_a_graphics_card_that_does_not_serve_is_told(monkeypatch, caplog):
 
 def test_a_provider_that_does_not_start_is_told(caplog):
     with caplog.at_level(logging.WARNING):
-        session_module._tell_device("CUDAExecutionProvider", "CPUExecutionProvider", False)
+        session_module._log_device("CUDAExecutionProvider", "CPUExecutionProvider", False)
     assert "could not start CUDAExecutionProvider" in caplog.text

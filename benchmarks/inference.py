@@ -79,7 +79,7 @@ def export(folder, name, paths, labels):
     images = np.stack(images).reshape(-1, 32, 128, channels)
     _speak_as_trained(model, images, np.mean([len(label) for label in labels]))
     card = {"vocab": ALPHABET, "height": 32, "width": 128, "resize": "stretch",
-            "scaling": "inside", "color": "GRAY" if channels == 1 else "BGR"}  # fmt: skip
+            "scaling": "in_model", "color": "GRAY" if channels == 1 else "BGR"}  # fmt: skip
     export_onnx(model, folder / "model.onnx", metadata=card, validation=(images, labels))
     quantize_onnx(folder / "model.onnx", (images, labels))
     model.save(folder / "model.keras")

@@ -1,4 +1,4 @@
-"""mltu info: what an ONNX file says of itself."""
+"""mltu info: what is in an ONNX file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST = 70  # characters of a line's value
 def command(model: str, form: str) -> None:
     """Describe MODEL: an ONNX file, a run folder, or the name of a shipped reader.
 
-    A file that mltu did not write is described too, as far as it goes.
+    Works for any ONNX file; what is known depends on its metadata.
 
     \b
     mltu info run
@@ -33,12 +33,11 @@ def command(model: str, form: str) -> None:
 
 
 def _describe(path: Path) -> dict[str, Any]:
-    """Return what is known of the file; `card` is None where it has none, and `no_card` says why.
+    """Return what is known of the file; `card` is None if it has none, and `no_card` says why.
 
     Raises:
         FileNotFoundError, ValueError: the file is missing, or onnxruntime cannot load it.
     """
-    from mltu.cli._onnx_size import count_parameters
     from mltu.inference import OnnxInferenceModel, read_card
 
     model = OnnxInferenceModel(path, force_cpu=True)
@@ -46,7 +45,6 @@ def _describe(path: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "path": str(file),
         "bytes": file.stat().st_size,
-        "parameters": count_parameters(file.read_bytes()),
         "producer": f"{meta.producer_name} {meta.version}".strip(),
         "inputs": [_shape(value) for value in model.model.get_inputs()],
         "outputs": [_shape(value) for value in model.model.get_outputs()],
@@ -66,18 +64,16 @@ def _shape(value: Any) -> dict[str, Any]:
 
 
 def _as_text(facts: dict[str, Any]) -> list[str]:
-    parameters = facts["parameters"]
-    count = "" if parameters is None else f", {parameters:,} parameters"
-    lines = [f"{facts['path']}: {facts['bytes']:,} bytes{count}"]
+    lines = [f"{facts['path']}: {facts['bytes']:,} bytes"]
     for kind in ("inputs", "outputs"):
         lines += [_line(kind[:-1], f"{v['name']} {v['shape']} {v['type']}") for v in facts[kind]]
     if facts["card"] is None:
         lines.append(_line("metadata", ", ".join(map(str, facts["metadata"])) or "none"))
-        return [*lines, f"There is no model card to make a reader from. {facts['no_card']}"]
+        return [*lines, f"No model card. {facts['no_card']}"]
     for key, value in facts["card"].items():
         if isinstance(value, dict):
             lines += [f"{key}:", *(_line(f"  {name}", one) for name, one in value.items())]
-        else:
+        elif value is not None:
             lines.append(_line(key, value))
     return lines
 

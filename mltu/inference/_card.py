@@ -1,27 +1,27 @@
-"""The model card: what an ONNX file says of itself, so that it can be read without its training.
+"""The model card: the metadata of an ONNX file, with which it can be read without its training.
 
-Each entry is a JSON text in the metadata of the file. Files come from anywhere: an entry is parsed
-with `json`, checked for its type and size, and never evaluated.
+Each entry is a JSON text. Files come from anywhere: an entry is parsed with `json`, checked for its
+type and size, and never evaluated.
 """
 
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mltu.utils.checks import shorten
 
-TEMPERATURES = (0.05, 20.0)  # The least and the highest that a card may have.
 CARD_FORMAT = 1  # Goes up when a reader of an older version would misread a newer file.
 
 _MAX_VOCAB = 1_000_000  # characters
 _MAX_TEXT = 100_000  # characters of any other entry
 _MAX_SIDE = 1 << 14  # pixels
 _MAX_AREA = 1 << 26  # pixels
-_MAX_ENTRIES = 100  # of `figures` and `versions`
+_MAX_ENTRIES = 100  # of `width`, `metrics` and `versions`
+_TEMPERATURES = (0.05, 20.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class ModelCard:
     Attributes:
         format: of the card.
         vocab: the characters in the order of their classes.
-        blank: the class that stands for no character, `len(vocab)`.
+        blank: the class of no character, `len(vocab)`.
         layout: of the input, `"NHWC"`: (batch, height, width, channels).
         color: `"BGR"` for three channels, `"GRAY"` for one.
         height: of the input in pixels.
@@ -40,14 +40,15 @@ class ModelCard:
         channels: of the input.
         resize: `"stretch"`, or `"fit"`: scaled until it fits and padded evenly on both sides.
         padding_color: of `"fit"`, one value 0..255 for each channel or for all.
-        scaling: `"inside"`: values 0..255 go in; `"1/255"`: values are divided by 255 before.
+        scaling: `"in_model"`: values 0..255 go in; `"1/255"`: values are divided by 255 before.
         outputs: `"probabilities"` or `"logits"`, of shape (batch, time, classes).
-        decoder: `"ctc greedy"`: best path.
+        decoder: `"ctc greedy"`.
         rows: how many times the time steps go over the image, each time from left to right: 1, or
             the rows of a feature map that is read row by row.
         temperature: by which logits are divided before probabilities become a confidence; fitted
             by `mltu.evaluation.fit_temperature`.
-        figures: what was measured at the export, such as `"cer_onnx"`.
+        num_parameters: of the model; None where the file does not say it.
+        metrics: measured at the export, such as `"cer_onnx"`.
         versions: of the libraries that wrote the file.
     """
 
@@ -66,7 +67,8 @@ class ModelCard:
     decoder: str
     rows: int = 1
     temperature: float = 1.0
-    figures: Mapping[str, Any] = field(default_factory=dict)
+    num_parameters: int | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,64 +80,65 @@ def read_card(entries: Mapping[str, str], source: str = "the file") -> ModelCard
         source: names the file in errors.
 
     Raises:
-        ValueError: an entry is missing, is no JSON, or has another type, size or value than a card
-            has; the key is named.
+        ValueError: an entry is missing, is not JSON, or has another type, size or value than in a
+            card; the key is named.
     """
-    optional = {"padding_color", "outputs", "rows", "temperature", "figures", "versions"}
-    values: dict[str, Any] = {}
-    for key in _CHECKS:
-        if key in entries:
-            values[key] = _parse(key, entries[key], source)
-        elif key not in optional:
-            way_out = "Export it again with the provider: Model2onnx(..., validation=provider)."
+    old = {new: entries[name] for name, new in _OLD_NAMES.items() if name in entries}
+    entries = {**old, **entries}
+    values = {key: _parse(key, entries[key], source) for key in _RULES if key in entries}
+    for key in _RULES:
+        if key not in values and key not in _OPTIONAL:
+            fix = "Export it again with the provider: Model2onnx(..., validation=provider)."
             if "spectrogram" in entries:
-                way_out = "It takes recordings, not images: subclass OnnxInferenceModel to run it."
+                fix = "It takes recordings, not images: subclass OnnxInferenceModel to run it."
             raise ValueError(
                 f"The metadata of {source} must have the key `{key}` for a reader to be made from "
-                f"the file alone. Received the keys {shorten(sorted(entries))}. {way_out}"
+                f"the file alone. Received the keys {shorten(sorted(entries))}. {fix}"
             )
-    values = check_card_fields(values, source)
-    if values["blank"] != len(values["vocab"]):
-        raise _refusal(
-            "blank", f"the class behind the last character, {len(values['vocab'])}",
-            values["blank"], source,
-        )  # fmt: skip
-    if (values["color"] == "GRAY") != (values["channels"] == 1):
-        raise _refusal(
-            "color", "'GRAY' for 1 channel and 'BGR' for 3",
-            f"{values['color']} for {values['channels']}", source,
-        )  # fmt: skip
-    widths = values["width"] if isinstance(values["width"], tuple) else (values["width"],)
-    if values["height"] * max(widths) > _MAX_AREA:
-        raise _refusal(
-            "width", f"so small that images have at most {_MAX_AREA} pixels",
-            f"{max(widths)} at a height of {values['height']}", source,
-        )  # fmt: skip
-    if len(widths) > 1 and values["resize"] != "fit":
-        raise _refusal("resize", "'fit' for several widths", values["resize"], source)
-    return ModelCard(**values)
+    card = ModelCard(**check_card_fields(values, source))
+    widths = card.width if isinstance(card.width, tuple) else (card.width,)
+    area, channels = card.height * widths[-1], f"{card.color} for {card.channels}"
+    together = [  # What each may be, given the others.
+        ("blank", card.blank == len(card.vocab), f"{len(card.vocab)}, behind the last", card.blank),
+        ("color", (card.color == "GRAY") == (card.channels == 1), "'GRAY' for 1 channel", channels),
+        ("width", area <= _MAX_AREA, f"so that images have at most {_MAX_AREA} pixels", widths),
+        ("resize", len(widths) == 1 or card.resize == "fit", "'fit' for many widths", card.resize),
+    ]
+    for key, is_right, expected, received in together:
+        if not is_right:
+            raise _refusal(key, expected, received, source)
+    return card
 
 
 def check_card_fields(fields: Mapping[str, Any], source: str = "the file") -> dict[str, Any]:
-    """Look at those of the values that a card has; return them in the types of `ModelCard`.
+    """Check those of the values that a card has; return them in the types of `ModelCard`.
 
     Args:
         fields: of a card, some or all, as JSON gives them; other keys are left out.
         source: names the file in errors.
 
     Raises:
-        ValueError: a value has another type or size than the card has there.
+        ValueError: a value has another type or size than in a card.
     """
-    return {key: check(fields[key], source) for key, check in _CHECKS.items() if key in fields}
+    values = {key: _normalized(key, fields[key]) for key in _RULES if key in fields}
+    for key, value in values.items():
+        expected, is_right = _RULES[key]
+        if not is_right(value):
+            raise _refusal(key, expected, value, source)
+    return values
 
 
 def parse_json(text: str) -> Any:
-    """Return the value of a JSON text; NaN and the infinities, which Python takes, are none.
+    """Return the value of a JSON text; NaN and the infinities, which Python allows, are refused.
 
     Raises:
-        ValueError, RecursionError: it is no JSON.
+        ValueError, RecursionError: it is not JSON.
     """
     return json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON.")
 
 
 def _parse(key: str, text: object, source: str) -> Any:
@@ -149,122 +152,109 @@ def _parse(key: str, text: object, source: str) -> Any:
         raise _refusal(key, "JSON", text, source) from error
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON.")
-
-
-def _check_vocab(value: Any, source: str) -> str:
-    is_list = isinstance(value, list) and len(value) <= _MAX_VOCAB
-    if is_list and all(isinstance(char, str) and len(char) == 1 for char in value):
-        value = "".join(value)
-    if not isinstance(value, str) or not 0 < len(value) <= _MAX_VOCAB:
-        raise _refusal("vocab", f"1 to {_MAX_VOCAB} characters", value, source)
-    if len(set(value)) < len(value) or any("\ud800" <= char <= "\udfff" for char in value):
-        raise _refusal("vocab", "whole characters, each of them once", value, source)
-    return value
-
-
-def _check_width(value: Any, source: str) -> int | tuple[int, ...]:
-    if not isinstance(value, list | tuple):
-        return _check_side("width")(value, source)
-    if not 0 < len(value) <= _MAX_ENTRIES or any(not _is_side(side) for side in value):
-        raise _refusal("width", f"a side of 1..{_MAX_SIDE} pixels or a list", value, source)
-    if sorted(set(value)) != list(value):
-        raise _refusal("width", "growing widths", value, source)
-    return tuple(value)
-
-
-def _check_side(key: str) -> Callable[[Any, str], int]:
-    def check(value: Any, source: str) -> int:
-        if not _is_side(value):
-            raise _refusal(key, f"a whole number in 1..{_MAX_SIDE}", value, source)
-        return int(value)
-
-    return check
-
-
-def _is_side(value: Any) -> bool:
-    return type(value) is int and 0 < value <= _MAX_SIDE
-
-
-def _check_choice(key: str, *choices: Any) -> Callable[[Any, str], Any]:
-    def check(value: Any, source: str) -> Any:
-        if type(value) not in map(type, choices) or value not in choices:
-            raise _refusal(key, " or ".join(map(repr, choices)), value, source)
-        return value
-
-    return check
-
-
-def _check_padding(value: Any, source: str) -> tuple[int, ...]:
-    colors = value if isinstance(value, list | tuple) else [value]
-    if len(colors) not in (1, 3) or any(
-        type(color) is not int or not 0 <= color <= 255 for color in colors
-    ):
-        raise _refusal("padding_color", "1 or 3 values in 0..255", value, source)
-    return tuple(colors)
-
-
-def _check_temperature(value: Any, source: str) -> float:
-    low, high = TEMPERATURES
-    if type(value) not in (int, float) or not low <= value <= high:
-        raise _refusal("temperature", f"a number in {low}..{high}", value, source)
-    return float(value)
-
-
-def _check_figures(value: Any, source: str) -> dict[str, Any]:
-    if (
-        not isinstance(value, dict)
-        or len(value) > _MAX_ENTRIES
-        or not all(map(_is_figure, value.values()))
-    ):
-        raise _refusal("figures", f"at most {_MAX_ENTRIES} finite numbers by name", value, source)
-    return value
-
-
-def _is_figure(value: Any) -> bool:
-    return value is None or (type(value) in (int, float) and math.isfinite(value))
-
-
-def _check_versions(value: Any, source: str) -> dict[str, str]:
-    if (
-        not isinstance(value, dict)
-        or len(value) > _MAX_ENTRIES
-        or any(not isinstance(text, str) for text in value.values())
-    ):
-        raise _refusal("versions", f"at most {_MAX_ENTRIES} texts by name", value, source)
-    return value
-
-
-def _check_blank(value: Any, source: str) -> int:
-    if type(value) is not int or not 0 < value <= _MAX_VOCAB:
-        raise _refusal("blank", f"a whole number in 1..{_MAX_VOCAB}", value, source)
-    return value
-
-
 def _refusal(key: str, expected: str, received: Any, source: str) -> ValueError:
     return ValueError(
         f"`{key}` in the metadata of {source} must be {expected}. Received {shorten(received)}. "
-        "Take the file from its training once more, or export it again."
+        "Export the model again."
     )
 
 
-_CHECKS: dict[str, Callable[[Any, str], Any]] = {
-    "format": _check_choice("format", CARD_FORMAT),
-    "vocab": _check_vocab,
-    "blank": _check_blank,
-    "layout": _check_choice("layout", "NHWC"),
-    "color": _check_choice("color", "BGR", "GRAY"),
-    "height": _check_side("height"),
-    "width": _check_width,
-    "channels": _check_choice("channels", 1, 3),
-    "resize": _check_choice("resize", "stretch", "fit"),
-    "padding_color": _check_padding,
-    "scaling": _check_choice("scaling", "inside", "1/255"),
-    "outputs": _check_choice("outputs", "probabilities", "logits"),
-    "decoder": _check_choice("decoder", "ctc greedy"),
-    "rows": _check_side("rows"),
-    "temperature": _check_temperature,
-    "figures": _check_figures,
-    "versions": _check_versions,
+def _normalized(key: str, value: Any) -> Any:
+    """Return a value as `ModelCard` has it; one that no card has stays as it is."""
+    if key == "vocab" and isinstance(value, list) and len(value) <= _MAX_VOCAB:
+        is_text = all(isinstance(char, str) and len(char) == 1 for char in value)
+        return "".join(value) if is_text else value
+    if key == "padding_color" and not isinstance(value, list | tuple):
+        return (value,)
+    if key in ("width", "padding_color") and isinstance(value, list):
+        return tuple(value)
+    if key == "scaling" and value == "inside":  # Its name in files of the first versions.
+        return "in_model"
+    return value
+
+
+# The rules --------------------------------------------------------------------------------------
+
+Rule = tuple[str, Callable[[Any], bool]]  # what is expected, in words and as a test
+
+
+def _integer(low: int, high: int) -> Rule:
+    return f"an integer in {low}..{high}", lambda value: _is_integer(value, low, high)
+
+
+def _is_integer(value: Any, low: int, high: int) -> bool:
+    return type(value) is int and low <= value <= high  # True and False are no numbers here.
+
+
+def _choice(*choices: Any) -> Rule:
+    kinds = set(map(type, choices))
+    return (
+        " or ".join(map(repr, choices)),
+        lambda value: type(value) in kinds and value in choices,
+    )
+
+
+def _is_vocab(value: Any) -> bool:
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= _MAX_VOCAB
+        and len(set(value)) == len(value)
+        and not any("\ud800" <= char <= "\udfff" for char in value)
+    )
+
+
+def _is_width(value: Any) -> bool:
+    sides = value if isinstance(value, tuple) else (value,)
+    return (
+        0 < len(sides) <= _MAX_ENTRIES
+        and all(_is_integer(side, 1, _MAX_SIDE) for side in sides)
+        and sorted(set(sides)) == list(sides)
+    )
+
+
+def _is_color(value: Any) -> bool:
+    return len(value) in (1, 3) and all(_is_integer(one, 0, 255) for one in value)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # Not NaN either.
+
+
+def _by_name(kind: str, is_right: Callable[[Any], bool]) -> Rule:
+    return (
+        f"at most {_MAX_ENTRIES} {kind} by name",
+        lambda value: (
+            isinstance(value, dict)
+            and len(value) <= _MAX_ENTRIES
+            and all(map(is_right, value.values()))
+        ),
+    )
+
+
+_RULES: dict[str, Rule] = {
+    "format": _choice(CARD_FORMAT),
+    "vocab": (f"1 to {_MAX_VOCAB} different characters", _is_vocab),
+    "blank": _integer(1, _MAX_VOCAB),
+    "layout": _choice("NHWC"),
+    "color": _choice("BGR", "GRAY"),
+    "height": _integer(1, _MAX_SIDE),
+    "width": (f"an integer in 1..{_MAX_SIDE}, or growing ones", _is_width),
+    "channels": _choice(1, 3),
+    "resize": _choice("stretch", "fit"),
+    "padding_color": ("1 or 3 values in 0..255", _is_color),
+    "scaling": _choice("in_model", "1/255"),
+    "outputs": _choice("probabilities", "logits"),
+    "decoder": _choice("ctc greedy"),
+    "rows": _integer(1, _MAX_SIDE),
+    "temperature": (
+        "a number in {}..{}".format(*_TEMPERATURES),
+        lambda value: _is_number(value) and _TEMPERATURES[0] <= value <= _TEMPERATURES[1],
+    ),
+    "num_parameters": _integer(0, 1 << 50),
+    "metrics": _by_name("finite numbers", lambda value: value is None or _is_number(value)),
+    "versions": _by_name("strings", lambda value: isinstance(value, str)),
 }
+_OPTIONAL = {
+    "padding_color", "outputs", "rows", "temperature", "num_parameters", "metrics", "versions",
+}  # fmt: skip
+_OLD_NAMES = {"figures": "metrics"}  # of entries in files of the first versions

@@ -1,42 +1,33 @@
-"""From any image to what a model takes, as the card of the model says."""
+"""From any image to the input of a model, as the model's card says."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mltu.inference._card import ModelCard
+from mltu.utils.files import StrPath
 
 Array = npt.NDArray[Any]
+Image = StrPath | bytes | bytearray | memoryview | Array
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """One image as the model takes it, and the way back to its own columns.
+class PreparedImage(NamedTuple):
+    """One image as the model takes it.
 
     Attributes:
         values: uint8, shape (height, width, channels).
-        left: the first column of `values` that the image fills.
-        scale: columns of `values` for one column of the image.
-        width: of the image, in pixels.
+        filled: the share of the width that the image takes, in the middle; the rest is padding.
     """
 
     values: Array
-    left: float
-    scale: float
-    width: int
-
-    def columns(self, steps: Array, num_steps: int) -> list[float]:
-        """Return the columns of the image, in pixels, where time steps begin."""
-        at = (steps * (self.values.shape[1] / num_steps) - self.left) / self.scale
-        return np.minimum(np.maximum(at, 0), self.width).tolist()  # type: ignore[no-any-return]
+    filled: float
 
 
-class Preparation:
+class ImagePreparer:
     """Reads and resizes images for one model.
 
     Args:
@@ -65,24 +56,25 @@ class Preparation:
             padding_color=card.padding_color,
         )
 
-    def prepare(self, image: Any) -> Prepared:
+    def prepare(self, image: Image) -> PreparedImage:
         """Prepare one image; arguments and errors as in `prepare_image`."""
-        is_array = isinstance(image, np.ndarray) and image.ndim == 3
-        if self._is_rgb and is_array and image.shape[2] in (3, 4):
+        if self._is_rgb and isinstance(image, np.ndarray) and image.shape[2:] in ((3,), (4,)):
             image = np.ascontiguousarray(image[:, :, [2, 1, 0, 3][: image.shape[2]]])
-        found = self._reader.read(image)
-        values, _ = self._resizer(found, None)
-        left, _, width, _ = self._resizer.placement(found)
-        own_width = found.shape[1]
-        return Prepared(values.reshape(*values.shape[:2], -1), left, width / own_width, own_width)
+        pixels = self._reader.read(image)
+        values, _ = self._resizer(pixels, None)
+        filled = 1.0
+        if self.card.resize == "fit":
+            own_ratio = pixels.shape[1] / pixels.shape[0]
+            filled = min(own_ratio * values.shape[0] / values.shape[1], 1.0)
+        return PreparedImage(values.reshape(*values.shape[:2], -1), filled)
 
-    def stack(self, prepared: Sequence[Prepared]) -> Array:
+    def stack(self, images: Sequence[PreparedImage]) -> Array:
         """Return one batch, float32, of images that were prepared to one width."""
-        batch = np.stack([one.values for one in prepared]).astype(np.float32)
+        batch = np.stack([image.values for image in images]).astype(np.float32)
         return batch / np.float32(255) if self.card.scaling == "1/255" else batch
 
 
-def prepare_image(image: Any, card: ModelCard) -> Array:
+def prepare_image(image: Image, card: ModelCard) -> Array:
     """Bring an image into the form that a model takes.
 
     Args:
@@ -98,6 +90,5 @@ def prepare_image(image: Any, card: ModelCard) -> Array:
         ValueError: the image cannot be decoded.
         TypeError: `image` is none of the above.
     """
-    preparation = Preparation(card)
-    values = preparation.prepare(image).values
+    values = ImagePreparer(card).prepare(image).values
     return values / np.float32(255) if card.scaling == "1/255" else values

@@ -12,11 +12,11 @@ class Character:
 
     Attributes:
         text: the character.
-        confidence: the highest probability that the model gave it while it spoke it, in 0..1.
-        left: of the columns where the model spoke it, in pixels of the image that was given. They
-            are narrower than the character. A recurrent model has seen the whole word before it
-            speaks: its characters come in order, the first and last often at the edges.
-        right: the column where these end.
+        confidence: its peak probability over the time steps that emit it, in 0..1.
+        left: where these time steps begin, as a share of the image's width, in 0..1. Approximate:
+            a recurrent model has seen the whole word before it emits a character, so the range
+            is narrower than the letter and may lie beside it.
+        right: where they end.
     """
 
     text: str
@@ -30,9 +30,9 @@ class Reading:
     """What was read in one image.
 
     Attributes:
-        text: what stands there; "" if nothing was seen.
-        confidence: the probability that the whole text is right, in 0..1: the model's CTC
-            probability of the text, at the temperature that its file holds.
+        text: the text; "" if nothing was seen.
+        confidence: the probability that the whole text is right, in 0..1: its CTC probability at
+            the temperature of the model card.
         characters: one for each character of the text.
         error: why the image could not be read; None if it was.
     """
@@ -43,5 +43,5 @@ class Reading:
     error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the same as dicts, lists, texts and numbers, ready for JSON."""
+        """Return the reading as dicts, tuples, strings and numbers, ready for JSON."""
         return asdict(self)

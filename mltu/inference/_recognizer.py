@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mltu.decoders import (
     Decoder,
@@ -20,14 +19,12 @@ from mltu.decoders import (
     to_probabilities,
 )
 from mltu.inference._card import ModelCard, read_card
-from mltu.inference._image import Preparation, Prepared
+from mltu.inference._image import Array, Image, ImagePreparer, PreparedImage
 from mltu.inference._reading import Character, Reading
 from mltu.inference._session import OnnxInferenceModel
 from mltu.inference._weights import resolve_model
 from mltu.utils.checks import check_count
-
-Array = npt.NDArray[Any]
-Image = str | os.PathLike[str] | bytes | Array
+from mltu.utils.files import StrPath
 
 
 class TextRecognizer(OnnxInferenceModel):
@@ -36,12 +33,12 @@ class TextRecognizer(OnnxInferenceModel):
     Reading changes nothing in it, so threads may share one.
 
     Args:
-        model_path: the `.onnx` file, a folder that holds `model.onnx`, or the name of a shipped
-            reader ("./words" is a folder, "words" the reader); None for the reader of
+        model_path: the `.onnx` file, a folder with `model.onnx` in it, or the name of a shipped
+            reader ("./words" is a folder, "words" the reader); None for the shipped reader of
             single words.
-        decoder: how outputs become text, such as `BeamDecoder(constraint=Lexicon(words))`; best
-            path if None.
-        color_order: of arrays with three or four channels, `"BGR"` as OpenCV has it, or `"RGB"`.
+        decoder: how outputs become text, such as `BeamDecoder(constraint=Lexicon(words))`; greedy
+            if None.
+        color_order: of arrays with three or four channels, `"BGR"` as in OpenCV, or `"RGB"`.
         force_cpu: as in `OnnxInferenceModel`.
         providers: as in `OnnxInferenceModel`.
         num_threads: as in `OnnxInferenceModel`.
@@ -51,8 +48,8 @@ class TextRecognizer(OnnxInferenceModel):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no model, its card lacks something or does not suit the model, or
-            an argument is none of its choices.
+        ValueError: the file is not a model, its card is incomplete or does not match the model, or
+            an argument is not one of its choices.
 
     >>> TextRecognizer().predict("word.png").text  # doctest: +SKIP
     'Coffee'
@@ -60,7 +57,7 @@ class TextRecognizer(OnnxInferenceModel):
 
     def __init__(
         self,
-        model_path: str | os.PathLike[str] | None = None,
+        model_path: StrPath | None = None,
         *,
         decoder: Decoder | None = None,
         color_order: str = "BGR",
@@ -68,16 +65,13 @@ class TextRecognizer(OnnxInferenceModel):
         providers: Sequence[str] | None = None,
         num_threads: int | None = None,
     ) -> None:
-        super().__init__(
-            resolve_model(model_path),
-            force_cpu,
-            providers=providers,
-            num_threads=num_threads,
-        )
-        self.card = read_card(self._texts, repr(self.model_path))
-        _check_shapes(self)
+        path = resolve_model(model_path)
+        super().__init__(path, force_cpu, providers=providers, num_threads=num_threads)
+        entries = self.model.get_modelmeta().custom_metadata_map
+        self.card = read_card(entries, repr(self.model_path))
+        _check_model(self, self.card)
         self.decoder = decoder
-        self._preparation = Preparation(self.card, color_order)
+        self._preparer = ImagePreparer(self.card, color_order)
 
     def predict(self, image: Image) -> Reading:
         """Read one image.
@@ -92,7 +86,7 @@ class TextRecognizer(OnnxInferenceModel):
             ValueError: the image cannot be decoded, or the model fails.
             TypeError: `image` is none of the above.
         """
-        return self._read([self._preparation.prepare(image)])[0]
+        return self._read([self._preparer.prepare(image)])[0]
 
     def predict_batch(self, images: Iterable[Image], *, on_error: str = "raise") -> list[Reading]:
         """Read images together, which is faster than one after the other.
@@ -118,13 +112,13 @@ class TextRecognizer(OnnxInferenceModel):
         on_error: str = "raise",
         progress: bool = False,
     ) -> Iterator[Reading]:
-        """Read images as they come, in batches, and hold no more than one batch of them.
+        """Read images as they come, in batches, with no more than one batch in memory.
 
         Args:
             images: as in `predict`, as many as there are, from a list or a generator.
-            batch_size: of what the model reads at once.
+            batch_size: the number of images that the model reads at once.
             on_error: as in `predict_batch`.
-            progress: True to show a bar on the terminal.
+            progress: True to show a progress bar on the terminal.
 
         Yields:
             A reading for each image, in their order.
@@ -152,104 +146,92 @@ class TextRecognizer(OnnxInferenceModel):
             images = tqdm(images, "Reading", unit="image")
         numbered = enumerate(images)
         while batch := list(islice(numbered, batch_size)):
-            found: dict[int, Prepared | Reading] = {}
+            items: list[PreparedImage | Reading] = []
             for index, image in batch:
                 try:
-                    found[index] = self._preparation.prepare(image)
+                    items.append(self._preparer.prepare(image))
                 except (OSError, ValueError, TypeError) as error:
                     if on_error == "raise":
-                        error.add_note(f"It is number {index} of `images`, counted from 0.")
+                        error.add_note(f"While reading images[{index}].")
                         raise
-                    found[index] = Reading("", 0.0, error=str(error))
-            yield from self._read_known(list(found.values()))
+                    items.append(Reading("", 0.0, error=str(error)))
+            yield from self._read_by_width(items)
 
-    def _read_known(self, items: Sequence[Prepared | Reading]) -> list[Reading]:
-        """Read what was prepared, images of one width together; what has a reading keeps it."""
-        readings = [item if isinstance(item, Reading) else None for item in items]
-        widths: dict[int, list[int]] = {}
-        for index, item in enumerate(items):
-            if isinstance(item, Prepared):
-                widths.setdefault(item.values.shape[1], []).append(index)
-        for indices in widths.values():
-            group = [items[i] for i in indices]
-            for index, reading in zip(indices, self._read(group), strict=True):  # type: ignore[arg-type]
-                readings[index] = reading
-        return readings  # type: ignore[return-value]  # None of them is None now.
+    def _read_by_width(self, items: Sequence[PreparedImage | Reading]) -> list[Reading]:
+        """Read images of one width together; an item that is a reading already is kept."""
+        readings = {i: item for i, item in enumerate(items) if isinstance(item, Reading)}
+        groups: dict[int, dict[int, PreparedImage]] = {}
+        for i, item in enumerate(items):
+            if isinstance(item, PreparedImage):
+                groups.setdefault(item.values.shape[1], {})[i] = item
+        for group in groups.values():
+            readings.update(zip(group, self._read(list(group.values())), strict=True))
+        return [readings[i] for i in range(len(items))]
 
-    def _read(self, prepared: Sequence[Prepared]) -> list[Reading]:
-        outputs = self._run(self._preparation.stack(prepared))
+    def _read(self, images: Sequence[PreparedImage]) -> list[Reading]:
+        """Read images that were prepared to one width."""
+        outputs = self._run(self._preparer.stack(images))
+        spans = greedy_path(outputs) if self.decoder is None else self._decode(outputs)
         calibrated = to_probabilities(outputs, self.card.outputs, self.card.temperature)
-        if self.decoder is None:
-            spans = greedy_path(outputs)
-        else:
-            spans = self._decode(to_probabilities(outputs, self.card.outputs))
-        classes = [row.classes for row in spans]
-        logs = text_log_probabilities(skip_confident_blanks(calibrated), classes)
+        logs = text_log_probabilities(
+            skip_confident_blanks(calibrated), [row.classes for row in spans]
+        )
         confidences = np.minimum(np.exp(logs), 1).tolist()
-        own = _own_confidences(calibrated, spans)
-        readings, vocab, start = [], self.card.vocab, 0
-        num_columns = max(outputs.shape[1] // self.card.rows, 1)
-        for image, row, confidence in zip(prepared, spans, confidences, strict=True):
-            text = "".join([vocab[c] for c in row.classes.tolist()])
-            starts = row.starts % num_columns
-            lefts = image.columns(starts, num_columns)
-            rights = image.columns(starts + row.ends - row.starts, num_columns)
-            ours = own[start : start + len(text)]
-            start += len(text)
-            characters = tuple(map(Character, text, ours, lefts, rights))
+        readings = []
+        for image, row, steps, confidence in zip(
+            images, spans, calibrated, confidences, strict=True
+        ):
+            characters = self._characters(row, steps, image.filled)
+            text = "".join([character.text for character in characters])
             readings.append(Reading(text, confidence, characters))
         return readings
 
     def _run(self, batch: Array) -> Array:
-        """Return what the model says, finite numbers of shape (batch, time, classes).
+        """Return the outputs of the model, finite, of shape (batch, time, classes).
 
         Raises:
-            ValueError: the model fails, or says something else.
+            ValueError: the model fails, or has other outputs.
         """
         try:
             outputs = self.model.run(None, {self.input_name: batch})[0]
         except Exception as error:  # onnxruntime has no common base class for its own errors.
             raise ValueError(
-                f"`model_path` must be a model that runs on images of shape {batch.shape}. "
-                f"Received {self.model_path!r}: {str(error)[:500]}. Export it again."
+                f"The model {self.model_path!r} cannot be run on images of shape {batch.shape}: "
+                f"{str(error)[:500]}. Export it again."
             ) from error
         if fault := _output_fault(outputs, len(batch), self.card):
             raise ValueError(
-                "`model_path` must be a model that gives finite "
-                f"{self.card.outputs} of shape (batch, time, classes), with "
-                f"{len(self.card.vocab) + 1} classes. Received {self.model_path!r}, which gives "
-                f"{fault}. Export it again."
+                f"The outputs of {self.model_path!r} must be finite {self.card.outputs} of shape "
+                f"(batch, time, classes) with {len(self.card.vocab) + 1} classes. Received "
+                f"{fault}. Export the model again."
             )
         return outputs  # type: ignore[no-any-return]
 
-    def _decode(self, probabilities: Array) -> list[Spans]:
+    def _decode(self, outputs: Array) -> list[Spans]:
+        """Return the best text of the decoder for each row, aligned to the time steps."""
         assert self.decoder is not None
-        found = self.decoder.decode(probabilities, self.card.vocab)
-        index = {char: i for i, char in enumerate(self.card.vocab)}
-        texts = [row[0].text if row else "" for row in found]
-        return align_texts(probabilities, [[index[char] for char in text] for text in texts])
+        probabilities = to_probabilities(outputs, self.card.outputs)
+        rows = self.decoder.decode(probabilities, self.card.vocab)
+        return align_texts(probabilities, [row[0].classes if row else () for row in rows])
+
+    def _characters(self, row: Spans, probabilities: Array, filled: float) -> tuple[Character, ...]:
+        """Return the characters of one image; `probabilities` has the shape (time, classes)."""
+        num_steps = max(len(probabilities) // self.card.rows, 1)  # For one row of the image.
+        starts = row.starts % num_steps
+        edges = np.stack([starts, starts + row.ends - row.starts]) / num_steps
+        # The image is in the middle of its padding.
+        lefts, rights = np.clip((edges - 0.5) / filled + 0.5, 0, 1).tolist()
+        columns = (row.classes.tolist(), row.starts.tolist(), row.ends.tolist(), lefts, rights)
+        return tuple(
+            Character(self.card.vocab[c], float(probabilities[start:end, c].max()), left, right)
+            for c, start, end, left, right in zip(*columns, strict=True)
+        )
 
 
 def _is_one_image(images: Any) -> bool:
     if not isinstance(images, np.ndarray):
         return False
     return images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (1, 3, 4))
-
-
-def _own_confidences(probabilities: Array, spans: Sequence[Spans]) -> list[float]:
-    """Return the highest probability of each character while it is spoken, of all rows in turn."""
-    num_steps = probabilities.shape[1]
-    classes = np.concatenate([row.classes for row in spans])
-    if not len(classes):
-        return []
-    starts = np.concatenate([row.starts + i * num_steps for i, row in enumerate(spans)])
-    ends = np.concatenate([row.ends + i * num_steps for i, row in enumerate(spans)])
-    lengths = ends - starts
-    offsets = np.cumsum(lengths) - lengths
-    steps = np.repeat(starts - offsets, lengths) + np.arange(lengths.sum())
-    flat = probabilities.reshape(-1, probabilities.shape[2])
-    spoken = flat[steps, np.repeat(classes, lengths)]
-    return np.maximum.reduceat(spoken, offsets).tolist()  # type: ignore[no-any-return]
 
 
 def _output_fault(outputs: Any, num_rows: int, card: ModelCard) -> str | None:
@@ -266,25 +248,33 @@ def _output_fault(outputs: Any, num_rows: int, card: ModelCard) -> str | None:
     return None if is_sane else f"values from {low} to {high}"
 
 
-def _check_shapes(reader: TextRecognizer) -> None:
-    """Refuse a card that speaks of other images or classes than the model has."""
-    card = reader.card
-    width = card.width if isinstance(card.width, int) else None
-    pairs = list(zip(reader.input_shape, (card.height, width, card.channels), strict=False))
-    output_shape = reader._outputs[0].shape
-    kinds = [value.kind for value in reader._inputs]
-    if len(pairs) != 3 or len(output_shape) != 3 or kinds != ["tensor(float)"]:
+def _check_model(model: OnnxInferenceModel, card: ModelCard) -> None:
+    """Refuse a model that is no reader of images, or a card that is not the model's.
+
+    Raises:
+        ValueError: the inputs or outputs are of another kind, or of other sizes than in the card.
+    """
+    kinds = [value.type for value in model.model.get_inputs()]
+    output_shape = model.model.get_outputs()[0].shape
+    if kinds != ["tensor(float)"] or len(model.input_shape) != 3 or len(output_shape) != 3:
         raise ValueError(
             "`model_path` must be a model from one tensor(float) of images (batch, height, width, "
-            f"channels) to classes (batch, time, classes). Received {reader.model_path!r}, from "
-            f"{kinds} {reader.input_shapes[0]} to {output_shape}. Subclass OnnxInferenceModel to "
+            f"channels) to classes (batch, time, classes). Received {model.model_path!r}, from "
+            f"{kinds} {model.input_shapes[0]} to {output_shape}. Subclass OnnxInferenceModel to "
             "run it."
         )
-    pairs.append((output_shape[2], len(card.vocab) + 1))
-    for ours, theirs in pairs:
-        if isinstance(ours, int) and theirs is not None and ours != theirs:
+    sizes = [*model.input_shape, output_shape[2]]
+    width = card.width if isinstance(card.width, int) else None  # Several widths: it is free.
+    carded = {
+        "height": card.height,
+        "width": width,
+        "channels": card.channels,
+        "classes": len(card.vocab) + 1,
+    }
+    for (name, said), size in zip(carded.items(), sizes, strict=True):
+        if isinstance(size, int) and said is not None and size != said:
+            verb = "has" if name == "classes" else "takes"
             raise ValueError(
-                "`model_path` must be a file whose metadata suits its model. Received "
-                f"{reader.model_path!r}: {theirs} in the metadata where the model has {ours}. "
+                f"The card of {model.model_path!r} says {name} {said}, the model {verb} {size}. "
                 "Export it again."
             )

@@ -96,7 +96,7 @@ def describe_steps(steps: Sequence[Any]) -> dict[str, Any]:
     Steps that do not describe themselves are named in a warning, and the resizing is left out, so
     that nobody makes a reader from the file that would prepare images in another way.
     """
-    prepared: dict[str, Any] = {"scaling": "inside"}
+    prepared: dict[str, Any] = {"scaling": "in_model"}
     unknown = []
     for step in map(as_step, steps):
         prepared.update(step.describe())
@@ -190,7 +190,7 @@ class ExportMetrics:
 
     def to_fields(self) -> dict[str, Any]:
         """Return the fields of the model card."""
-        found: dict[str, Any] = {"figures": self.to_dict()}
+        found: dict[str, Any] = {"metrics": self.to_dict()}
         if self.temperature is not None:
             found["temperature"] = self.temperature
         return found

@@ -151,6 +151,7 @@ def _free_width(model: Any) -> Any:
 def _describe(model: Any, images: ValidationImages | None) -> dict[str, Any]:
     """Return what is known of the model, as fields of a model card."""
     found: dict[str, Any] = {"format": CARD_FORMAT, "versions": _versions()}
+    found["num_parameters"] = model.count_params()
     shape = model.inputs[0].shape
     if len(shape) == 4:
         height, width, channels = shape[1:]
@@ -252,7 +253,7 @@ def _explained(model: Any, error: Exception, folder: Path) -> Exception:
 
 
 # What the tutorials do, unless `configs.yaml` has other values.
-_PREPARED = {"color": "BGR", "resize": "stretch", "scaling": "inside"}
+_PREPARED = {"color": "BGR", "resize": "stretch", "scaling": "in_model"}
 
 
 def export_run(

@@ -82,8 +82,8 @@ def quantize_onnx(
         singles = [image[None] for batch in batches for image in batch][:_NUM_CALIBRATION]
         _quantize(source, temporary, [{model.input_name: image} for image in singles])
         fp32, int8 = _measure([source, temporary], batches, images.texts, vocab)
-        metrics = {**model.metadata.get("figures", {}), "cer_int8": int8.cer}
-        write_metadata(temporary, {"figures": metrics, "precision": "int8"})
+        metrics = {**model.metadata.get("metrics", {}), "cer_int8": int8.cer}
+        write_metadata(temporary, {"metrics": metrics, "precision": "int8"})
     return Int8Report(fp32, int8, images.num_images)
 
 

@@ -4,10 +4,10 @@
  * Read the outputs of one image.
  *
  * outputs: probabilities or logits, of shape (time, classes); the last class is the blank.
- * columns: turns a time step into the pixel column of the given image where it begins.
+ * share: turns a time step into where it begins, as a share of the width of the given image.
  * Returns {text, confidence, characters: [{text, confidence, left, right}]}.
  */
-export function decode(outputs, numSteps, numClasses, card, columns) {
+export function decode(outputs, numSteps, numClasses, card, share) {
   const blank = numClasses - 1;
   const steps = Array.from({ length: numSteps }, (_, step) =>
     calibrate(outputs.subarray(step * numClasses, (step + 1) * numClasses), card)
@@ -24,8 +24,8 @@ export function decode(outputs, numSteps, numClasses, card, columns) {
     characters.push({
       text: card.vocab[best],
       confidence: Math.max(...steps.slice(start, end).map((step) => step[best])),
-      left: columns(start),
-      right: columns(end),
+      left: share(start),
+      right: share(end),
     });
   }
   const text = characters.map((one) => one.text).join("");

@@ -5,8 +5,8 @@
  *
  * image: {data: RGBA bytes, width, height}, as a canvas gives them; transparent becomes white.
  * isRoundedDown: what `roundsDown` says of the file.
- * Returns {data: Float32Array of shape (height, width, channels), width, and the `scale` and `left`
- * with which a column of the model's image becomes one of the given image: (x - left) / scale}.
+ * Returns {data: Float32Array of shape (height, width, channels), width, and `filled`: the share of
+ * the width that the image takes, in the middle; the rest is padding}.
  */
 export function prepare(image, card, isRoundedDown = false) {
   const pixels = overWhite(image.data);
@@ -29,7 +29,8 @@ export function prepare(image, card, isRoundedDown = false) {
       }
     }
   });
-  return { data, width, left, scale: size.width / image.width };
+  const ratio = (image.width / image.height) * (height / width);
+  return { data, width, filled: card.resize === "fit" ? Math.min(ratio, 1) : 1 };
 }
 
 function chooseWidth(image, card) {

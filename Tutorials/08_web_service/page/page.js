@@ -75,8 +75,8 @@ export function offerReader(place, read) {
     if (!isShown) return;
     const width = picture.naturalWidth;
     picture.style.width = `${width * LARGEST_SCALE}px`;
-    find(".bands").replaceChildren(...reading.characters.map((one) => band(one, width)));
-    find(".letters").replaceChildren(...reading.characters.map((one) => letter(one, width)));
+    find(".bands").replaceChildren(...reading.characters.map((one) => band(one)));
+    find(".letters").replaceChildren(...reading.characters.map((one) => letter(one)));
   }
 
   find("input").addEventListener("change", ({ target }) => {
@@ -112,15 +112,15 @@ function chip({ text, confidence }) {
   return made;
 }
 
-function band({ confidence, left, right }, width) {
+function band({ confidence, left, right }) {
   const made = element("span", "", "", confidence);
-  made.style.left = `${(100 * left) / width}%`;
-  made.style.width = `${(100 * (right - left)) / width}%`;
+  made.style.left = `${100 * left}%`;
+  made.style.width = `${100 * (right - left)}%`;
   return made;
 }
 
-function letter({ text, confidence, left, right }, width) {
+function letter({ text, confidence, left, right }) {
   const made = element("span", "", text, confidence);
-  made.style.left = `${(50 * (left + right)) / width}%`;
+  made.style.left = `${50 * (left + right)}%`;
   return made;
 }
