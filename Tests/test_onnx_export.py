@@ -128,13 +128,14 @@ def test_the_graph_has_real_lstm_nodes_and_a_free_batch(exported):
 
 
 def test_the_file_explains_itself(exported):
-    _, path, figures = exported
+    model, path, figures = exported
     stored = OnnxInferenceModel(path, force_cpu=True).metadata
     versions = stored.pop("versions")
     assert stored == {
         "format": 1, "vocab": VOCAB, "blank": 4, "layout": "NHWC", "color": "BGR", "height": 16,
         "width": 32, "channels": 3, "resize": "stretch", "scaling": "in_model",
         "outputs": "probabilities", "decoder": "ctc greedy", "rows": 1, "note": "own",
+        "num_parameters": model.count_params(),
         "metrics": figures.to_dict(), "temperature": figures.temperature,
     }  # fmt: skip
     assert versions["keras"] == keras.__version__
