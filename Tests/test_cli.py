@@ -255,7 +255,7 @@ def test_read_searches_folders_and_goes_on_behind_faults(tmp_path, images):
 def test_read_leaves_out_what_is_unsure(images):
     result = run("read", *images, "--min-confidence", 1, "--format", "json")
     assert json.loads(result.stdout) == []
-    assert result.stderr == f"Left out, less sure than 1.0: {len(images)}\n"
+    assert result.stderr == f"Omitted, confidence below 1.0: {len(images)}\n"
 
 
 def test_read_within_a_lexicon_or_a_pattern(tmp_path, images, labels):

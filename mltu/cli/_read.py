@@ -1,4 +1,4 @@
-"""mltu read: the words in images."""
+"""mltu read: read the text in images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,31 +22,34 @@ from mltu.cli._common import (
 )
 
 if TYPE_CHECKING:
+    from mltu.decoders import BeamDecoder
     from mltu.inference import Reading
 
 
-@click.command("read", short_help="Read the words in images.")
+@click.command("read", short_help="Read the text in images.")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
-@click.option("--model", metavar="MODEL", help="ONNX file, run folder, or a shipped reader.")
+@click.option("--model", metavar="MODEL", help="ONNX file, run folder, or shipped reader.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "csv"]), default="text",
-    show_default=True, help="How to print the readings.",
+    show_default=True, help="Output format.",
 )  # fmt: skip
 @device_options
-@click.option("--lexicon", metavar="FILE", help="Read only words of this file, one on each line.")
-@click.option("--ignore-case", is_flag=True, help="Capitals of the lexicon mean nothing.")
 @click.option(
-    "--pattern", metavar="P", help="Read only texts of this form, such as [A-Z]{2}\\d{3}."
+    "--lexicon", metavar="FILE", help="Restrict readings to the words of a file, one per line."
+)
+@click.option("--ignore-case", is_flag=True, help="Match the lexicon case-insensitively.")
+@click.option(
+    "--pattern", metavar="P", help="Restrict readings to a pattern, such as [A-Z]{2}\\d{3}."
 )
 @click.option(
     "--decoder",
     type=click.Choice(["greedy", "beam"]),
-    help="How to search the text; beam where one of the above or below is given, or else greedy.",
+    help="Search method (default: beam with --lexicon, --pattern or --beam-width, else greedy).",
 )
-@count_option("--beam-width", help="Texts kept while searching.")
+@count_option("--beam-width", help="Number of texts kept during the beam search.")
 @click.option(
     "--min-confidence", type=click.FloatRange(0, 1), default=0.0, metavar="X",
-    help="Leave out readings that are less sure, and say how many.",
+    help="Omit readings with a lower confidence, and count them.",
 )  # fmt: skip
 def command(
     images: tuple[str, ...],
@@ -61,10 +64,10 @@ def command(
     beam_width: int | None,
     min_confidence: float,
 ) -> None:
-    """Read the words in IMAGES: files, and folders that are searched through.
+    """Read the text in IMAGES: files, and folders, which are searched recursively.
 
-    Each line of text is a path, what stands there, and how sure that is. Images that cannot be
-    read are named on stderr, the others are read all the same, and the exit status is 1.
+    Each output line has the path, the text and the confidence. Images that cannot be read are
+    reported on stderr; the others are read nevertheless, and the exit status is 1.
 
     \b
     mltu read photos/*.png
@@ -72,80 +75,82 @@ def command(
     """
     from mltu.inference import TextRecognizer
 
-    steps = _decoder(decoder, beam_width, lexicon, ignore_case, pattern)
-    reader = TextRecognizer(find_model(model), decoder=steps, num_threads=threads, force_cpu=cpu)
-    paths, faults = _find(images)
-    # A bar among lines on the same terminal would tear them apart.
+    reader = TextRecognizer(
+        find_model(model),
+        decoder=_make_decoder(decoder, beam_width, lexicon, ignore_case, pattern),
+        num_threads=threads,
+        force_cpu=cpu,
+    )
+    paths, empty_folders = _find(images)
+    for folder in empty_folders:
+        click.echo(f"{folder}: no images in this folder.", err=True)
+    # A progress bar among lines on the same terminal would tear them apart.
     shows_bar = is_watched() and not is_terminal(sys.stdout)
-    found = reader.predict_stream(paths, on_error="keep", progress=shows_bar)
-    counts = {"failed": len(faults), "unsure": 0}
-    for fault in faults:
-        click.echo(fault, err=True)
-    sure = _chosen(zip(paths, found, strict=True), min_confidence, counts)
-    for line in _FORMS[form](sure):
+    readings = reader.predict_stream(paths, on_error="keep", progress=shows_bar)
+    counts = {"failed": len(empty_folders), "omitted": 0}
+    chosen = _choose(zip(paths, readings, strict=True), min_confidence, counts)
+    for line in _FORMS[form](chosen):
         click.echo(line)
-    if counts["unsure"]:
-        click.echo(f"Left out, less sure than {min_confidence}: {counts['unsure']}", err=True)
+    if counts["omitted"]:
+        click.echo(f"Omitted, confidence below {min_confidence}: {counts['omitted']}", err=True)
     if counts["failed"]:
         raise click.exceptions.Exit(1)
 
 
-def _decoder(
+def _make_decoder(
     name: str | None, width: int | None, lexicon: str | None, ignore_case: bool, pattern: str | None
-) -> Any:
-    """Make the decoder of the options; None for the best path."""
+) -> BeamDecoder | None:
+    """Return the decoder that the options ask for; None for greedy decoding."""
     if lexicon is not None and pattern is not None:
-        raise click.UsageError("Only one of --lexicon and --pattern can be given.")
+        raise click.UsageError("--lexicon and --pattern cannot be combined.")
     if ignore_case and lexicon is None:
-        raise click.UsageError("--ignore-case goes with --lexicon.")
-    is_free = lexicon is None and pattern is None
-    if name == "greedy" and not (is_free and width is None):
+        raise click.UsageError("--ignore-case needs --lexicon.")
+    needs_beam = not (lexicon is None and pattern is None and width is None)
+    if name == "greedy" and needs_beam:
         raise click.UsageError("--lexicon, --pattern and --beam-width need --decoder beam.")
-    if name != "beam" and is_free and width is None:
+    if name != "beam" and not needs_beam:
         return None
-    from mltu.decoders import BeamDecoder, Lexicon, Pattern
+    from mltu.decoders import BeamDecoder, Constraint, Lexicon, Pattern
 
-    limits: dict[str, Any] = {} if width is None else {"beam_width": width}
+    constraint: Constraint | None = None
     if pattern is not None:
-        limits["constraint"] = Pattern(pattern)
+        constraint = Pattern(pattern)
     elif lexicon is not None:
         try:
             lines = Path(lexicon).read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
-            raise click.UsageError(
-                f"--lexicon must be a file in UTF-8. Received {lexicon!r}: {error}"
-            ) from None
+            raise click.UsageError(f"--lexicon {lexicon!r} is not UTF-8: {error}") from None
         words = [word for line in lines if (word := line.strip())]
-        limits["constraint"] = Lexicon(words, ignore_case=ignore_case)
-    return BeamDecoder(**limits)
+        constraint = Lexicon(words, ignore_case=ignore_case)
+    return BeamDecoder(width or BeamDecoder.beam_width, constraint=constraint)
 
 
 def _find(images: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the paths of all images, and what is wrong with folders that have none."""
+    """Return the paths of all images, and the folders that have none."""
     from mltu.datasets import find_images
 
     paths: list[str] = []
-    faults = []
+    empty_folders = []
     for name in images:
         if not os.path.isdir(name):
             paths.append(name)
         elif found := find_images(name, recursive=True):
             paths += (os.path.join(name, *path.split("/")) for path in found)
         else:
-            faults.append(f"{name}: there are no images in this folder.")
-    return paths, faults
+            empty_folders.append(name)
+    return paths, empty_folders
 
 
-def _chosen(
-    pairs: Iterable[tuple[str, Reading]], least: float, counts: dict[str, int]
+def _choose(
+    pairs: Iterable[tuple[str, Reading]], min_confidence: float, counts: dict[str, int]
 ) -> Iterator[tuple[str, Reading]]:
-    """Pass on what was read surely enough and what could not be read; count the rest."""
+    """Pass on readings of enough confidence and images that could not be read; count the rest."""
     for path, reading in pairs:
         if reading.error is not None:
             counts["failed"] += 1
             click.echo(f"{path}: {' '.join(reading.error.split())}", err=True)
-        elif reading.confidence < least:
-            counts["unsure"] += 1
+        elif reading.confidence < min_confidence:
+            counts["omitted"] += 1
             continue
         yield path, reading
 
@@ -168,7 +173,7 @@ def _as_csv(pairs: Iterable[tuple[str, Reading]]) -> Iterator[str]:
 
 
 def _as_json(pairs: Iterable[tuple[str, Reading]]) -> Iterator[str]:
-    """Give one object on each line, so that a long list is not held in memory."""
+    """Yield one object per line, so that a long list is never in memory."""
     yield "["
     line = ""
     for path, reading in pairs:
