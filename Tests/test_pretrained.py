@@ -12,7 +12,7 @@ import pytest
 
 from mltu.inference import find_pretrained, pretrained_names
 from mltu.inferenceModel import TextRecognizer
-from mltu.synthetic import FontAtlas, SceneWords, render_word, shipped_fonts
+from mltu.synthetic import FontAtlas, TextImages, render_word, shipped_fonts
 from mltu.utils.text_utils import get_cer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,7 +21,7 @@ WORDS = ["Reading", "HARBOUR", "window", "2026", "Quartz", "flight", "BRIDGE", "
 
 @pytest.fixture(scope="module")
 def scene():
-    return SceneWords(FontAtlas.build(shipped_fonts()[:4]), num_textures=4)
+    return TextImages(FontAtlas.build(shipped_fonts()[:4]), color=False, weights={"plain_word": 1})
 
 
 @pytest.mark.parametrize("name", pretrained_names())
@@ -68,7 +68,7 @@ def test_the_benchmark_of_real_words_reads_both_kinds_of_set(tmp_path, scene):
     folder.mkdir(parents=True)
     lines, rows = [], []
     for i, word in enumerate(WORDS):
-        cv2.imwrite(str(folder / f"{i}_{word}_7.png"), scene.draw(word, rng))
+        cv2.imwrite(str(folder / f"{i}_{word}_7.png"), scene.draw(rng, word)[0])
         lines.append(f"./1/1/{i}_{word}_7.png 7\n")
         rows.append(f"1/1/{i}_{word}_7.png\t{word}\n")
     (tmp_path / "words" / "annotation_val.txt").write_text("".join(lines), encoding="utf-8")
@@ -87,7 +87,7 @@ def test_the_benchmark_of_real_words_reads_both_kinds_of_set(tmp_path, scene):
 
 
 def test_the_benchmark_of_decoders_refuses_a_lexicon_of_other_words(tmp_path, scene):
-    cv2.imwrite(str(tmp_path / "word.png"), scene.draw("word", np.random.default_rng(1)))
+    cv2.imwrite(str(tmp_path / "word.png"), scene.draw(np.random.default_rng(1), "word")[0])
     (tmp_path / "labels.tsv").write_text("path\tlabel\nword.png\tword\n", encoding="utf-8")
     (tmp_path / "lexicon.txt").write_text("others\n", encoding="utf-8")
     run = subprocess.run(

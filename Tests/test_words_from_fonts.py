@@ -2,6 +2,7 @@
 
 import functools
 import re
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ import pytest
 from conftest import run_tutorial
 
 from mltu.configs import BaseModelConfigs
-from mltu.synthetic import ALPHABET, MARKS, FontAtlas, render_word, shipped_fonts
+from mltu.synthetic import ALPHABET, LATIN, FontAtlas, render_word, shipped_fonts
 
 ROOT = Path(__file__).resolve().parents[1]
 TUTORIAL = ROOT / "Tutorials" / "07_words_from_fonts"
@@ -29,12 +30,13 @@ def image(folder, word):
 
 @pytest.mark.slow
 def test_a_run_trains_and_goes_on(tmp_path):
-    run, atlas, words = (tmp_path / name for name in ("run", "atlas", "words.txt"))
-    FontAtlas.build(shipped_fonts()[:3], ALPHABET + MARKS).save(atlas)
-    words.write_text("\ufeffone\ntwo\nnaïve\n", encoding="utf-8")
-    more = ("--atlas", atlas, "--capitals", atlas, "--words", words)
-    printed = run_script("train.py", "--images", 128, "--output", run, *SMALL, *more).stdout
-    assert "2 of 3 words are made of the vocabulary" in printed
+    run, atlas, texts = (tmp_path / name for name in ("run", "atlas", "texts.pack"))
+    FontAtlas.build(shipped_fonts()[:3], ALPHABET, optional=LATIN).save(atlas)
+    with zipfile.ZipFile(texts, "w") as file:
+        file.writestr("fr.words", "une\t9\ndeux\t1\nnaïve\t0")
+        file.writestr("fr.prose", "")
+    more = ("--atlas", atlas, "--texts", texts)
+    run_script("train.py", "--images", 128, "--output", run, *SMALL, *more)
     files = {path.name for path in run.iterdir()}
     assert {"configs.yaml", "model.keras", "model.onnx", "logs.log", "state"} <= files
     for picture in ("curves.png", "readings.png"):

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from turns import Server
 
 from mltu.plots import plot_bars
-from mltu.synthetic import ALPHABET, FontAtlas, SceneWords, load_words, sample_word, shipped_fonts
+from mltu.synthetic import ALPHABET, TextImages, load_words, sample_word
 
 BATCHES = (1, 8, 64)
 MODELS = {  # The function of `mltu.models`, and the channels of its images.
@@ -41,10 +41,10 @@ MODELS = {  # The function of `mltu.models`, and the channels of its images.
 
 def write_words(folder, count):
     """Write JPEG files of drawn words; return their paths and labels."""
-    scene = SceneWords(FontAtlas.build(shipped_fonts()), channels=3)
+    drawn = TextImages(weights={"scene_word": 1})
     rng, words, paths, labels = np.random.default_rng(0), load_words(), [], []
     for i in range(count):
-        image, label = scene(None, sample_word(rng, words), rng)
+        image, label = drawn.draw(rng, sample_word(rng, words))
         paths.append(str(folder / f"{i}.jpg"))
         labels.append(label)
         cv2.imwrite(paths[-1], image)

@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 
 from mltu.decoders import BeamDecoder, greedy_path, to_probabilities
 from mltu.inferenceModel import TextRecognizer, prepare_image
-from mltu.synthetic import FontAtlas, SceneWords, load_words, render_word, shipped_fonts
+from mltu.synthetic import TextImages, load_words, render_word, shipped_fonts
 
 BLANK = "-"
 TEXT, NUM_STEPS = "see", 5
@@ -49,8 +49,8 @@ def hard_word() -> tuple[np.ndarray, str]:
     """Draw the word on which the two decoders differ; return it with its true text."""
     rng, words = np.random.default_rng(SEED), load_words()
     label = words[rng.integers(len(words))]
-    scene = SceneWords(FontAtlas.build(shipped_fonts()), 31, channels=1)
-    return scene.draw_raw(label, rng), label
+    images = TextImages(height=31, color=False)
+    return images.draw(rng, label, kind="scene_word")[0], label
 
 
 def draw_alignments() -> Figure:

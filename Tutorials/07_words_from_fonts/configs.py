@@ -1,10 +1,10 @@
 """Every setting of this tutorial, saved as configs.yaml beside the model."""
 
-import string
 from datetime import datetime
 from pathlib import Path
 
 from mltu.configs import BaseModelConfigs
+from mltu.synthetic import LATIN
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "Models" / "7_words_from_fonts"
@@ -16,13 +16,12 @@ class ModelConfigs(BaseModelConfigs):
     def __init__(self):
         super().__init__()
         self.model_path = str(RUNS / datetime.now().strftime("%Y%m%d%H%M"))
-        self.vocab = string.digits + string.ascii_uppercase + string.ascii_lowercase
+        self.vocab = LATIN
         self.atlas = ""  # folder of a font atlas; the shipped fonts if empty
-        self.capitals = ""  # folder of an atlas of fonts that have no small letters, or none
-        self.word_file = ""  # a word a line; the shipped list if empty
+        self.texts = ""  # words and prose of several languages; English words if empty
         self.height = 32
         self.width = 128
-        self.max_text_length = 20
+        self.max_text_length = 26
         self.model = "strong"
         self.batch_size = 64
         self.precision = "float32"  # "mixed_bfloat16" is faster where the processor knows it

@@ -19,18 +19,11 @@ from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
 from mltu.models import use_native_layers
 from mltu.plots import plot_history, write_readings
-from mltu.synthetic import (
-    MARKS,
-    FontAtlas,
-    SceneWords,
-    family_weights,
-    load_words,
-    sample_word,
-    shipped_fonts,
-)
+from mltu.synthetic import TextImages
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 
 NUM_VALIDATION = 1_280
+WEIGHTS = {"scene_word": 5, "distant_word": 2, "scan_word": 1, "screen_word": 1, "code": 1}
 WARMUP = 1_000  # batches
 
 
@@ -43,9 +36,8 @@ def parse_arguments(arguments):
     )
     parser.add_argument("--epoch", type=int, dest="images_per_epoch", help="images of an epoch")
     parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--atlas", help="made by: mltu synth fonts --atlas FOLDER")
-    parser.add_argument("--capitals", help="likewise: fonts of capitals alone")
-    parser.add_argument("--words", dest="word_file", help="a file with a lower-case word a line")
+    parser.add_argument("--atlas", help="a folder made by font_tools.py; else the shipped fonts")
+    parser.add_argument("--texts", help="a file made by word_lists.py; else English words")
     parser.add_argument("--workers", type=int, dest="train_workers", help="threads that draw")
     parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"])
     parser.add_argument("--output", type=Path, dest="model_path", help="the run folder")
@@ -66,7 +58,7 @@ def make_configs(args):
     vars(configs).update({key: value for key, value in given.items() if hasattr(configs, key)})
     configs.model_path = str(args.resume or configs.model_path)
     configs.images_per_epoch = min(configs.images_per_epoch, configs.num_images)
-    for name in ("atlas", "capitals", "word_file"):  # --resume may come from another folder
+    for name in ("atlas", "texts"):  # --resume may come from another folder
         setattr(
             configs, name, getattr(configs, name) and str(Path(getattr(configs, name)).resolve())
         )
@@ -76,40 +68,14 @@ def make_configs(args):
     return configs
 
 
-def read_words(configs):
-    """Return the words to draw: of the file, or the shipped ones."""
-    if not configs.word_file:
-        return load_words()
-    words = set(Path(configs.word_file).read_text(encoding="utf-8-sig").split())
-    known = sorted(word for word in words if set(word) <= set(configs.vocab))
-    print(f"{configs.word_file}: {len(known)} of {len(words)} words are made of the vocabulary")
-    return known
-
-
 def make_providers(configs):
     """Return batches to train on, each image of a new word, and some fixed words to validate."""
-    atlas = (
-        FontAtlas.load(configs.atlas)
-        if configs.atlas
-        else FontAtlas.build(shipped_fonts(), configs.vocab + MARKS)
-    )
-    capitals = FontAtlas.load(configs.capitals) if configs.capitals else None
-    words = [w for w in read_words(configs) if 2 <= len(w) <= configs.max_text_length]
+    options = {"height": configs.height, "color": False, "weights": WEIGHTS}
+    endless = TextImages(configs.atlas or None, configs.texts or None, new_texts=True, **options)
+    fixed = TextImages(endless.atlas, endless.texts, **options)
     rng = np.random.default_rng([configs.seed, 1])
-    options = {
-        "height": 31,  # as MJSynth's images
-        "channels": 1,  # words are drawn grey, so photographs must be read grey
-        "font_weights": family_weights(atlas.names),
-    }
-    endless = SceneWords(
-        atlas,
-        words=words,
-        max_word_length=configs.max_text_length,
-        marks="".join(mark for mark in MARKS if mark in atlas.characters),
-        capitals=capitals,
-        **options,
-    )
-    labels = [sample_word(rng, words) for _ in range(NUM_VALIDATION)]
+    labels = [endless.texts.draw(rng, "word", 26) for _ in range(NUM_VALIDATION)]
+    labels = [label for label in labels if len(endless.atlas.fonts_for(label))]
 
     def provider(dataset, scene, **more):
         return DataProvider(
@@ -127,12 +93,10 @@ def make_providers(configs):
             **more,
         )
 
-    # SceneWords puts image and label in the place of these.
+    # TextImages puts image and label in the place of these.
     empty = [("", "")] * configs.images_per_epoch
     train = provider(empty, endless, workers=configs.train_workers, drop_last=True)
-    return train, provider(
-        list(zip(labels, labels, strict=True)), SceneWords(atlas, **options), shuffle=False
-    )
+    return train, provider(list(zip(labels, labels, strict=True)), fixed, shuffle=False)
 
 
 def count_epochs(configs):

@@ -1,92 +1,89 @@
-"""mltu synth: words drawn from fonts, to train on without a data set."""
+"""mltu synth: a data set of words drawn from fonts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from mltu.cli._common import count_option
+from mltu.cli._common import count_option, is_watched
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from mltu.synthetic import FontAtlas
 
 _PLACE = click.Path(path_type=Path)
-
-
-def _path_option(name: str, metavar: str, text: str) -> Callable[[Function], Function]:
-    return click.option(name, type=_PLACE, metavar=metavar, help=text)
-
-
-_seed_option = count_option("--seed", help="Of all chance.", default=0, least=0)
-_workers_option = count_option("--workers", help="Processes; 0 for none but this one.", least=0)
+# The kinds of `mltu.synthetic` that are single words; written out, since importing it takes time.
+_KINDS = ("plain_word", "scene_word", "distant_word", "scan_word", "screen_word")
 
 
 @click.group("synth", short_help="Draw words from fonts to train on.")
 def command() -> None:
-    """Draw words from fonts: check the fonts, write a data set, look at it.
+    """Draw words from fonts to train on.
 
     \b
     mltu synth words Datasets/words --num-train 20000 --num-validation 1000
     """
 
 
-@command.command("fonts", short_help="Check fonts, and build an atlas of them.")
-@click.argument("folders", nargs=-1, type=_PLACE)
-@click.option("--shipped", is_flag=True, help="The fonts that come with mltu.")
-@_path_option("--atlas", "FOLDER", "Write the fit fonts here.")
-@_path_option("--capitals", "FOLDER", "Write fonts that have capitals alone here.")
-@click.option("--marks", is_flag=True, help="Fonts must draw punctuation too.")
-@_path_option("--sheet", "PNG", "Show at most 200 of the fonts.")
-@click.option(
-    "--json", "json_path", type=_PLACE, metavar="FILE", help="Write fit and unfit, with reasons."
-)
-@_workers_option
-@click.option("--verbose", is_flag=True, help="List unfit fonts with the reason.")
-def fonts(folders: tuple[Path, ...], **options: Any) -> None:
-    """Find and check the fonts in FOLDERS, or of the system, and build an atlas of them.
-
-    \b
-    mltu synth fonts /usr/share/fonts --atlas Datasets/atlas --sheet fonts.png
-    """
-    from mltu.cli._synth_fonts import run_fonts
-
-    run_fonts(folders, **options)
-
-
-@command.command("words", short_help="Write a data set.")
+@command.command("words", short_help="Write a data set of words.")
 @click.argument("folder", type=_PLACE)
 @click.option("--num-train", type=int, required=True, metavar="N", help="Images to train on.")
 @click.option("--num-validation", type=int, required=True, metavar="M", help="To validate on.")
-@_seed_option
-@_path_option("--atlas", "FOLDER", "Draw as MJSynth does, with these fonts.")
-@click.option("--scene", is_flag=True, help="The same with the shipped fonts.")
-@_workers_option
+@click.option("--kind", type=click.Choice(_KINDS), default=_KINDS[0], help="Kind of the images.")
+@click.option("--fonts", type=_PLACE, metavar="FOLDER", help="Fonts; the shipped ones if omitted.")
+@click.option("--atlas", type=_PLACE, metavar="FOLDER", help="An atlas of fonts instead.")
+@count_option("--seed", help="Random seed.", default=0, least=0)
+@count_option("--workers", help="Processes; 0 for none but this one.", least=0)
 @click.option("--lmdb", is_flag=True, help="Pack train.lmdb and val.lmdb too.")
-def words(folder: Path, **options: Any) -> None:
+def words(
+    folder: Path,
+    *,
+    num_train: int,
+    num_validation: int,
+    kind: str,
+    fonts: Path | None,
+    atlas: Path | None,
+    seed: int,
+    workers: int | None,
+    lmdb: bool,
+) -> None:
     """Write a data set in the layout of MJSynth to FOLDER.
 
     \b
-    mltu synth words Datasets/words --num-train 20000 --num-validation 1000 --scene
+    mltu synth words Datasets/words --num-train 20000 --num-validation 1000 --kind scene_word
     """
-    from mltu.cli._synth_words import run_words
+    from mltu.datasets import pack_lmdb, read_mjsynth
+    from mltu.synthetic import FontAtlas, write_mjsynth
 
-    run_words(folder, **options)
+    if fonts is not None and atlas is not None:
+        raise click.UsageError("Pass --fonts or --atlas, not both.")
+    counts = {"train": num_train, "val": num_validation}
+    # Relative and absolute names of one folder must give the same LMDB.
+    root = write_mjsynth(
+        folder.resolve(),
+        num_train=num_train,
+        num_validation=num_validation,
+        seed=seed,
+        workers=workers,
+        atlas=_build(fonts) if fonts else FontAtlas.load(atlas) if atlas else None,
+        kind=kind,
+        progress=is_watched(),
+    )
+    click.echo(f"{root}: {num_train} images to train, {num_validation} to validate")
+    for part in counts if lmdb else ():
+        if counts[part]:
+            samples, packed = read_mjsynth(root, part), root / f"{part}.lmdb"
+            click.echo(f"{pack_lmdb(samples, packed, progress=is_watched())}: {counts[part]}")
 
 
-@command.command("sheet", short_help="Show generated words, perhaps beside real ones.")
-@click.argument("png", type=_PLACE)
-@_path_option("--atlas", "FOLDER", "Draw with these fonts; the shipped ones if left out.")
-@_path_option("--real", "FOLDER", "Show the words of this data set, as MJSynth lays it out, too.")
-@count_option("--count", help="Words, of each kind.", default=80)
-@_seed_option
-def sheet(png: Path, **options: Any) -> None:
-    """Show generated words in a PNG, perhaps beside real ones.
+def _build(folder: Path) -> FontAtlas:
+    """Build an atlas of the fonts of a folder that can draw words; say how many cannot."""
+    from mltu.synthetic import ALPHABET, LATIN, FontAtlas
 
-    \b
-    mltu synth sheet words.png --real Datasets/90kDICT32px
-    """
-    from mltu.cli._synth_words import run_sheet
-
-    run_sheet(png, **options)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".ttf", ".otf"))
+    if not paths:
+        raise FileNotFoundError(f"--fonts: there are no .ttf or .otf files in '{folder}'.")
+    atlas = FontAtlas.build(paths, ALPHABET, optional=LATIN, skip=True, progress=is_watched())
+    click.echo(f"{len(atlas)} different fonts of {len(paths)} files draw all of [0-9A-Za-z]")
+    return atlas

@@ -1,34 +1,23 @@
-"""Word images rendered from fonts: a data set without a download, on disk or drawn in training.
+"""Images of text drawn from fonts: words and lines on signs, print, receipts, screens, displays.
 
-Floor 1: Pillow, OpenCV and NumPy, no Keras.
+A data set without a download, written to disk or drawn while a model trains.
 """
 
-from ._images import TextImages
-from ._kinds import KINDS
-from ._texts import LATIN, Texts
-from .atlas import FontAtlas
-from .families import family_weights
-from .font_check import FontReport, check_font, check_fonts, find_fonts
-from .fonts import shipped_fonts
-from .render import render_word
-from .scene import SceneWords
-from .words import ALPHABET, MARKS, load_words, sample_word
-from .writer import write_mjsynth
+from mltu.synthetic._fonts import FontAtlas, shipped_fonts
+from mltu.synthetic._images import TextImages, render_word
+from mltu.synthetic._kinds import KINDS, Kind
+from mltu.synthetic._texts import ALPHABET, LATIN, Texts, Words, load_words, sample_word
+from mltu.synthetic._writer import write_mjsynth
 
 __all__ = [
     "ALPHABET",
     "KINDS",
     "LATIN",
-    "MARKS",
     "FontAtlas",
-    "FontReport",
-    "SceneWords",
+    "Kind",
     "TextImages",
     "Texts",
-    "check_font",
-    "check_fonts",
-    "family_weights",
-    "find_fonts",
+    "Words",
     "load_words",
     "render_word",
     "sample_word",

@@ -9,8 +9,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mltu.synthetic._fonts import FontAtlas
-
 Array = npt.NDArray[Any]
 Rng = np.random.Generator
 
@@ -31,31 +29,25 @@ class Banks(NamedTuple):
     spots: Array
 
 
-@lru_cache(maxsize=4)
-def make_banks(atlas: FontAtlas, number: int = 64, seed: int = 0) -> Banks:
-    """Draw the banks.
-
-    Args:
-        atlas: whose letters stand in some of the grounds.
-        number: of grounds; fewer of the others.
-        seed: equal seeds give equal pictures.
-    """
+@lru_cache(maxsize=1)
+def make_banks(number: int = 48, seed: int = 0) -> Banks:
+    """Draw so many grounds, and fewer of the others; equal seeds give equal pictures."""
     rng = np.random.default_rng(seed)
-    grounds = np.stack([_ground(rng, atlas) for _ in range(number)])
+    grounds = np.stack([_ground(rng) for _ in range(number)])
     lights = np.stack([_light(rng) for _ in range(number // 2)])
     noise = rng.standard_normal((8, *SIZE), np.float32)
     spots = np.stack([_blotches(rng) for _ in range(8)])
     return Banks(grounds, lights, noise, spots)
 
 
-def _ground(rng: Rng, atlas: FontAtlas) -> Array:
+def _ground(rng: Rng) -> Array:
     image, kind = _clouds(rng), rng.random()
     if kind < 0.35:
         image = _edges(rng, image)
     elif kind < 0.5:
         image += _stripes(rng) * np.float32(rng.uniform(0.3, 1.0))
     elif kind < 0.62:
-        image = _letters(rng, image, atlas)
+        image = _strokes(rng, image)
     elif kind < 0.72:
         image = _leaves(rng, image)
     elif kind < 0.8:
@@ -136,20 +128,19 @@ def _stripes(rng: Rng) -> Array:
     return np.tanh(wave * np.float32(rng.uniform(1, 8)))
 
 
-def _letters(rng: Rng, image: Array, atlas: FontAtlas) -> Array:
-    """Write over it, as on a wall of posters."""
-    height, width = SIZE
+def _strokes(rng: Rng, image: Array) -> Array:
+    """Draw lines and bows over it, like the letters of a poster or the bars of a fence."""
     for _ in range(int(rng.integers(5, 20))):
-        font = int(rng.integers(len(atlas)))
-        known = [
-            c for c, has in zip(atlas.characters, atlas.has[font], strict=True) if has and c != " "
-        ]
-        mask = atlas.draw(font, "".join(rng.choice(known, int(rng.integers(3, 9)))))
-        scale = float(rng.uniform(0.5, 3.0))
-        turn = cv2.getRotationMatrix2D((0, 0), float(rng.normal(0, 12)), scale)
-        turn = turn + np.column_stack([np.zeros((2, 2)), rng.uniform((-80, -20), (width, height))])
-        share = cv2.warpAffine(mask, turn, (width, height)) * np.float32(1 / 255)
-        image += (np.float32(rng.normal(0, 1.5)) - image) * share
+        level, width = float(rng.normal(0, 1.5)), int(rng.integers(1, 10))
+        x, y, size = rng.uniform((0, -20, 8), (SIZE[1], SIZE[0] + 20, 60)).tolist()
+        for start in range(int(rng.integers(2, 9))):
+            centre = (int(x + start * size), int(y + rng.normal(0, 2)))
+            if rng.random() < 0.5:
+                end = (centre[0], int(y + 1.5 * size))
+                cv2.line(image, centre, end, level, width, cv2.LINE_AA)
+            else:
+                axes, turn = (int(size / 2), int(size * 0.7)), float(rng.integers(4) * 90)
+                cv2.ellipse(image, centre, axes, turn, 0, 230, level, width, cv2.LINE_AA)
     return image
 
 

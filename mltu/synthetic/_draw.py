@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mltu.synthetic._fonts import EM, FontAtlas, Mask
+from mltu.synthetic._fonts import EM, FontAtlas, Line, Mask
 
 Array = npt.NDArray[Any]  # whose dtype OpenCV does not tell
 Rng = np.random.Generator
 
 PAD = 14  # empty pixels around the letters of a layer
-MIN_CONTRAST = 18.0  # grey levels between letters and ground
+MIN_CONTRAST = 22.0  # grey levels between letters and ground
 LUMA = np.array([0.114, 0.587, 0.299], np.float32)  # of blue, green, red; ITU-R BT.601
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -52,6 +52,7 @@ def set_text(
     spacing: float = 0.0,
     gap: float = 0.0,
     uneven: bool = False,
+    small_caps: float = 1.0,
     beside: tuple[str, str] = ("", ""),
     around: tuple[str, str] = ("", ""),
 ) -> Setting:
@@ -65,6 +66,7 @@ def set_text(
         spacing: pixels between characters.
         gap: pixels added to each space.
         uneven: let the characters leave the base line.
+        small_caps: height of all characters but the first, in parts of theirs.
         beside: words before and behind it in the same line, or "".
         around: lines above and below it, or "".
     """
@@ -72,6 +74,8 @@ def set_text(
     full = f"{before}{' ' if before else ''}{text}{' ' if after else ''}{after}"
     heights = rng.integers(-3, 4, len(full)) if uneven else None
     line = atlas.set_line(font, full, spacing=spacing, gap=gap, heights=heights)
+    if small_caps < 1 and len(full) > 1:
+        line = _with_small_caps(line, small_caps)
     first = len(before) + 1 if before else 0
     lefts, rights = line.lefts[first : first + len(text)], line.rights[first : first + len(text)]
     left, right = int(lefts.min()), int(rights.max())
@@ -91,7 +95,24 @@ def set_text(
     return Setting(mask, box, cuts + PAD)
 
 
-def _lay(mask: Array, line: Any, baseline: int, rng: Rng) -> None:
+def _with_small_caps(line: Line, scale: float) -> Line:
+    """Make all glyphs smaller but the first, which are on the same base line."""
+    mask, baseline, lefts, rights = line
+    first, start = mask[:, : rights[0]], lefts[1]
+    rest = mask[:, start:]
+    size = (max(round(rest.shape[1] * scale), 1), max(round(rest.shape[0] * scale), 1))
+    rest = cv2.resize(rest, size, interpolation=cv2.INTER_AREA)
+    top = baseline - round(baseline * scale)
+    bottom = max(mask.shape[0], top + rest.shape[0])
+    canvas = np.zeros((bottom, max(rights[0], start + rest.shape[1])), np.uint8)
+    canvas[: mask.shape[0], : rights[0]] = first
+    spot = canvas[top : top + rest.shape[0], start:][:, : rest.shape[1]]
+    np.maximum(spot, rest, out=spot)
+    moved = [np.append(x[0], start + ((x[1:] - start) * scale).astype(np.int64)) for x in line[2:]]
+    return Line(canvas, baseline, *moved)
+
+
+def _lay(mask: Array, line: Line, baseline: int, rng: Rng) -> None:
     """Write another line into a sheet, at a random place of its base line."""
     _rows, columns = line.mask.shape
     left = int(rng.integers(-columns // 2, max(mask.shape[1] - columns // 2, 1)))
@@ -355,23 +376,34 @@ def distorted(rng: Rng, turn: float, view: float, slant: float) -> Callable[[flo
 # Colours. -----------------------------------------------------------------------------------
 
 
-def palette(rng: Rng, grey: bool = False) -> tuple[Array, Array, float]:
+# Blue, green, red of paints and lamps that signs are made of.
+_PAINTS = np.array(
+    [(255, 255, 255), (250, 250, 250), (230, 235, 240), (20, 20, 20), (40, 40, 40), (35, 30, 190),
+     (30, 20, 225), (140, 60, 20), (170, 90, 10), (200, 130, 40), (60, 110, 20), (90, 130, 60),
+     (30, 210, 250), (0, 190, 240), (20, 130, 240), (40, 60, 110), (160, 200, 220), (150, 60, 160),
+     (120, 120, 125), (180, 180, 185), (180, 170, 60), (90, 40, 120)], np.float32,
+)  # fmt: skip
+
+
+def palette(rng: Rng) -> tuple[Array, Array, float]:
     """Draw the colours of ground and letters, float32, and their contrast in grey levels."""
-    contrast = MIN_CONTRAST + (245 - MIN_CONTRAST) * rng.beta(1.25, 1.6)
-    hue = not grey and rng.random() < 0.03  # letters that differ in hue alone
+    kind = rng.random()
+    if kind < 0.4:  # paints in some light
+        first, second = (_PAINTS * np.float32(rng.uniform(0.35, 1.0)))[rng.integers(22, size=2)]
+        second = second + rng.normal(0, 12, 3).astype(np.float32)
+        first, second = np.clip(first, 0, 255), np.clip(second, 0, 255)
+        contrast = abs(float((first - second) @ LUMA))
+        if contrast > 35.0:
+            return first, second, contrast
+    contrast = MIN_CONTRAST + (245 - MIN_CONTRAST) * rng.beta(1.4, 1.7)
+    hue = kind > 0.98  # letters that differ in hue alone
     if hue:
         contrast = rng.uniform(0, MIN_CONTRAST)
     dark = rng.uniform(0.0, 255.0 - contrast)
     ground, ink = (dark, dark + contrast) if rng.random() < 0.5 else (dark + contrast, dark)
-    strong = 90.0 if hue else 0.0
-    kind = rng.random()
-    if grey:
-        return tinted(rng, ground, 0), tinted(rng, ink, 0), contrast
-    return (
-        tinted(rng, ground, strong or (rng.uniform(0, 110) if kind < 0.7 else 6)),
-        tinted(rng, ink, strong or (rng.uniform(0, 110) if 0.35 < kind < 0.9 else 6)),
-        max(contrast, 50.0) if hue else contrast,
-    )
+    # Pale colours are more frequent than strong ones.
+    tints = [90.0, 90.0] if hue else (110 * rng.random(2) ** 2).tolist()
+    return tinted(rng, ground, tints[0]), tinted(rng, ink, tints[1]), max(contrast, 50.0 * hue)
 
 
 def tinted(rng: Rng, level: float, tint: float) -> Array:

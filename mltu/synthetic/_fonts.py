@@ -23,7 +23,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from mltu._extras import explain_missing
-from mltu.synthetic._texts import ALPHABET
+from mltu.synthetic._texts import ALPHABET, LATIN
 from mltu.utils.files import StrPath, refuse_working_folder
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ EM = 48  # pixels: capitals are about 34 pixels high
 FONT_FOLDER = Path(__file__).parent / "data" / "fonts"
 FONT_SUFFIXES = (".otf", ".ttf")
 
-_FILES = ("glyphs.npy", "boxes.npy", "kerning.npy", "names.txt", "characters.txt")
+_FILES = ("glyphs.npy", "boxes.npy", "kerning.npy", "plain.npy", "names.txt", "characters.txt")
 _MAX_SIDE = 4 * EM  # pixels of a glyph; one that is larger belongs to no font for words
 # A Unicode non-character: no font has a glyph for it, so it draws the font's "missing" box.
 _NO_CHARACTER = "\uffff"
@@ -160,7 +160,9 @@ def draw_sheet(path: str, characters: str, required: str = "") -> FontSheet:
         for glyph in glyphs.values()
     ]
     kerning = np.zeros((len(_KERNED), len(_KERNED)), np.int8)
-    font, drawn = load_font(path), [char for char in _KERNED if glyphs.get(char)]
+    # Digits stand in columns, and most signs are not kerned: two thirds of the pairs are left out.
+    drawn = [char for char in _KERNED if glyphs.get(char) and (char.isalpha() or char in ".,-'")]
+    font = load_font(path)
     widths = {char: font.getlength(char) for char in drawn}
     for first in drawn:
         for second in drawn:
@@ -170,6 +172,19 @@ def draw_sheet(path: str, characters: str, required: str = "") -> FontSheet:
                 kerning[place] = np.clip(np.rint(shift), -127, 127)
     pixels = [glyph.mask.ravel() for glyph in glyphs.values() if glyph is not None]
     return FontSheet(np.concatenate(pixels), np.array(boxes, np.int16), kerning)
+
+
+def _try_sheet(path: str, characters: str, required: str) -> FontSheet | None:
+    try:
+        return draw_sheet(path, characters, required)
+    except (OSError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=1)
+def shipped_atlas() -> FontAtlas:
+    """Draw the fonts that come with the library, once per process."""
+    return FontAtlas.build(shipped_fonts(), ALPHABET, optional=LATIN)
 
 
 def num_cores() -> int:
@@ -201,6 +216,8 @@ class FontAtlas:
         names: of the font files.
         characters: that each or some of the fonts draw.
         has: (fonts, characters) bool, whether a font draws a character.
+        plain: (fonts,) bool, whether a font is one of running text, which print and screens are
+            set in; all are, unless the maker of the atlas knows better.
         weights: (fonts,) how often a font should be drawn, so that families of many files do not
             drown the rest: `family_size ** -0.75`; the family is the file name without style words.
     """
@@ -208,7 +225,8 @@ class FontAtlas:
     def __init__(self, names: Sequence[str], characters: str, sheets: Sequence[FontSheet]) -> None:
         pixels, boxes, kerning = zip(*sheets, strict=True)
         self._folder: Path | None = None
-        self._set_up(names, characters, np.concatenate(pixels), np.stack(boxes), np.stack(kerning))
+        arrays = np.concatenate(pixels), np.stack(boxes), np.stack(kerning)
+        self._set_up(names, characters, *arrays, np.ones(len(names), np.bool_))
 
     @classmethod
     def build(
@@ -217,6 +235,7 @@ class FontAtlas:
         characters: str = ALPHABET,
         *,
         optional: str = "",
+        skip: bool = False,
         workers: int = 0,
         progress: bool = False,
     ) -> Self:
@@ -226,6 +245,7 @@ class FontAtlas:
             fonts: font files.
             characters: that each font must have.
             optional: further characters, drawn with the fonts that have them.
+            skip: leave out the fonts that cannot be read or lack a character.
             workers: processes that draw; 0 for this one.
             progress: show a progress bar.
 
@@ -238,12 +258,15 @@ class FontAtlas:
             raise ValueError("`fonts` must name at least one font file. Received none.")
         found: dict[bytes, tuple[str, FontSheet]] = {}
         every = "".join(dict.fromkeys(characters + optional))
-        draw = partial(draw_sheet, characters=every, required=characters)
+        draw = partial(_try_sheet if skip else draw_sheet, characters=every, required=characters)
         sheets = in_processes(draw, paths, workers)
         bar = tqdm(sheets, "Drawing fonts", len(paths), unit="font", disable=not progress)
         for path, sheet in zip(paths, bar, strict=True):
-            content = hashlib.sha256(sheet.boxes.tobytes() + sheet.pixels.tobytes()).digest()
-            found.setdefault(content, (Path(path).name, sheet))
+            if sheet is not None:
+                content = hashlib.sha256(sheet.boxes.tobytes() + sheet.pixels.tobytes()).digest()
+                found.setdefault(content, (Path(path).name, sheet))
+        if not found:
+            raise ValueError(f"None of the {len(paths)} `fonts` has all of {characters!r}.")
         names, drawn = zip(*found.values(), strict=True)
         return cls(names, every, drawn)
 
@@ -263,13 +286,12 @@ class FontAtlas:
         part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
         part.mkdir(parents=True)
         try:
-            for name, array in zip(
-                _FILES, (self._pixels, self._boxes, self._kerning), strict=False
-            ):
+            arrays = self._pixels, self._boxes, self._kerning, self.plain
+            for name, array in zip(_FILES[:4], arrays, strict=True):
                 np.save(part / name, array)
             text = "\n".join(self.names)
-            (part / _FILES[3]).write_bytes(text.encode("utf-8", "surrogateescape"))
-            (part / _FILES[4]).write_text(self.characters, "utf-8", newline="")
+            (part / _FILES[4]).write_bytes(text.encode("utf-8", "surrogateescape"))
+            (part / _FILES[5]).write_text(self.characters, "utf-8", newline="")
             old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
             if folder.exists():
                 folder.replace(old)
@@ -301,9 +323,9 @@ class FontAtlas:
             )
         try:
             # As plain arrays: slices of a memmap cost ten times as much.
-            arrays = [np.load(folder / n, mmap_mode="r").view(np.ndarray) for n in _FILES[:3]]
-            names = (folder / _FILES[3]).read_bytes().decode("utf-8", "surrogateescape")
-            with open(folder / _FILES[4], encoding="utf-8", newline="") as file:
+            arrays = [np.load(folder / n, mmap_mode="r").view(np.ndarray) for n in _FILES[:4]]
+            names = (folder / _FILES[4]).read_bytes().decode("utf-8", "surrogateescape")
+            with open(folder / _FILES[5], encoding="utf-8", newline="") as file:
                 characters = file.read()
             atlas._folder = folder.resolve()
             atlas._set_up(names.split("\n"), characters, *arrays)
@@ -320,7 +342,7 @@ class FontAtlas:
             gaps = np.diff(kerning, prepend=0).astype(np.uint32)
             contents = {
                 "pixels": levels.astype(np.uint8), "gaps": gaps, "values": values,
-                "boxes": np.ascontiguousarray(self._boxes.reshape(-1, 5).T),
+                "boxes": np.ascontiguousarray(self._boxes.reshape(-1, 5).T), "plain": self.plain,
             }  # fmt: skip
             for name, array in contents.items():
                 file.writestr(name, lzma.compress(array.tobytes(), preset=6))
@@ -342,14 +364,16 @@ class FontAtlas:
         kerning.ravel()[places] = np.frombuffer(found["values"], np.int8)
         atlas = cls.__new__(cls)
         atlas._folder = None
-        atlas._set_up(names, characters, pixels, boxes.transpose(1, 2, 0), kerning)
+        plain = np.frombuffer(found["plain"], np.bool_)
+        atlas._set_up(names, characters, pixels, boxes.transpose(1, 2, 0), kerning, plain)
         return cls.load(atlas.save(folder))
 
     def subset(self, fonts: Sequence[int]) -> Self:
         """Return an atlas of some of the fonts, by their numbers."""
-        return type(self)(
-            [self.names[font] for font in fonts], self.characters, [self.sheet(f) for f in fonts]
-        )
+        sheets = [self.sheet(font) for font in fonts]
+        atlas = type(self)([self.names[font] for font in fonts], self.characters, sheets)
+        atlas.plain = self.plain[list(fonts)]
+        return atlas
 
     def sheet(self, font: int) -> FontSheet:
         """Return the glyphs of one font."""
@@ -360,7 +384,7 @@ class FontAtlas:
         """Return a SHA-256 of all that is drawn and of the names, in hexadecimal digits."""
         names = "\0".join([self.characters, *self.names])
         content = hashlib.sha256(names.encode("utf-8", "surrogateescape"))
-        for array in (self._boxes, self._kerning, self._pixels):
+        for array in (self._boxes, self._kerning, self._pixels, self.plain):
             content.update(np.ascontiguousarray(array).data)
         return content.hexdigest()
 
@@ -370,7 +394,8 @@ class FontAtlas:
     def __reduce__(self) -> Any:
         if self._folder is not None:
             return type(self).load, (self._folder,)
-        return type(self), (self.names, self.characters, [self.sheet(i) for i in range(len(self))])
+        sheets = [self.sheet(font) for font in range(len(self))]
+        return type(self), (self.names, self.characters, sheets)
 
     def places(self, text: str) -> list[int]:
         """Return the places of the characters of a text in `characters`.
@@ -388,6 +413,10 @@ class FontAtlas:
         if not places:
             raise ValueError("`text` must have at least one character. Received ''.")
         return places
+
+    def has_text(self, font: int, text: str) -> bool:
+        """Tell whether a font has all characters of a text."""
+        return bool(self.has[font, self.places(text)].all())
 
     def fonts_for(self, text: str) -> npt.NDArray[np.int64]:
         """Return the numbers of the fonts that have all characters of a text."""
@@ -471,9 +500,10 @@ class FontAtlas:
         pixels: Mask,
         boxes: npt.NDArray[np.int16],
         kerning: npt.NDArray[np.int8],
+        plain: npt.NDArray[np.bool_],
     ) -> None:
         self.names, self.characters = list(names), characters
-        self._pixels, self._boxes, self._kerning = pixels, boxes, kerning
+        self._pixels, self._boxes, self._kerning, self.plain = pixels, boxes, kerning, plain
         self.has = boxes[:, :, 0] >= 0
         self.weights = family_weights(self.names)
         sizes = np.maximum(boxes[:, :, 0], 0).astype(np.int64) * np.maximum(boxes[:, :, 1], 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
@@ -13,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu.augmentors import Augmentor
-from mltu.synthetic._banks import Banks, make_banks
-from mltu.synthetic._fonts import FontAtlas, shipped_fonts
+from mltu.synthetic._banks import make_banks
+from mltu.synthetic._fonts import FontAtlas, shipped_atlas
 from mltu.synthetic._kinds import KINDS, Kind, Task
 from mltu.synthetic._texts import ALPHABET, LATIN, Texts
 from mltu.utils.files import StrPath
@@ -73,48 +74,31 @@ class TextImages(Augmentor):
         super().__init__(probability=1)
         self.keeps_label = not new_texts
         self.height, self.color, self.max_width = height, color, max_width
-        self._arguments = (atlas, texts)
-        self._set_up()
-
-    def _set_up(self) -> None:
-        atlas, texts = self._arguments
-        if atlas is None:
-            self.atlas = _shipped_atlas()
-        else:
-            self.atlas = atlas if isinstance(atlas, FontAtlas) else FontAtlas.load(atlas)
-        self.texts = (
-            texts if isinstance(texts, Texts) else Texts() if texts is None else Texts.load(texts)
-        )
-        self._banks: Banks = make_banks(self.atlas)
+        # As they were given: a process that draws opens the files itself.
+        self._sources = (atlas, texts)
+        atlas = shipped_atlas() if atlas is None else atlas
+        self.atlas = atlas if isinstance(atlas, FontAtlas) else FontAtlas.load(atlas)
+        texts = Texts() if texts is None else texts
+        self.texts = texts if isinstance(texts, Texts) else Texts.load(texts)
+        self._banks = make_banks()
         self._names, self._ends = list(self.kinds), list(accumulate(self.kinds.values()))
-        self._fonts = np.cumsum(self.atlas.weights)
-        self._mono = np.flatnonzero(_is_mono(self.atlas))
-        self._mono_fonts = np.cumsum(self.atlas.weights[self._mono])
-        self._drawable = {
-            char: bool(has.any())
-            for char, has in zip(self.atlas.characters, self.atlas.has.T, strict=True)
-        }
+        has, characters = self.atlas.has.any(axis=0), self.atlas.characters
+        self._characters = frozenset(c for c, drawn in zip(characters, has, strict=True) if drawn)
+        every = np.ones(len(self.atlas), np.bool_)
+        self._fonts = {
+            trait: _Choice(np.flatnonzero(fonts), self.atlas.weights[fonts])
+            for trait, fonts in (
+                ("", every), ("mono", _is_mono(self.atlas)), ("plain", self.atlas.plain)
+            )
+            if fonts.any()
+        }  # fmt: skip
 
-    def __getstate__(self) -> dict[str, Any]:
-        kept = ("kinds", "keeps_label", "height", "color", "max_width", "_arguments")
-        made = (
-            "atlas",
-            "texts",
-            "_banks",
-            "_names",
-            "_ends",
-            "_fonts",
-            "_mono",
-            "_mono_fonts",
-            "_drawable",
-        )
-        state = {name: value for name, value in self.__dict__.items() if name not in made}
-        assert state.keys() >= set(kept)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._set_up()
+    def __reduce__(self) -> Any:
+        options = {
+            "height": self.height, "color": self.color, "max_width": self.max_width,
+            "weights": self.kinds, "new_texts": not self.keeps_label,
+        }  # fmt: skip
+        return partial(type(self), *self._sources, **options), ()
 
     def draw(
         self, rng: Rng, text: str | None = None, *, kind: str | None = None, font: int | None = None
@@ -133,21 +117,18 @@ class TextImages(Augmentor):
         Raises:
             ValueError: no font has all characters of `text`; or the kind is unknown.
         """
-        name = (
-            self._names[bisect_right(self._ends, rng.random() * self._ends[-1])]
-            if kind is None
-            else kind
-        )
-        if name not in KINDS:
-            raise ValueError(f"Unknown kind {name!r}. Known: {', '.join(KINDS)}.")
-        chosen = KINDS[name]
+        if kind is None:
+            kind = self._names[bisect_right(self._ends, rng.random() * self._ends[-1])]
+        if kind not in KINDS:
+            raise ValueError(f"Unknown kind {kind!r}. Known: {', '.join(KINDS)}.")
+        chosen = KINDS[kind]
         if text is None:
             text, font = self._draw_text(rng, chosen, font)
         elif font is None:
             font = self._find_font(rng, text, chosen)
             if font is None:
                 raise ValueError(f"No font of the atlas has all characters of `text` {text!r}.")
-        others = partial(self._other_text, rng, chosen, font)
+        others = partial(self._draw_other, rng, chosen, font)
         image = chosen.paint(
             rng, self.atlas, self._banks, Task(text, others, font, self.height, self.max_width)
         )
@@ -172,8 +153,7 @@ class TextImages(Augmentor):
         """
         if not self.keeps_label:
             return None
-        drawn = {char for char, has in self._drawable.items() if has}
-        if unknown := distinct_characters(labels) - drawn:
+        if unknown := distinct_characters(labels) - self._characters:
             raise ValueError(
                 f"The labels have characters that no font of the atlas draws: "
                 f"{''.join(sorted(unknown))!r}. Build the atlas with them or drop the samples."
@@ -186,44 +166,89 @@ class TextImages(Augmentor):
         """Draw a text that some font has, and a font."""
         for _ in range(_MAX_DRAWS):
             text = self.texts.draw(rng, kind.form, kind.max_length)
-            if not all(self._drawable.get(char, False) for char in text):
+            if not self._characters.issuperset(text):
                 continue
             if font is None:
                 if (found := self._find_font(rng, text, kind)) is not None:
                     return text, found
-            elif self._has(font, text):
+            elif self.atlas.has_text(font, text):
                 return text, font
         raise ValueError("The fonts of the atlas have too few of the characters of the texts.")
 
     def _find_font(self, rng: Rng, text: str, kind: Kind) -> int | None:
         """Draw a font that has the text, by the weights of the families."""
-        mono = len(self._mono) and rng.random() < kind.mono
-        ends = self._mono_fonts if mono else self._fonts
+        trait = rng.random()
+        name = "mono" if trait < kind.mono else "plain" if trait < kind.mono + kind.plain else ""
+        choice = self._fonts.get(name, self._fonts[""])
         for _ in range(20):
-            place = int(np.searchsorted(ends, rng.random() * ends[-1], "right"))
-            font = int(self._mono[place]) if mono else place
-            if self._has(font, text):
+            font = choice.draw(rng)
+            if self.atlas.has_text(font, text):
                 return font
         fonts = self.atlas.fonts_for(text)
         return int(fonts[int(rng.random() * len(fonts))]) if len(fonts) else None
 
-    def _has(self, font: int, text: str) -> bool:
-        return bool(self.atlas.has[font, self.atlas.places(text)].all())
-
-    def _other_text(self, rng: Rng, kind: Kind, font: int) -> str:
-        """Draw a text for the neighbourhood of another."""
+    def _draw_other(self, rng: Rng, kind: Kind, font: int) -> str:
+        """Draw a text for the neighbourhood of another, or "" if the font has none."""
+        form = "word" if kind.form in ("phrase", "code") else kind.form
         for _ in range(5):
-            text = self.texts.draw(
-                rng, "word" if kind.form in ("word", "phrase", "code") else kind.form, 40
-            )
-            if all(char in self._drawable for char in text) and self._has(font, text):
+            text = self.texts.draw(rng, form, 40)
+            # A space comes between the two.
+            if self._characters.issuperset(f"{text} ") and self.atlas.has_text(font, f"{text} "):
                 return text
         return ""
 
 
+class _Choice:
+    """Draws fonts by their weights."""
+
+    def __init__(self, fonts: npt.NDArray[np.intp], weights: npt.NDArray[np.float64]) -> None:
+        self._fonts, self._ends = fonts, np.cumsum(weights)
+
+    def draw(self, rng: Rng) -> int:
+        place = np.searchsorted(self._ends, rng.random() * self._ends[-1], "right")
+        return int(self._fonts[place])
+
+
+def render_word(text: str, font_path: StrPath, rng: Rng, *, height: int = 31) -> Image:
+    """Draw one word as a small image that is easy to read.
+
+    Args:
+        text: one line of printable characters that the font can draw.
+        font_path: a TrueType or OpenType file.
+        rng: source of all randomness; equal generators give equal images.
+        height: of the image, in pixels, at least 16.
+
+    Returns:
+        (height, width, 3) uint8, blue-green-red; the width follows the text.
+
+    Raises:
+        FileNotFoundError: no file at `font_path`.
+        ValueError: `text` is empty or unprintable, the font has no glyph for a character, the file
+            is no font, or `height` is too small.
+    """
+    if not text.strip() or not text.isprintable():
+        raise ValueError(
+            f"`text` must be one line with at least one visible character. Received {text!r}."
+        )
+    further = "".join(sorted(set(text).difference(LATIN)))
+    images = _images_of(os.fspath(font_path), further, height)
+    if missing := "".join(sorted(set(text) - images._characters)):
+        raise ValueError(
+            f"The font '{os.path.basename(font_path)}' has no glyph for {missing!r} of {text!r}. "
+            "Choose another font or drop the sample."
+        )
+    return images.draw(rng, text, kind="plain_word", font=0)[0]
+
+
+@lru_cache(maxsize=64)
+def _images_of(font: str, further: str, height: int) -> TextImages:
+    atlas = FontAtlas.build([font], "", optional=LATIN + further)
+    return TextImages(atlas, _no_texts(), height=height)
+
+
 @lru_cache(maxsize=1)
-def _shipped_atlas() -> FontAtlas:
-    return FontAtlas.build(shipped_fonts(), ALPHABET, optional=LATIN)
+def _no_texts() -> Texts:
+    return Texts()
 
 
 def _is_mono(atlas: FontAtlas) -> npt.NDArray[np.bool_]:

@@ -35,6 +35,12 @@ class Task(NamedTuple):
     max_width: int
 
 
+# Blue, green, red.
+_LAMPS = np.array(
+    [(40, 40, 255), (30, 30, 230), (60, 255, 60), (90, 240, 120), (20, 160, 255), (40, 200, 255),
+     (255, 180, 60), (255, 120, 40), (245, 245, 245), (255, 240, 200), (60, 90, 250)], np.float32,
+)  # fmt: skip
+
 Painter = Callable[[Rng, FontAtlas, Banks, Task], Array]
 
 
@@ -47,6 +53,7 @@ class Kind(NamedTuple):
         max_length: of its texts.
         paint: draws a picture (height, width, 3) uint8 of any height.
         mono: share of the pictures with a font of one width.
+        plain: share of the pictures with a font of running text.
     """
 
     weight: float
@@ -54,6 +61,7 @@ class Kind(NamedTuple):
     max_length: int
     paint: Painter
     mono: float = 0.0
+    plain: float = 0.0
 
 
 # Signs and covers: photographs. -------------------------------------------------------------
@@ -62,6 +70,36 @@ class Kind(NamedTuple):
 def scene(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     """Photograph a word or a line on a sign."""
     return _photograph(rng, banks, _sign(rng, atlas, banks, task), task, 0.25)
+
+
+def plain(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
+    """Draw a word that is easy to read: of strong contrast, straight or nearly so, in focus."""
+    setting = d.set_text(rng, atlas, task.font, task.text)
+    layers, style = [setting.mask], rng.random()
+    if style < 0.24:
+        layers.insert(0, (d.border if style < 0.12 else d.shadow)(rng, setting.mask))
+    left, top, right, bottom = setting.box
+    limit = min(0.05, 0.35 * (bottom - top) / (right - left))
+    corners = d.distorted(rng, rng.uniform(-limit, limit), 0.06, rng.normal(0, 0.08))
+    place = d.find_place(
+        setting.box, task.height, task.max_width, stretch=rng.uniform(0.85, 1.2),
+        corners=corners, margins=rng.uniform(0.05, 0.16, 4).tolist(),
+    )  # fmt: skip
+    contrast = rng.uniform(60, 200)
+    dark = rng.uniform(0, 255 - contrast)
+    levels = (dark, dark + contrast) if rng.random() < 0.5 else (dark + contrast, dark)
+    ground, ink = (d.tinted(rng, level, rng.uniform(0, 60)) for level in levels)
+    picture = d.solid(ground, place.size)
+    light = d.piece(rng, banks.lights, place.size)
+    picture += (light - np.float32(0.5)) * np.float32(rng.uniform(0, 0.3) * contrast)
+    *edges, letters = d.put(place, layers)
+    for edge in edges:
+        d.blend(picture, _edge_colour(rng, ground, ink, contrast), edge)
+    d.blend(picture, ink, letters)
+    image = cv2.merge(list(picture))
+    if rng.random() < 0.6:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.9) * task.height / 32)
+    return _noise(rng, banks, image, 0.6, 3.0)
 
 
 def distant(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
@@ -92,8 +130,10 @@ def _set(rng: Rng, atlas: FontAtlas, task: Task) -> d.Setting:
     if 0.15 < neighbours < 0.45:
         both = rng.random(2) < 0.6
         around = (task.others() if both[0] else "", task.others() if both[1] else "")
+    capitals = task.text.isupper() and " " not in task.text and beside == ("", "")
     setting = d.set_text(
         rng, atlas, task.font, task.text, spacing=spacing, uneven=rng.random() < 0.05,
+        small_caps=rng.uniform(0.65, 0.85) if capitals and rng.random() < 0.08 else 1.0,
         beside=beside, around=around,
     )  # fmt: skip
     extra = rng.random()
@@ -266,12 +306,14 @@ def _photograph(rng: Rng, banks: Banks, picture: Array, task: Task, poor: float)
         picture *= np.float32(rng.uniform(0.25, 1.3))
         picture += middle
     image = cv2.merge(list(picture))
-    low = min(1.0, task.height and rng.lognormal(-0.35 if poor > 0.5 else 0.35, 0.38))
+    low = min(1.0, rng.lognormal(-0.4 if poor > 0.5 else 0.35, 0.33))
     if rng.random() < poor:
         if rng.random() < 0.7:
-            image = cv2.GaussianBlur(image, (0, 0), 0.3 + rng.gamma(2.0, 0.35) * height / 32)
+            image = cv2.GaussianBlur(
+                image, (0, 0), 0.3 + min(rng.gamma(2.0, 0.3), 1.5) * height / 32
+            )
         else:
-            image = d.motion_blur(rng, image, (2 + rng.gamma(2.0, 1.4)) * height / 32)
+            image = d.motion_blur(rng, image, (2 + min(rng.gamma(2.0, 1.0), 5)) * height / 32)
     small = (max(round(width * low), 4), max(round(height * low), 6))
     image = d.resize(image, small)
     image = _noise(rng, banks, image, 0.5, 3.0 if poor < 0.5 else 4.5)
@@ -455,7 +497,7 @@ def _coloured(rng: Rng, page: Array) -> Array:
 def screen(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     """Copy a text from a screen: few pixels, with and without smoothing."""
     setting = d.set_text(rng, atlas, task.font, task.text)
-    height = int(min(9 + rng.gamma(2.0, 6.0), 64) * task.height / 32)
+    height = int(min(11 + rng.gamma(2.0, 6.0), 64) * task.height / 32)
     margins = rng.uniform(-0.02, 0.35, 4).tolist()
     place = d.find_place(
         setting.box, height, task.max_width * height // task.height,
@@ -467,8 +509,8 @@ def screen(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
         ground, ink = (ground, ink) if rng.random() < 0.7 else (ink / 2, ground)
     (share,) = d.put(place, [setting.mask])
     kind = rng.random()
-    if kind < 0.3:
-        share = (share > np.float32(rng.uniform(0.3, 0.5))).astype(np.float32)
+    if kind < 0.3 and height >= 0.45 * task.height:
+        share = (share > np.float32(rng.uniform(0.28, 0.42))).astype(np.float32)
     elif kind < 0.6:  # screens are sharper than a scaled glyph
         share = np.clip(
             (share - np.float32(0.5)) * np.float32(rng.uniform(1, 2)) + np.float32(0.5), 0, 1
@@ -508,7 +550,7 @@ def display(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     share, halo = d.put(place, [setting.mask, glow])
     if lit:
         ground = d.tinted(rng, rng.uniform(0, 60), 25)
-        ink = d.tinted(rng, rng.uniform(90, 235), 160)
+        ink = _LAMPS[int(rng.random() * len(_LAMPS))] + rng.normal(0, 15, 3).astype(np.float32)
     else:
         ground, ink, _ = d.palette(rng)
     picture = d.solid(ground, place.size)
@@ -521,14 +563,15 @@ def display(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
 
 KINDS = {
     "scene_word": Kind(34, "word", 26, scene),
-    "distant_word": Kind(16, "word", 26, distant),
+    "distant_word": Kind(15, "word", 26, distant, plain=0.4),
+    "plain_word": Kind(2, "word", 26, plain),
     "scene_line": Kind(8, "phrase", 48, scene),
-    "distant_line": Kind(3, "phrase", 36, distant),
-    "scan_line": Kind(13, "prose", 90, scan, 0.06),
-    "scan_word": Kind(3, "word", 26, scan, 0.06),
-    "receipt_line": Kind(13, "receipt", 48, receipt, 0.5),
-    "screen_line": Kind(5, "screen", 90, screen, 0.12),
-    "screen_word": Kind(2, "word", 26, screen, 0.1),
-    "code": Kind(2, "code", 20, scene, 0.1),
-    "display": Kind(1, "display", 20, display, 0.2),
+    "distant_line": Kind(3, "phrase", 36, distant, plain=0.4),
+    "scan_line": Kind(13, "prose", 90, scan, 0.06, 0.9),
+    "scan_word": Kind(3, "word", 26, scan, 0.06, 0.8),
+    "receipt_line": Kind(13, "receipt", 48, receipt, 0.45, 0.9),
+    "screen_line": Kind(5, "screen", 90, screen, 0.12, 0.85),
+    "screen_word": Kind(2, "word", 26, screen, 0.1, 0.7),
+    "code": Kind(2, "code", 20, scene, 0.1, 0.5),
+    "display": Kind(1, "display", 20, display, 0.2, 0.5),
 }

@@ -70,10 +70,10 @@ def sample_word(
         kind = rng.random()
         if kind < 0.25:
             code = str(rng.integers(1800, 2100))
-        elif kind < 0.5:
-            code = _characters(rng, string.digits, 1, 6)
         else:
-            code = _characters(rng, ALPHABET, 2, 8)
+            characters, least, most = (string.digits, 1, 6) if kind < 0.5 else (ALPHABET, 2, 8)
+            size = int(rng.integers(least, most + 1))
+            code = "".join(characters[i] for i in rng.integers(len(characters), size=size))
         if accept is None or accept(code):
             return code
     raise ValueError(
@@ -150,7 +150,7 @@ class Texts:
         with zipfile.ZipFile(path) as file:
             for code in [name[:-6] for name in file.namelist() if name.endswith(".words")]:
                 rows = [row.split("\t") for row in file.read(f"{code}.words").decode().split("\n")]
-                prose = file.read(f"{code}.prose").decode().split("\n")
+                prose = list(filter(None, file.read(f"{code}.prose").decode().split("\n")))
                 languages[code] = Words([r[0] for r in rows], [int(r[1]) for r in rows], prose)
         return cls(languages)
 
@@ -190,8 +190,9 @@ def _load_forms() -> dict[str, Form]:
         name, _, body = entry.partition(" = ")
         weights, choices = [], []
         for template in re.split(r"\s*\|\s*|\s*\n\s+", body.strip()):
-            weight, rest = re.match(r"(?:(\d+)\* )?(.*)", template, re.DOTALL).groups()
-            weights.append(int(weight or 1))
+            match = re.match(r"(\d+)\* ", template)
+            weights.append(int(match[1]) if match else 1)
+            rest = template[match.end() :] if match else template
             choices.append(_compile(rest, forms))
         forms[name] = partial(_choose, list(accumulate(weights)), choices)
     return forms
@@ -212,8 +213,14 @@ def _compile(template: str, forms: dict[str, Form]) -> list[str | Form]:
     return [part for part in parts if part]
 
 
-_SETS = {"9": string.digits, "A": string.ascii_uppercase, "X": string.digits + string.ascii_uppercase,
-         "a": string.ascii_lowercase, "x": ALPHABET, "?": LATIN[1:]}  # fmt: skip
+_SETS = {
+    "9": string.digits,
+    "A": string.ascii_uppercase,
+    "X": string.digits + string.ascii_uppercase,
+    "a": string.ascii_lowercase,
+    "x": ALPHABET,
+    "?": LATIN[1:],
+}
 
 
 def _field(field: str, forms: dict[str, Form]) -> Form:
@@ -232,7 +239,7 @@ def _field(field: str, forms: dict[str, Form]) -> Form:
 
 
 def _changed(rng: Rng, text: str, change: str) -> str:
-    """Write a text in capitals (upper), with one (first) or one for each word (title), or by chance.
+    """Write a text in capitals (upper), with one (first), one for each word (title), or by chance.
 
     "ß" has no capital, so it stays in small letters.
     """

@@ -1,5 +1,6 @@
-"""Data sets: many rendered words in the folders and annotation files of MJSynth (Synth90k)."""
+"""Data sets: many drawn words in the folders and annotation files of MJSynth (Synth90k)."""
 
+import hashlib
 import json
 import multiprocessing
 import zlib
@@ -13,26 +14,25 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from mltu.synthetic._fonts import FontAtlas, num_cores, shipped_atlas
+from mltu.synthetic._images import TextImages
+from mltu.synthetic._texts import ALPHABET, load_words, sample_word
 from mltu.utils.checks import check_count
-from mltu.utils.files import atomic_folder
+from mltu.utils.files import StrPath, atomic_folder
 
-from .atlas import FontAtlas
-from .font_sheet import num_cores
-from .painters import Painter, Recipe, plain_style, scene_style, sha256
-from .render import IMAGE_HEIGHT
-from .words import load_words, sample_word
-
-RECIPE_VERSION = 1  # raise it whenever the same seed gives other labels or other pixels
+RECIPE_VERSION = 2  # raise it whenever the same seed gives other labels or other pixels
 RECIPE_FILE = "recipe.json"
 
 TRAIN, VALIDATION = 0, 1
 ANNOTATION_FILES = ("annotation_train.txt", "annotation_val.txt")
+_HEIGHT = 31  # pixels, as in MJSynth
+_QUALITY = (79, 10, 45, 100)  # of the JPEG files: mean, deviation, least and most, as in MJSynth
 _FIRST_FOLDER = (1, 9001)
 _FILES_PER_FOLDER = 500
 _FOLDERS_PER_FOLDER = 8
 _JOBS_PER_CHUNK = 250
 
-_painters: list[Painter] = []  # in a worker process, the one it was started with
+_in_worker: list[TextImages] = []  # what draws in a worker process
 
 
 class Job(NamedTuple):
@@ -45,62 +45,80 @@ class Job(NamedTuple):
 
 
 def write_mjsynth(
-    root: str | Path,
+    root: StrPath,
     *,
     num_train: int = 60_000,
     num_validation: int = 2_000,
     seed: int = 0,
     workers: int | None = None,
-    fonts: Sequence[str | Path] | None = None,
+    fonts: Sequence[StrPath] | None = None,
     max_word_length: int | None = None,
     progress: bool = True,
     atlas: FontAtlas | None = None,
+    kind: str = "plain_word",
 ) -> Path:
     """Write word images as `<root>/<d>/<dd>/<n>_<word>_<lexicon index>.jpg`, as MJSynth does.
 
-    Beside them lie `annotation_train.txt` and `annotation_val.txt` (`./1/1/1_Lube_20711.jpg
+    Beside them are `annotation_train.txt` and `annotation_val.txt` (`./1/1/1_Lube_20711.jpg
     20711` a line), `lexicon.txt` (the index is the line number, from 0) and `recipe.json`.
     No label of the validation split occurs in the training split, in any case. Image i of a
     split follows from (seed, i) alone, so any number of workers writes the same bytes.
-    Pictures are those of `render_word`, or with an `atlas` those of `SceneWords`, in grey.
 
     The work happens in a sibling folder that is renamed at the end: an interrupted run leaves
-    no `root`. A `root` that already holds this very recipe is returned at once.
+    no `root`. A `root` that already has this very recipe is returned at once.
 
     Args:
         root: folder to make.
         num_train: number of training images.
         num_validation: number of validation images.
-        seed: not negative; another seed, another set.
+        seed: not negative.
         workers: number of processes; None takes one per core, 0 works in this process. A
             script that uses processes needs its `if __name__ == "__main__":`.
         fonts: font files, `shipped_fonts()` if None; each must draw [0-9A-Za-z].
         max_word_length: leave longer labels out.
         progress: show a progress bar.
-        atlas: fonts for `SceneWords`, in place of `fonts`, drawn with their `family_weights`; it
-            must draw [0-9A-Za-z].
+        atlas: in place of `fonts`; some of its fonts must draw all of [0-9A-Za-z].
+        kind: of the images, as in `TextImages`: "plain_word" is easy to read, "scene_word" is not.
 
     Returns:
         `root` as a path.
 
     Raises:
-        FileExistsError: `root` holds something else.
+        FileExistsError: `root` has other files in it.
         FileNotFoundError: a font does not exist.
-        ValueError: a count, the seed, a font or the atlas is unfit; or both are given.
+        ValueError: a count, the seed, the kind, a font or the atlas is unfit; or both are given.
 
     Source: Jaderberg et al., 2014, "Synthetic Data and Artificial Neural Networks for Natural
     Scene Text Recognition".
     """
     counts = (num_train, num_validation)
     _check_numbers(counts, seed, workers, max_word_length)
+    if fonts is not None and atlas is not None:
+        raise ValueError("Pass `fonts` or `atlas`, not both.")
+    if atlas is None:
+        atlas = shipped_atlas() if fonts is None else FontAtlas.build(fonts, ALPHABET)
+    elif not set(ALPHABET) <= set(atlas.characters) or not len(atlas.fonts_for(ALPHABET)):
+        raise ValueError("No font of `atlas` has all of [0-9A-Za-z]. Build it with others.")
+    images = TextImages(atlas, height=_HEIGHT, weights={kind: 1})
     root = Path(root)
-    painter, style = plain_style(fonts) if atlas is None else scene_style(atlas, fonts)
-    recipe = _recipe(counts, seed, max_word_length) | style
+    recipe = {
+        "recipe": "mltu.synthetic.write_mjsynth",
+        "version": RECIPE_VERSION,
+        "seed": seed,
+        "num_train": num_train,
+        "num_validation": num_validation,
+        "height": _HEIGHT,
+        "max_word_length": max_word_length,
+        "words_sha256": hashlib.sha256("\n".join(load_words()).encode("ascii")).hexdigest(),
+        "kind": kind,
+        "num_fonts": len(atlas),
+        "fonts_sha256": atlas.digest(),
+    }
     if _is_finished(root, recipe):
         return root
     with atomic_folder(root) as part:
         jobs = _write_texts(part, counts, seed, max_word_length)
-        _write_images(part, jobs, seed, painter, workers, progress)
+        _write_images(part, jobs, seed, images, workers, progress)
         text = json.dumps(recipe, indent=2, ensure_ascii=False) + "\n"
         (part / RECIPE_FILE).write_text(text, encoding="utf-8")
     return root
@@ -114,32 +132,31 @@ def is_validation_label(label: str) -> bool:
     return zlib.crc32(label.lower().encode("ascii")) % 10 == 0
 
 
-def write_chunk(jobs: Sequence[Job], *, root: Path, seed: int, painter: Painter) -> int:
+def write_chunk(jobs: Sequence[Job], *, root: Path, seed: int, images: TextImages) -> int:
     """Draw and write some images; return how many."""
     for folder in {(root / job.file).parent for job in jobs}:
         folder.mkdir(parents=True, exist_ok=True)
+    mean, deviation, least, most = _QUALITY
     for job in jobs:
-        (root / job.file).write_bytes(_encode(job, seed, painter))
+        rng = np.random.default_rng([seed, job.split, job.number, 1])
+        image, _ = images.draw(rng, job.label)
+        quality = min(max(round(rng.normal(mean, deviation)), least), most)
+        done, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        if not done:
+            raise RuntimeError(f"OpenCV could not encode '{job.file}', an image of {image.shape}.")
+        (root / job.file).write_bytes(jpeg.tobytes())
     return len(jobs)
 
 
-def start_worker(painter: Painter) -> None:
-    """Keep the painter: an atlas that is not on disk travels once to each process."""
+def start_worker(images: TextImages) -> None:
+    """Keep what draws: an atlas that is not on disk travels once to each process."""
     cv2.setNumThreads(1)
-    _painters.append(painter)
+    _in_worker.append(images)
 
 
 def write_chunk_in_worker(jobs: Sequence[Job], *, root: Path, seed: int) -> int:
     """Do the same in a process that `start_worker` has prepared."""
-    return write_chunk(jobs, root=root, seed=seed, painter=_painters[-1])
-
-
-def _encode(job: Job, seed: int, painter: Painter) -> bytes:
-    image, quality = painter(job.label, np.random.default_rng([seed, job.split, job.number, 1]))
-    done, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
-        raise RuntimeError(f"OpenCV could not encode '{job.file}', an image of {image.shape}.")
-    return jpeg.tobytes()
+    return write_chunk(jobs, root=root, seed=seed, images=_in_worker[-1])
 
 
 def _check_numbers(
@@ -157,22 +174,8 @@ def _check_numbers(
             check_count(name, value, least)
 
 
-def _recipe(counts: tuple[int, int], seed: int, max_word_length: int | None) -> Recipe:
-    """Describe the set, all but the style: equal recipes mean equal sets."""
-    return {
-        "recipe": "mltu.synthetic.write_mjsynth",
-        "version": RECIPE_VERSION,
-        "seed": seed,
-        "num_train": counts[TRAIN],
-        "num_validation": counts[VALIDATION],
-        "height": IMAGE_HEIGHT,
-        "max_word_length": max_word_length,
-        "words_sha256": sha256("\n".join(load_words()).encode("ascii")),
-    }
-
-
-def _is_finished(root: Path, recipe: Recipe) -> bool:
-    """Tell whether `root` holds this recipe; raise if it holds anything else."""
+def _is_finished(root: Path, recipe: dict[str, object]) -> bool:
+    """Tell whether `root` has this recipe; raise if it has anything else."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     try:
@@ -182,16 +185,13 @@ def _is_finished(root: Path, recipe: Recipe) -> bool:
     if found == recipe:
         return True
     what = "files of another origin" if found is None else "a set of another recipe"
-    raise FileExistsError(
-        f"`root` must be a new folder or hold the set asked for. Received '{root}', "
-        f"which holds {what}. Choose another folder or remove this one."
-    )
+    raise FileExistsError(f"'{root}' has {what} in it. Choose another folder or remove this one.")
 
 
 def _write_texts(
     part: Path, counts: tuple[int, int], seed: int, max_word_length: int | None
 ) -> list[Job]:
-    """Draw all labels, write lexicon and annotations, and return the images to render."""
+    """Draw all labels, write lexicon and annotations, and return the images to draw."""
     labels = [
         _draw_labels(split, count, seed, max_word_length) for split, count in enumerate(counts)
     ]
@@ -240,7 +240,7 @@ def _write_images(
     part: Path,
     jobs: Sequence[Job],
     seed: int,
-    painter: Painter,
+    images: TextImages,
     workers: int | None,
     progress: bool,
 ) -> None:
@@ -250,11 +250,11 @@ def _write_images(
     with tqdm(total=len(jobs), unit="image", desc="rendering", disable=not progress) as bar:
         if num_workers == 0:
             for chunk in chunks:
-                bar.update(write_chunk(chunk, root=part, seed=seed, painter=painter))
+                bar.update(write_chunk(chunk, root=part, seed=seed, images=images))
             return
         work = partial(write_chunk_in_worker, root=part, seed=seed)
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(num_workers, context, start_worker, (painter,)) as pool:
+        with ProcessPoolExecutor(num_workers, context, start_worker, (images,)) as pool:
             try:
                 for count in pool.map(work, chunks):
                     bar.update(count)

@@ -1,0 +1,77 @@
+"""Draw contact sheets: generated images of each kind, or real ones of a folder beside them.
+
+python sheets.py FOLDER [--atlas FOLDER] [--texts FILE] [--seed N] [--real LABELS.TSV ...]
+python sheets.py generated.png --page
+"""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mltu.synthetic import KINDS, TextImages
+
+HEIGHT, CELL, GAP, WIDTH = 32, 150, 6, 1010
+
+
+def page(images, width=WIDTH):
+    """Lay images out in rows, each in as many cells as it needs, in their own size."""
+    rows, left = [[]], 0
+    for image in images:
+        image = image[:, : width - 2 * GAP]
+        space = -(-image.shape[1] // CELL) * CELL + GAP
+        if left + space > width:
+            rows, left = [*rows, []], 0
+        rows[-1].append((left, image))
+        left += space
+    sheet = np.full((len(rows) * (HEIGHT + GAP) + GAP, width, 3), 255, np.uint8)
+    for number, row in enumerate(rows):
+        for left, image in row:
+            top = GAP + number * (HEIGHT + GAP)
+            sheet[top : top + HEIGHT, GAP + left : GAP + left + image.shape[1]] = image
+    return sheet
+
+
+def real_images(table, count, rng):
+    """Read some of the images of a table "path, tab, text", scaled to our height."""
+    lines = table.read_text(encoding="utf-8").splitlines()
+    images = []
+    for place in rng.permutation(len(lines))[:count]:
+        image = cv2.imread(str(table.parent / lines[place].split("\t")[0]))
+        width = max(round(image.shape[1] * HEIGHT / image.shape[0]), 1)
+        images.append(cv2.resize(image, (width, HEIGHT), interpolation=cv2.INTER_AREA))
+    return images
+
+
+def main(arguments=None):
+    """Write the sheets."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("output", type=Path, help="a folder; with --page one PNG file")
+    parser.add_argument("--atlas")
+    parser.add_argument("--texts")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", type=int, default=80, help="images of a kind")
+    parser.add_argument("--real", type=Path, nargs="*", default=[], help="labels.tsv of images")
+    parser.add_argument("--page", action="store_true", help="some of each kind on one page")
+    args = parser.parse_args(arguments)
+    drawn = TextImages(args.atlas, args.texts)
+
+    def some(kind, count):
+        rngs = (np.random.default_rng([args.seed, number]) for number in range(count))
+        return [drawn.draw(rng, kind=kind)[0] for rng in rngs]
+
+    if args.page:
+        blocks = [page(some(kind, 12 if kind.endswith("_word") else 5)) for kind in KINDS]
+        cv2.imwrite(str(args.output), np.concatenate(blocks))
+        return
+    args.output.mkdir(parents=True, exist_ok=True)
+    for kind in KINDS:
+        cv2.imwrite(str(args.output / f"{kind}.png"), page(some(kind, args.count)))
+    for table in args.real:
+        images = real_images(table, args.count, np.random.default_rng(args.seed))
+        cv2.imwrite(str(args.output / f"real_{table.parent.name}.png"), page(images))
+
+
+if __name__ == "__main__":
+    main()
