@@ -59,7 +59,9 @@ def misuse(*arguments):
 def test_the_working_folder_is_not_taken_away(tmp_path, monkeypatch):
     """It was replaced below the shell's feet, or refused after all the work."""
     monkeypatch.chdir(tmp_path)
-    assert "the current working directory" in refusal("words", ".", "--num-train", 2, "--num-validation", 1)
+    assert "the current working directory" in refusal(
+        "words", ".", "--num-train", 2, "--num-validation", 1
+    )
     assert list(tmp_path.iterdir()) == []
 
 
