@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mltu.data._bad_samples import BadSamples
 from mltu.data_check import DataReport, Example, Finding, check_data, write_sheet
 from mltu.data_check import _report as report_module
-from mltu.data_check._findings import KINDS
+from mltu.data_check._findings import CHECKS
 from mltu.datasets import LazyColumn, Samples, write_csv
 from mltu.decoders import required_steps
 from mltu.synthetic import load_words, render_word, shipped_fonts
@@ -123,7 +123,7 @@ class Planter:
     def unnormalized_label(self, path, label, *_):
         return path, f"{label}e\u0301"
 
-    def contradicting_label(self, path, label, earlier_path, _):
+    def conflicting_labels(self, path, label, earlier_path, _):
         return self.store(Path(earlier_path).read_bytes()), label
 
     def duplicate_path(self, path, label, earlier_path, earlier_label):
@@ -140,7 +140,7 @@ class Planter:
     def tiny_image(self, path, label, *_):
         return self.draw(3, 31), label
 
-    def crowded_label(self, path, label, *_):
+    def label_too_dense(self, path, label, *_):
         return self.draw(55, 17), "crowdedlabelofmany"[:15] + "words"
 
     def stretched_image(self, path, *_):
@@ -163,9 +163,9 @@ class LatePlanter(Planter):
         return path, f"{label}ß"
 
 
-KINDS_OF_A_SAMPLE = [name for name in vars(Planter) if name in KINDS]
-KINDS_OF_VALIDATION = [name for name in vars(LatePlanter) if name in KINDS]
-KINDS_OF_A_SET = ["lost_zeros", "float_label", "dominant_label", "rare_character"]
+CHECKS_OF_A_SAMPLE = [name for name in vars(Planter) if name in CHECKS]
+CHECKS_OF_VALIDATION = [name for name in vars(LatePlanter) if name in CHECKS]
+CHECKS_OF_A_SET = ["missing_leading_zeros", "float_label", "dominant_label", "rare_character"]
 
 
 @pytest.fixture(scope="module")
@@ -174,13 +174,13 @@ def planted(clean, tmp_path_factory):
     training, validation = list(clean[0]), list(clean[1])
     places = {}
     planter = LatePlanter(tmp_path_factory.mktemp("faults"))
-    for number, name in enumerate(KINDS_OF_A_SAMPLE):
+    for number, name in enumerate(CHECKS_OF_A_SAMPLE):
         places[name] = range(100 + number * NUM_EACH, 100 + (number + 1) * NUM_EACH)
         for offset, place in enumerate(places[name]):
             training[place] = planter.plant(
                 name, training[place], training[10 * number % 90 + offset]
             )
-    for number, name in enumerate(KINDS_OF_VALIDATION):
+    for number, name in enumerate(CHECKS_OF_VALIDATION):
         places[name] = range(number * NUM_EACH, (number + 1) * NUM_EACH)
         for offset, place in enumerate(places[name]):
             validation[place] = planter.plant(name, validation[place], training[offset])
@@ -196,7 +196,7 @@ def report(planted):
 
 
 def test_every_kind_of_finding_is_planted_somewhere():
-    assert {*KINDS_OF_A_SAMPLE, *KINDS_OF_VALIDATION, *KINDS_OF_A_SET} == set(KINDS)
+    assert {*CHECKS_OF_A_SAMPLE, *CHECKS_OF_VALIDATION, *CHECKS_OF_A_SET} == set(CHECKS)
 
 
 def test_every_planted_fault_is_counted_and_nothing_else(report, planted):
@@ -208,14 +208,14 @@ def test_every_planted_fault_is_counted_and_nothing_else(report, planted):
     assert found == dict.fromkeys(places, NUM_EACH)
 
 
-@pytest.mark.parametrize("name", [*KINDS_OF_A_SAMPLE, *KINDS_OF_VALIDATION])
+@pytest.mark.parametrize("name", [*CHECKS_OF_A_SAMPLE, *CHECKS_OF_VALIDATION])
 def test_examples_are_the_planted_samples(report, planted, name):
     training, validation, places = planted
     finding = named(report, name)
     assert [example.position for example in finding.examples] == list(places[name])
     paths = [[*training, *validation][place][0] for place in places[name]]
     assert [example.path for example in finding.examples] == paths
-    is_late = name in KINDS_OF_VALIDATION
+    is_late = name in CHECKS_OF_VALIDATION
     assert finding.num_validation == (NUM_EACH if is_late else 0)
 
 
@@ -231,7 +231,7 @@ def test_severities_and_their_order(report):
         "unknown_character",
         "label_too_long",
         "too_few_time_steps",
-        "contradicting_label",
+        "conflicting_labels",
     }
 
 
@@ -254,13 +254,13 @@ def test_json_round_trip(report, tmp_path):
 def test_the_page_is_narrow_and_says_what_to_do(report):
     page = report.to_text()
     assert max(map(len, page.splitlines())) <= 100
-    assert "Examined 500 training and 100 validation samples\n" in page
+    assert "Checked 500 training and 100 validation samples\n" in page
     assert "ERROR unknown_character: 10 in training\n" in page
-    assert "does not hold characters of the label: '€' (10)." in " ".join(page.split())
+    assert "not in the vocabulary (as given): '€' (10)." in " ".join(page.split())
     assert "WARNING unseen_character: 10 in validation\n" in page
-    assert page.count("  Way out: ") == len(report.findings)
+    assert page.count("  Fix: ") == len(report.findings)
     assert "a JPEG without its end marker; it was cut off" in page
-    assert page.endswith("Training would stop or learn wrong: see to the errors first.\n")
+    assert page.endswith("Fix the errors before training.\n")
 
 
 def test_page_of_a_report_by_hand():
@@ -274,25 +274,24 @@ def test_page_of_a_report_by_hand():
         "character_counts": {"a": 1},
         "image_width": {},
     }
-    left_out = tuple((name, "vocab") for name in KINDS if name != "missing_file")
-    report = DataReport(1000, 2, 3, statistics, (finding,), left_out[:1])
+    skipped_checks = tuple((name, "vocab") for name in CHECKS if name != "missing_file")
+    report = DataReport(1000, 2, 3, statistics, (finding,), skipped_checks[:1])
     page = report.to_text().splitlines()
     assert page[:9] == [
-        "Examined 1,000 training and 2 validation samples",
-        "Images of 3 samples, drawn evenly: only they are compared",
+        "Checked 1,000 training and 2 validation samples",
+        "Read 3 images, drawn evenly: only these are compared",
         "Labels   length 1 to 3, median 2; 5 different; characters in training: 1",
         "",
         "ERROR missing_file: 2 in training, 1 in validation",
         "  There is no file.",
-        "  Way out: Drop it.",
+        "  Fix: Drop it.",
         "    a/b.png",
         "",
     ]
     assert page[9].startswith("Fine: No label not text, unknown character, ")
     assert page[-2:] == [
-        "Not examined: unreadable file (give vocab).",
-        "Errors: 1, warnings: 0, infos: 0. Training would stop or learn wrong: see to the errors "
-        "first.",
+        "Skipped: unreadable file (needs vocab).",
+        "Errors: 1, warnings: 0, infos: 0. Fix the errors before training.",
     ]
 
 
@@ -306,23 +305,24 @@ def test_long_paths_and_details_keep_both_ends():
 
 
 def test_labels_alone_decide_over_numbers_on_their_way():
+    name = "missing_leading_zeros"
     numbers = [str(number) for number in range(1, 1000)]
     report = check(pictures(numbers[:999:9]))
-    assert counts(report)["lost_zeros"] == 11  # 1, 10, 19, ... 91
-    assert "label.zfill(3)" in named(report, "lost_zeros").way_out
-    assert "lost_zeros" not in counts(check(pictures([f"{n:03}" for n in range(1, 999, 9)])))
-    assert "lost_zeros" not in counts(check(pictures([*numbers[:999:9], "x"])))
-    assert "lost_zeros" not in counts(check(pictures([str(n) for n in range(100, 200)])))
+    assert counts(report)[name] == 11  # 1, 10, 19, ... 91
+    assert "label.zfill(3)" in named(report, name).fix
+    codes = [f"{number:03}" for number in range(1, 999, 9)]
+    for labels in (codes, [*numbers[:999:9], "x"], numbers[99:199]):
+        assert name not in counts(check(pictures(labels)))
 
     floats = check(pictures([f"{number}.0" for number in range(100, 160)]))
     assert counts(floats)["float_label"] == 60
     # A cell that was empty is what makes pandas write floats.
     floats = check(pictures([*(f"{number}.0" for number in range(100, 160)), ""]))
     assert counts(floats)["float_label"] == 60
-    assert counts(check(pictures([*numbers[:999:9], ""])))["lost_zeros"] == 11
+    assert counts(check(pictures([*numbers[:999:9], ""])))[name] == 11
     # One of the two files alone went through a spreadsheet.
-    codes = pictures([f"{number:03}" for number in range(1, 999, 9)])
-    assert counts(check(codes, validation=pictures(numbers[2:999:9])))["lost_zeros"] == 11
+    report = check(pictures(codes), validation=pictures(numbers[2:999:9]))
+    assert counts(report)[name] == 11
     assert "float_label" not in counts(check(pictures(["7.0", "7.5"])))
 
 
@@ -390,7 +390,7 @@ def test_copies_of_arrays_are_told_by_content_and_shape():
     samples = [(image, "a"), (image.copy(), "a"), (image.reshape(62, 31, 3), "a"), (image, "b")]
     report = check(samples)
     assert counts(report)["duplicate_image"] == 1
-    contradiction = named(report, "contradicting_label")
+    contradiction = named(report, "conflicting_labels")
     assert contradiction.examples == (Example(3, "sample 3", "'b', but 'a' at sample 0", 0),)
 
 
@@ -398,7 +398,7 @@ def test_a_leaked_sample_with_another_label_is_both():
     image = picture()
     report = check([(image, "a")], validation=[(image, "b"), (image, "a")])
     assert counts(report)["validation_image_in_training"] == 2
-    assert counts(report)["contradicting_label"] == 1
+    assert counts(report)["conflicting_labels"] == 1
     assert "duplicate_image" not in counts(report)
 
 
@@ -417,7 +417,7 @@ def test_images_can_be_drawn_evenly():
     report = check([*pictures(["ab"] * 40), (b"", "")], num_read=10)
     assert report.num_examined == 10
     assert counts(report)["empty_label"] == 1
-    assert "Images of 10 samples, drawn evenly" in report.to_text()
+    assert "Read 10 images, drawn evenly" in report.to_text()
 
 
 def test_a_csv_file_and_a_lazy_column(clean, tmp_path):
@@ -500,8 +500,8 @@ def test_the_sheet_shows_contradictions_beside_their_twins_first(
     assert write_sheet(tmp_path / "sheet.png", report, training, validation) == 48
     (first, first_caption), (second, second_caption) = shown[:2]
     np.testing.assert_array_equal(first, second)
-    place = places["contradicting_label"][0]
-    assert second_caption == f"contradicting label\n{training[place][1]}"
+    place = places["conflicting_labels"][0]
+    assert second_caption == f"conflicting labels\n{training[place][1]}"
     assert first_caption != second_caption
     assert cv2.imread(str(tmp_path / "sheet.png")).std() > 1
 

@@ -191,7 +191,7 @@ def test_data_that_are_none_end_in_one_sentence(tmp_path):
 def test_check_examines_the_data_and_does_not_train(data, tmp_path, capsys):
     assert check("--data", data, "--limit", 50, "--output", tmp_path / "run") == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("Examined 50 training and 40 validation samples\n")
+    assert printed.startswith("Checked 50 training and 40 validation samples\n")
     assert "Training can start." in printed
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {"data_check.json", "data_check.png"}

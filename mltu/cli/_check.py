@@ -1,4 +1,4 @@
-"""mltu check: what is wrong with a data set, before a training."""
+"""mltu check: find what is wrong with a data set before training."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ if TYPE_CHECKING:
     from mltu.inference import OnnxInferenceModel
 
 
-@click.command("check", short_help="Examine a data set before a training.")
+@click.command("check", short_help="Check a data set before training.")
 @click.argument("train")
 @click.argument("validation", required=False)
-@click.option("--model", "run", metavar="RUN", help="Take what is left out below from a run.")
-@click.option("--vocab", metavar="TEXT", help="The characters that the model knows.")
-@count_option("--width", help="Of the model's input.")
-@count_option("--height", help="Of the model's input.")
-@count_option("--steps", "--time-steps", "steps", help="Time steps of its output.")
-@count_option("--max-length", "--max-word-length", "max_length", help="Of a label.")
-@count_option("--num-read", help="Read only so many images.")
+@click.option("--model", "run", metavar="RUN", help="Run folder that sets the options below.")
+@click.option("--vocab", metavar="TEXT", help="Characters that the model knows.")
+@count_option("--width", help="Width of the model input, in pixels.")
+@count_option("--height", help="Height of the model input, in pixels.")
+@count_option("--steps", "--time-steps", "steps", help="Time steps of the model output.")
+@count_option(
+    "--max-length", "--max-word-length", "max_length", help="Longest label, in characters."
+)
+@count_option("--num-read", help="Number of images to read (default: all).")
 @count_option("--workers", default=2, help="Threads that read images.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with more examples.")
-@click.option("--sheet", metavar="PNG", help="Write images to look at, those with faults first.")
+@click.option("--sheet", metavar="PNG", help="Write a contact sheet, faulty images first.")
 def command(
     train: str,
     validation: str | None,
@@ -37,11 +39,11 @@ def command(
     workers: int,
     **given: Any,
 ) -> None:
-    """Examine the images and labels of TRAIN, and hold VALIDATION against them.
+    """Check the images and labels of TRAIN, and compare VALIDATION with them.
 
     Both are a CSV or TSV file, a folder of images named after their labels, an LMDB, or a folder
-    in the layout of MJSynth, which brings its validation list. The exit status is 1 if a training
-    would stop or learn wrong.
+    in the layout of MJSynth, which includes its validation list. The exit status is 1 if there is
+    an error.
 
     \b
     mltu check labels.csv --width 128 --height 32 --sheet sheet.png
@@ -55,12 +57,12 @@ def command(
     if (width is None) != (height is None):
         raise click.UsageError("--width and --height go together.")
     training = open_samples(train)
-    held = open_validation(validation or train)
-    if held is None and validation is not None:
-        held = open_samples(validation)
+    validation_samples = open_validation(validation or train)
+    if validation_samples is None and validation is not None:
+        validation_samples = open_samples(validation)
     report = check_data(
         training,
-        validation=held,
+        validation=validation_samples,
         vocab=expected.get("vocab"),
         max_word_length=expected.get("max_length"),
         time_steps=expected.get("steps"),
@@ -71,8 +73,8 @@ def command(
     )
     click.echo(report.to_json() if as_json else report.to_text(), nl=False)
     if sheet is not None:
-        num_shown = write_sheet(sheet, report, training, held)
-        click.echo(f"{num_shown} images to look at: {sheet}", err=as_json)
+        num_shown = write_sheet(sheet, report, training, validation_samples)
+        click.echo(f"Contact sheet of {num_shown} images: {sheet}", err=as_json)
     if not report.ok:
         raise click.exceptions.Exit(1)
 
@@ -81,26 +83,26 @@ def _expected(run: Path) -> dict[str, Any]:
     """Return what a run was trained with: its configs, and the time steps of its ONNX file.
 
     Raises:
-        OSError, ValueError: `configs.yaml` is missing or is none.
+        OSError, ValueError: `configs.yaml` is missing or invalid.
     """
     from mltu.configs import BaseModelConfigs
     from mltu.inference import OnnxInferenceModel
 
     configs = vars(BaseModelConfigs.load(run / "configs.yaml"))
     width = configs.get("width")
-    found = {
+    expected = {
         "vocab": configs.get("vocab"),
         "width": max(width) if isinstance(width, list) else width,
         "height": configs.get("height"),
         "max_length": configs.get("max_text_length"),
     }
     if (run / "model.onnx").is_file():
-        found["steps"] = _time_steps(OnnxInferenceModel(run, force_cpu=True))
-    return _not_none(found)
+        expected["steps"] = _time_steps(OnnxInferenceModel(run, force_cpu=True))
+    return _not_none(expected)
 
 
 def _time_steps(model: OnnxInferenceModel) -> int | None:
-    """Run a model once to learn its time steps; None where its images have no fixed size."""
+    """Run the model once to get its time steps; None if its image size is not fixed."""
     import numpy as np
 
     if not all(isinstance(side, int) for side in model.input_shape):

@@ -124,7 +124,7 @@ def _print_errors(error: DatasetError) -> None:
         example = fault.examples[0]
         where = f"{example.path} {example.detail}".strip()
         text = f"{fault.name}: {fault.count} samples, such as {where}. {fault.meaning}"
-        click.echo(f"Error: {' '.join(text.split())} Fix: {fault.way_out}", err=True)
+        click.echo(f"Error: {' '.join(text.split())} Fix: {fault.fix}", err=True)
     click.echo("Nothing was trained.", err=True)
 
 

@@ -1,4 +1,4 @@
-"""The examination of a data set before training: every image and label is looked at once."""
+"""The check of a data set before training: every image and label, once."""
 
 from mltu.data_check._check import check_data
 from mltu.data_check._findings import Example, Finding, Severity

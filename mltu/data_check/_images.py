@@ -1,4 +1,4 @@
-"""The pass over the images, and what it finds: unreadable files, copies, sizes that do not fit."""
+"""Image checks: unreadable files, copies with equal or other labels, and sizes that do not fit."""
 
 from __future__ import annotations
 
@@ -14,22 +14,28 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from mltu.data_check._findings import MAX_EXAMPLES, Expected, Hit, Joined, Positions
+from mltu.data_check._findings import MAX_EXAMPLES, AllSamples, Expected, Match, Positions
 from mltu.data_check._labels import LabelFacts
 from mltu.preprocessors import ImageReader, UnreadableImageError
 
 NOT_READ, READ, MISSING, UNREADABLE = range(4)
-_BLOCK = 1024  # Images under way at one time.
+
+_BLOCK = 1024  # images in progress at one time
 _READER = ImageReader()
+
+_TINY = 4  # pixels
+_DENSE = 3  # pixels of width for each character
+_STRETCHED = 3.0  # times, one direction against the other
+_UPSCALED = 2.0  # times, in both directions
 
 
 class ImageFacts(NamedTuple):
-    """What the pass leaves behind: arrays with one entry for each sample.
+    """What the pass over the images stores: arrays with one entry for each sample.
 
     `status` is uint8: NOT_READ, READ, MISSING or UNREADABLE; `first_paths` int64, the position of
     the first sample with the same path; `digests` int64, equal for files of equal content; `sizes`
     int32 of shape (samples, 2), width and height in pixels; `is_blank` bool. Samples that repeat a
-    path have the entries of the first. `reasons` tells why the first unreadable files are.
+    path have the entries of the first. `reasons` says why the first unreadable files are.
     """
 
     status: npt.NDArray[np.uint8]
@@ -49,46 +55,142 @@ class _Image(NamedTuple):
 
 
 def read_images(
-    joined: Joined, *, num_read: int | None = None, workers: int = 2, progress: bool = True
+    samples: AllSamples, *, num_read: int | None = None, workers: int = 2, progress: bool = True
 ) -> ImageFacts:
-    """Read each image once; about 30 bytes for each sample are kept.
+    """Read, decode and hash each image once, in threads.
 
     Args:
-        joined: the samples; data is a path, the bytes of an image file, or an array.
-        num_read: how many images to read, drawn evenly over the samples; None reads all.
+        samples: data is a path, the bytes of an image file, or an array.
+        num_read: the number of images to read, drawn evenly over the samples; None reads all.
         workers: threads, at least 1.
         progress: show a progress bar.
     """
-    size = len(joined)
-    first_paths = _first_paths(joined)
-    facts = ImageFacts(
-        np.full(size, NOT_READ, np.uint8),
-        first_paths,
-        np.zeros(size, np.int64),
-        np.zeros((size, 2), np.int32),
-        np.zeros(size, bool),
-        {},
-    )
+    size = len(samples)
+    first_paths = _first_paths(samples)
+    status = np.full(size, NOT_READ, np.uint8)
+    digests = np.zeros(size, np.int64)
+    sizes = np.zeros((size, 2), np.int32)
+    is_blank = np.zeros(size, bool)
+    reasons: dict[int, str] = {}
     chosen = np.flatnonzero(first_paths == np.arange(size))
     if num_read is not None and num_read < len(chosen):
         chosen = chosen[np.arange(num_read) * len(chosen) // num_read]
-    bar = tqdm(total=len(chosen), desc="Looking at images", unit="images", disable=not progress)
+    bar = tqdm(total=len(chosen), desc="Checking images", unit="images", disable=not progress)
     with bar, ThreadPoolExecutor(workers) as pool:
         # Block by block, or the pool would hold a task for each of millions of images.
         for block in np.split(chosen, range(_BLOCK, len(chosen), _BLOCK)):
-            images = pool.map(partial(_read, joined), block.tolist())
+            images = pool.map(partial(_read, samples), block.tolist())
             for position, image in zip(block.tolist(), images, strict=True):
-                _store(facts, position, image)
+                status[position], digests[position] = image.status, image.digest
+                sizes[position], is_blank[position] = image.size, image.is_blank
+                if image.reason and len(reasons) < MAX_EXAMPLES:
+                    reasons[position] = image.reason
             bar.update(len(block))
-    return facts._replace(
-        status=facts.status[first_paths],
-        digests=facts.digests[first_paths],
-        sizes=facts.sizes[first_paths],
-        is_blank=facts.is_blank[first_paths],
+    return ImageFacts(
+        status[first_paths],
+        first_paths,
+        digests[first_paths],
+        sizes[first_paths],
+        is_blank[first_paths],
+        reasons,
     )
 
 
-def first_equal(values: npt.NDArray[np.int64], among: npt.NDArray[np.bool_]) -> Positions:
+def check_images(
+    samples: AllSamples, images: ImageFacts, labels: LabelFacts, expected: Expected
+) -> Iterator[Match]:
+    """Yield what the image checks match."""
+    yield Match("missing_file", np.flatnonzero(images.status == MISSING), lambda position: "")
+    yield Match(
+        "unreadable_file",
+        np.flatnonzero(images.status == UNREADABLE),
+        lambda position: images.reasons.get(int(images.first_paths[position]), ""),
+    )
+    yield from _check_copies(samples, images, labels)
+    yield from _check_sizes(samples, images, labels, expected)
+
+
+def _check_copies(samples: AllSamples, images: ImageFacts, labels: LabelFacts) -> Iterator[Match]:
+    """Find samples with the path or the content of an earlier one.
+
+    A validation sample that is a copy of a training sample counts as leaked, whatever its label;
+    other copies are conflicts or duplicates, depending on their label. A leaked sample with another
+    label is a conflict too.
+    """
+    positions = np.arange(len(samples))
+    first = np.minimum(_first_equal(images.digests, images.status == READ), images.first_paths)
+    is_copy = first < positions
+    same_label = labels.hashes[first] == labels.hashes
+    is_leaked = is_copy & (positions >= samples.num_training) & (first < samples.num_training)
+    same_path = images.first_paths < positions
+    leaked_by_path = is_leaked & (images.first_paths < samples.num_training)
+    is_duplicate = is_copy & same_label & ~is_leaked
+    masks = {
+        "conflicting_labels": is_copy & ~same_label,
+        "validation_path_in_training": leaked_by_path,
+        "validation_image_in_training": is_leaked & ~leaked_by_path,
+        "duplicate_path": is_duplicate & same_path,
+        "duplicate_image": is_duplicate & ~same_path,
+    }
+
+    def duplicate_of(position: int) -> int:
+        return int(first[position])
+
+    def detail(position: int) -> str:
+        label, earlier = samples.labels[position], duplicate_of(position)
+        if same_label[position]:
+            return f"{label!r}, as {samples.name(earlier)}"
+        return f"{label!r}, but {samples.labels[earlier]!r} at {samples.name(earlier)}"
+
+    for name, mask in masks.items():
+        yield Match(name, np.flatnonzero(mask), detail, duplicate_of=duplicate_of)
+
+
+def _check_sizes(
+    samples: AllSamples, images: ImageFacts, labels: LabelFacts, expected: Expected
+) -> Iterator[Match]:
+    """Find images that are blank, too small for their label, or far from the model's input."""
+    is_read = images.status == READ
+    widths, heights = np.maximum(images.sizes, 1).T
+    is_tiny = is_read & (images.sizes.min(axis=1) < _TINY)
+    is_usual = is_read & ~is_tiny
+
+    def detail(position: int) -> str:
+        label = samples.labels[position]
+        return f"{label!r}, {widths[position]}x{heights[position]} pixels"
+
+    is_blank = images.is_blank & ~is_tiny & (labels.hashes != hash(""))
+    yield Match("blank_image", np.flatnonzero(is_blank), detail)
+    yield Match("tiny_image", np.flatnonzero(is_tiny), detail, {"least": _TINY})
+
+    shown = widths if expected.image_size is None else np.minimum(widths, expected.image_size[0])
+    is_dense = is_usual & (labels.lengths > 0) & (shown < _DENSE * labels.lengths)
+    yield Match("label_too_dense", np.flatnonzero(is_dense), detail, {"least": _DENSE})
+
+    if expected.image_size is None:
+        return
+    width, height = expected.image_size
+    across, down = width / widths, height / heights
+    is_stretched = is_usual & (np.maximum(across / down, down / across) > _STRETCHED)
+    is_upscaled = is_usual & (np.minimum(across, down) > _UPSCALED)
+    for name, mask, most in (
+        ("stretched_image", is_stretched, _STRETCHED),
+        ("upscaled_image", is_upscaled, _UPSCALED),
+    ):
+        values = {"width": width, "height": height, "most": f"{most:g}"}
+        yield Match(name, np.flatnonzero(mask), detail, values)
+
+
+def _first_paths(samples: AllSamples) -> Positions:
+    hashes = np.zeros(len(samples), np.int64)
+    is_path = np.zeros(len(samples), bool)
+    for position, path in enumerate(samples.paths()):
+        if path is not None:
+            hashes[position], is_path[position] = hash(path), True
+    return _first_equal(hashes, is_path)
+
+
+def _first_equal(values: npt.NDArray[np.int64], among: npt.NDArray[np.bool_]) -> Positions:
     """Return for each position the first one of equal value; outside `among`, itself."""
     first = np.arange(len(values))
     positions = np.flatnonzero(among)
@@ -97,26 +199,16 @@ def first_equal(values: npt.NDArray[np.int64], among: npt.NDArray[np.bool_]) -> 
     return first
 
 
-def _first_paths(joined: Joined) -> Positions:
-    hashes = np.zeros(len(joined), np.int64)
-    is_path = np.zeros(len(joined), bool)
-    for position, path in enumerate(joined.paths()):
-        if path is not None:
-            hashes[position] = hash(path)
-            is_path[position] = True
-    return first_equal(hashes, is_path)
-
-
-def _read(joined: Joined, position: int) -> _Image:
+def _read(samples: AllSamples, position: int) -> _Image:
     """Read one image; whatever is wrong with it becomes its status."""
     try:
-        data = joined.data(position)
+        data = samples.data[position]
         content = Path(data).read_bytes() if isinstance(data, str | os.PathLike) else data
         image = _READER.read(content)
     except FileNotFoundError:
         return _Image(MISSING)
     except UnreadableImageError as error:
-        return _Image(UNREADABLE, reason=error.reason)
+        return _Image(UNREADABLE, reason=error.reason or str(error))
     except (OSError, TypeError, ValueError) as error:
         return _Image(UNREADABLE, reason=str(error))
     height, width = image.shape[:2]
@@ -131,101 +223,3 @@ def _digest(content: Any) -> int:
         content = np.ascontiguousarray(content)
     hasher.update(content)
     return int.from_bytes(hasher.digest(), "little", signed=True)
-
-
-def _store(facts: ImageFacts, position: int, image: _Image) -> None:
-    facts.status[position] = image.status
-    facts.digests[position] = image.digest
-    facts.sizes[position] = image.size
-    facts.is_blank[position] = image.is_blank
-    if image.reason and len(facts.reasons) < MAX_EXAMPLES:
-        facts.reasons[position] = image.reason
-
-
-_TINY = 4  # pixels
-_CROWDED = 3  # pixels of width for each character
-_STRETCHED = 3.0  # times, one direction against the other
-_UPSCALED = 2.0  # times, in both directions
-
-Mask = npt.NDArray[np.bool_]
-
-
-def check_files(images: ImageFacts) -> Iterator[Hit]:
-    """Find files that are missing or cannot be decoded."""
-    missing = np.flatnonzero(images.status == MISSING)
-    yield Hit("missing_file", missing, lambda position: "")
-    unreadable = np.flatnonzero(images.status == UNREADABLE)
-    yield Hit(
-        "unreadable_file",
-        unreadable,
-        lambda position: images.reasons.get(int(images.first_paths[position]), ""),
-    )
-
-
-def check_copies(joined: Joined, images: ImageFacts, labels: LabelFacts) -> Iterator[Hit]:
-    """Find samples with the path or the content of an earlier one.
-
-    A validation sample whose twin is a training sample counts as leaked, whatever its label;
-    other copies count as contradictions or as duplicates, by their label. A leaked sample with
-    another label is a contradiction as well.
-    """
-    positions = np.arange(len(joined))
-    first = np.minimum(first_equal(images.digests, images.status == READ), images.first_paths)
-    is_copy = first < positions
-    same_label = labels.hashes[first] == labels.hashes
-    is_leaked = is_copy & (positions >= joined.num_training) & (first < joined.num_training)
-    same_path = images.first_paths < positions
-    leaked_by_path = is_leaked & (images.first_paths < joined.num_training)
-    is_duplicate = is_copy & same_label & ~is_leaked
-    masks = {
-        "contradicting_label": is_copy & ~same_label,
-        "validation_path_in_training": leaked_by_path,
-        "validation_image_in_training": is_leaked & ~leaked_by_path,
-        "duplicate_path": is_duplicate & same_path,
-        "duplicate_image": is_duplicate & ~same_path,
-    }
-
-    def twin(position: int) -> int:
-        return int(first[position])
-
-    def detail(position: int) -> str:
-        earlier = joined.name(twin(position))
-        if same_label[position]:
-            return f"{joined.label(position)!r}, as {earlier}"
-        return f"{joined.label(position)!r}, but {joined.label(twin(position))!r} at {earlier}"
-
-    for name, mask in masks.items():
-        yield Hit(name, np.flatnonzero(mask), detail, twin=twin)
-
-
-def check_sizes(
-    joined: Joined, images: ImageFacts, labels: LabelFacts, expected: Expected
-) -> Iterator[Hit]:
-    """Find images that are blank, too small for their label, or far from the model's input."""
-    is_read = images.status == READ
-    widths, heights = np.maximum(images.sizes, 1).T
-    is_tiny = is_read & (images.sizes.min(axis=1) < _TINY)
-    is_usual = is_read & ~is_tiny
-
-    def size(position: int) -> str:
-        return f"{joined.label(position)!r}, {widths[position]}x{heights[position]} pixels"
-
-    is_blank = images.is_blank & ~is_tiny & (labels.hashes != hash(""))
-    yield Hit("blank_image", np.flatnonzero(is_blank), size)
-    yield Hit("tiny_image", np.flatnonzero(is_tiny), size, {"least": _TINY})
-
-    shown = widths if expected.image_size is None else np.minimum(widths, expected.image_size[0])
-    is_crowded = is_usual & (labels.lengths > 0) & (shown < _CROWDED * labels.lengths)
-    yield Hit("crowded_label", np.flatnonzero(is_crowded), size, {"least": _CROWDED})
-
-    if expected.image_size is None:
-        return
-    width, height = expected.image_size
-    across, down = width / widths, height / heights
-    values = {"width": width, "height": height}
-    masks: dict[str, tuple[Mask, float]] = {
-        "stretched_image": (np.maximum(across / down, down / across) > _STRETCHED, _STRETCHED),
-        "upscaled_image": (np.minimum(across, down) > _UPSCALED, _UPSCALED),
-    }
-    for name, (mask, most) in masks.items():
-        yield Hit(name, np.flatnonzero(mask & is_usual), size, {**values, "most": f"{most:g}"})

@@ -1,4 +1,4 @@
-"""Label checks: what is wrong with the labels, without a look at the images."""
+"""Label checks: what is wrong with the labels, without reading the images."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from mltu.data_check._findings import Expected, Hit, Joined, Positions
+from mltu.data_check._findings import AllSamples, Expected, Match, Positions
 from mltu.decoders import required_steps
 
-_RARE = 10  # A character seen fewer times than this is hardly learned.
-_DOMINANT = 0.5  # The share of one label above which saying it always pays.
+_RARE = 10  # A character that occurs fewer times than this is hardly learned.
+_DOMINANT = 0.5  # the share of one label above which always guessing it pays
 _LONGEST = 0.75  # Uniform numbers of n digits written without zeros have n digits in 90 %.
 _MIN_NUM = 20  # Fewer labels say nothing about shares.
-_NUM_LISTED = 20  # Characters listed in a sentence.
+_NUM_LISTED = 20  # characters listed in a sentence
 _JOINERS = "\u200c\u200d"  # Invisible, but part of the spelling in Persian and Indic scripts.
 _WHOLE_NUMBER = re.compile(r"[0-9]+(\.0)?")
 _FILE_NAME = re.compile(
@@ -31,12 +31,12 @@ _FILE_NAME = re.compile(
 
 
 class LabelFacts(NamedTuple):
-    """What one pass over all labels leaves behind.
+    """What the pass over the labels stores.
 
-    `lengths` is int32 of shape (samples,), in characters, -1 where the label is no text; `hashes`
-    is int64 of shape (samples,), equal for equal labels; `counts` and `first_seen` tell of each
-    character of the training labels how often and in which sample first; `whole_numbers` tells
-    that every label is digits, with or without `.0`.
+    `lengths` is int32 of shape (samples,), in characters, -1 if the label is not text; `hashes` is
+    int64 of shape (samples,), equal for equal labels; `counts` and `first_seen` give for each
+    character of the training labels the number of occurrences and the first sample with it;
+    `whole_numbers` is True if every label is digits, with or without `.0`.
     """
 
     lengths: npt.NDArray[np.int32]
@@ -47,48 +47,50 @@ class LabelFacts(NamedTuple):
 
 
 def check_labels(
-    joined: Joined, expected: Expected, *, progress: bool = True
-) -> tuple[LabelFacts, list[Hit]]:
-    """Look at each label once.
+    samples: AllSamples, expected: Expected, *, progress: bool = True
+) -> tuple[LabelFacts, list[Match]]:
+    """Check each label once.
 
     Args:
-        joined: the samples.
-        expected: what the model asks of them; without `vocab`, it is what the training labels hold.
-        progress: show a progress bar where it takes more than 2 s.
-
-    Returns:
-        What was counted, and what was found.
+        samples: all samples.
+        expected: what the model expects; without `vocab`, the characters of the training labels.
+        progress: show a progress bar after 2 s.
     """
-    lengths = np.full(len(joined), -1, np.int32)
-    hashes = np.zeros(len(joined), np.int64)
+    lengths = np.full(len(samples), -1, np.int32)
+    hashes = np.zeros(len(samples), np.int64)
     counts: Counter[str] = Counter()
     first_seen: dict[str, int] = {}
-    tests = _make_tests(expected, counts)
-    found: dict[str, array[int]] = {name: array("q") for name in ("label_not_text", *tests)}
+    tests = _tests(expected, counts)
+    matched: dict[str, array[int]] = {name: array("q") for name in ("label_not_text", *tests)}
     whole_numbers = True
-    bar = tqdm(joined.labels(), "Looking at labels", len(joined), delay=2, disable=not progress)
+    bar = tqdm(samples.labels, "Checking labels", delay=2, disable=not progress)
     for position, label in enumerate(bar):
         if not isinstance(label, str):
             hashes[position] = hash(repr(label))
-            found["label_not_text"].append(position)
+            matched["label_not_text"].append(position)
             continue
         hashes[position] = hash(label)
         lengths[position] = len(label)
-        if position < joined.num_training:
+        if position < samples.num_training:
             if not first_seen.keys() >= set(label):
                 first_seen.update({char: position for char in label if char not in first_seen})
             counts.update(label)
-        # A cell that was empty is what most often makes floats of numbers.
+        # An empty cell is the usual reason that a table has floats instead of integers.
         whole_numbers = whole_numbers and (not label or bool(_WHOLE_NUMBER.fullmatch(label)))
         for name, is_faulty in tests.items():
             if is_faulty(label):
-                found[name].append(position)
+                matched[name].append(position)
     facts = LabelFacts(lengths, hashes, counts, first_seen, whole_numbers)
-    return facts, [*_hits(joined, expected, facts, found), *_balance(joined, facts)]
+    matches = [
+        _match_of_test(samples, expected, facts, name, np.array(positions, np.int64))
+        for name, positions in matched.items()
+        if positions
+    ]
+    return facts, [*matches, *_check_balance(samples, facts), *_check_numbers(samples, facts)]
 
 
-def _make_tests(expected: Expected, counts: Mapping[str, int]) -> dict[str, Callable[[str], bool]]:
-    """Return the tests that each label takes alone; `counts` is read as it grows."""
+def _tests(expected: Expected, counts: Mapping[str, int]) -> dict[str, Callable[[str], bool]]:
+    """Return the tests of single labels; `counts` is read while it grows."""
     known = counts.keys() if expected.vocab is None else expected.vocab
     tests: dict[str, Callable[[str], bool]] = {
         "empty_label": lambda label: not label,
@@ -115,10 +117,21 @@ def _has_invisible(label: str) -> bool:
     )
 
 
-def _hits(
-    joined: Joined, expected: Expected, facts: LabelFacts, found: Mapping[str, array[int]]
-) -> Iterator[Hit]:
+def _match_of_test(
+    samples: AllSamples, expected: Expected, facts: LabelFacts, name: str, positions: Positions
+) -> Match:
     known = facts.counts.keys() if expected.vocab is None else expected.vocab
+    faulty_characters: dict[str, Callable[[str], bool]] = {
+        "unknown_character": lambda char: char not in known,
+        "unseen_character": lambda char: char in known and char not in facts.counts,
+    }
+    if name in faulty_characters:
+        is_faulty = faulty_characters[name]
+        labels = map(samples.labels.__getitem__, positions.tolist())
+        counts = Counter(char for label in labels for char in label if is_faulty(char))
+        source = "made of the training labels" if expected.vocab is None else "as given"
+        values = {"source": source, "characters": _counted(counts.most_common())}
+        return _match(samples, name, positions, partial(_with_characters, is_faulty), values)
     details: dict[str, Callable[[Any], str]] = {
         "label_not_text": lambda label: f"{label!r} ({type(label).__name__})",
         "invisible_character": ascii,
@@ -126,99 +139,80 @@ def _hits(
         "label_too_long": lambda label: f"{label!r} has {len(label)}",
         "too_few_time_steps": lambda label: f"{label!r} needs {required_steps(label)}",
     }
-    faulty: dict[str, Callable[[str], bool]] = {
-        "unknown_character": lambda char: char not in known,
-        "unseen_character": lambda char: char in known and char not in facts.counts,
-    }
-    source = "made of the training labels" if expected.vocab is None else "as given"
-    for name, found_positions in found.items():
-        if not found_positions:
-            continue
-        positions = np.array(found_positions, np.int64)
-        if name in faulty:
-            yield _character_hit(joined, name, positions, faulty[name], source)
-        else:
-            yield _hit(joined, name, positions, details.get(name, repr), expected._asdict())
+    return _match(samples, name, positions, details.get(name, repr), expected._asdict())
 
 
-def _character_hit(
-    joined: Joined, name: str, positions: Positions, is_faulty: Callable[[str], bool], source: str
-) -> Hit:
-    """Make a hit that lists the faulty characters, of all these labels and of each example."""
-    labels = map(joined.label, positions.tolist())
-    counts = Counter(char for label in labels for char in label if is_faulty(char))
-    values = {"source": source, "characters": _counted(counts.most_common())}
-    return _hit(joined, name, positions, partial(_with_characters, is_faulty), values)
+def _match(
+    samples: AllSamples,
+    name: str,
+    positions: Positions,
+    detail: Callable[[Any], str] = repr,
+    values: Mapping[str, object] | None = None,
+) -> Match:
+    """Make a match whose details are made of the labels."""
+    return Match(name, positions, lambda position: detail(samples.labels[position]), values or {})
 
 
 def _with_characters(is_faulty: Callable[[str], bool], label: str) -> str:
     return f"{label!r}: " + ", ".join(map(repr, sorted(filter(is_faulty, set(label)))))
 
 
-def _hit(
-    joined: Joined,
-    name: str,
-    positions: Positions,
-    detail: Callable[[Any], str],
-    values: Mapping[str, object],
-) -> Hit:
-    return Hit(name, positions, lambda position: detail(joined.label(position)), values)
+def _counted(counts: Sequence[tuple[str, int]]) -> str:
+    listed = ", ".join(f"{char!r} ({number:,})" for char, number in counts[:_NUM_LISTED])
+    rest = len(counts) - _NUM_LISTED
+    return f"{listed} and {rest} more" if rest > 0 else listed
 
 
-def _balance(joined: Joined, facts: LabelFacts) -> Iterator[Hit]:
-    """Find what only shows in all labels together."""
+def _check_balance(samples: AllSamples, facts: LabelFacts) -> Iterator[Match]:
+    """Find rare characters, and a label that is most of the training set."""
     rare = {char: number for char, number in facts.counts.items() if number < _RARE}
     if rare:
         ordered = sorted(rare.items(), key=lambda item: item[1])
         first = np.array([facts.first_seen[char] for char, _ in ordered], np.int64)
-        values = {"least": _RARE, "characters": _counted(ordered)}
+        values: dict[str, object] = {"least": _RARE, "characters": _counted(ordered)}
         detail = partial(_with_characters, rare.__contains__)
-        yield _hit(joined, "rare_character", first, detail, values)
+        yield _match(samples, "rare_character", first, detail, values)
 
-    is_text = facts.lengths >= 0
-    training = facts.hashes[: joined.num_training][is_text[: joined.num_training]]
-    if len(training) >= _MIN_NUM:
-        hashes, numbers = np.unique(training, return_counts=True)
-        share = numbers.max() / len(training)
+    is_training_text = facts.lengths >= 0
+    is_training_text[samples.num_training :] = False
+    num_texts = int(np.count_nonzero(is_training_text))
+    if num_texts >= _MIN_NUM:
+        hashes, numbers = np.unique(facts.hashes[is_training_text], return_counts=True)
+        share = numbers.max() / num_texts
         if share > _DOMINANT:
-            positions = np.flatnonzero(is_text & (facts.hashes == hashes[numbers.argmax()]))
-            positions = positions[positions < joined.num_training]
-            values = {"label": repr(joined.label(int(positions[0]))), "share": share}
-            yield _hit(joined, "dominant_label", positions, repr, values)
-
-    numbers = np.flatnonzero(facts.lengths > 0)
-    if facts.whole_numbers and numbers.size:
-        yield from _numbers(joined, facts, numbers)
+            is_dominant = is_training_text & (facts.hashes == hashes[numbers.argmax()])
+            positions = np.flatnonzero(is_dominant)
+            values = {"label": repr(samples.labels[int(positions[0])]), "share": share}
+            yield _match(samples, "dominant_label", positions, values=values)
 
 
-def _numbers(joined: Joined, facts: LabelFacts, positions: Positions) -> Iterator[Hit]:
-    """Find the traces of labels that were numbers on their way: `7.0` and shorter labels."""
-    is_float = np.array([joined.label(p).endswith(".0") for p in positions.tolist()])
+def _check_numbers(samples: AllSamples, facts: LabelFacts) -> Iterator[Match]:
+    """Find traces of labels that were stored as numbers: `7.0`, and shorter labels."""
+    positions = np.flatnonzero(facts.lengths > 0)
+    if not facts.whole_numbers or not len(positions):
+        return
+    is_float = np.array([samples.labels[p].endswith(".0") for p in positions.tolist()])
     if is_float.any():
-        yield _hit(joined, "float_label", positions[is_float], repr, {})
+        yield _match(samples, "float_label", positions[is_float])
     lengths = facts.lengths[positions] - 2 * is_float
-    is_training = positions < joined.num_training
-    # One of the two files alone may have gone through a spreadsheet.
+    is_training = positions < samples.num_training
+    # Perhaps only one of the two files went through a spreadsheet.
     for part in (np.ones_like(is_training), is_training, ~is_training):
-        short = _lost_zeros(joined, positions[part], lengths[part])
+        short = _without_zeros(samples, positions[part], lengths[part])
         if len(short):
             values = {"longest": int(lengths[part].max())}
-            yield _hit(joined, "lost_zeros", short, repr, values)
+            yield _match(samples, "missing_leading_zeros", short, values=values)
             return
 
 
-def _lost_zeros(joined: Joined, positions: Positions, lengths: npt.NDArray[Any]) -> Positions:
-    """Return those whose labels are shorter than most, where no label begins with a zero."""
+def _without_zeros(
+    samples: AllSamples, positions: Positions, lengths: npt.NDArray[Any]
+) -> Positions:
+    """Return those whose labels are shorter than most, if no label begins with a zero."""
     is_short = lengths < lengths.max(initial=0)
     if len(positions) < _MIN_NUM or is_short.mean() > 1 - _LONGEST:
         return positions[:0]
     # The number 0 itself is written as a zero; no other number begins with one.
     others = positions[(lengths > 1) | ~is_short]
-    has_zero = any(joined.label(p).startswith("0") for p in others.tolist())
+    has_zero = any(samples.labels[p].startswith("0") for p in others.tolist())
     return positions[:0] if has_zero else positions[is_short]
-
-
-def _counted(counts: Sequence[tuple[str, int]]) -> str:
-    listed = ", ".join(f"{char!r} ({number:,})" for char, number in counts[:_NUM_LISTED])
-    rest = len(counts) - _NUM_LISTED
-    return f"{listed} and {rest} more" if rest > 0 else listed

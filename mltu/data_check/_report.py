@@ -1,33 +1,35 @@
-"""DataReport: the outcome of an examination as a page, as JSON and as a contact sheet."""
+"""DataReport: the result of a data check as a page, as JSON and as a contact sheet."""
 
 from __future__ import annotations
 
 import json
-import os
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mltu.data_check._findings import KINDS, SEVERITIES, Example, Finding, Joined
+from mltu.data_check._findings import CHECKS, SEVERITIES, AllSamples, Example, Finding
 from mltu.plots import Image, shrink, write_contact_sheet
 from mltu.preprocessors import ImageReader
-from mltu.utils.files import atomic_path
+from mltu.utils.files import StrPath, atomic_path
 
-_WIDTH = 100  # characters of a line
+_WIDTH = 100  # characters in a line
 _PATH_WIDTH = 48  # Its end tells more than its beginning.
-_NUM_SHOWN = 3  # Examples of each finding on the page; JSON has them all.
+_NUM_SHOWN = 3  # examples of each finding on the page; JSON has up to ten
 _INDENT = "    "
+_NUM_TILES = 48
+_NUM_EACH = (2, 6)  # samples of one finding: at least a pair, at most a row
+_CAPTION = 26  # characters that fit over an image
 
 
 @dataclass(frozen=True)
 class DataReport:
-    """What was examined and what was found, the most severe first.
+    """What was checked and what was found, the most severe first.
 
-    `num_examined` counts the samples whose image was read or would have been, had the file been
-    there. `statistics` holds numbers and texts only. `left_out` names the checks that could not be
-    made, each with the argument of `check_data` that it needs.
+    `num_examined` counts the samples whose image was read, or would have been if the file existed.
+    `statistics` holds only numbers and texts. `skipped_checks` names the checks that were skipped,
+    each with the arguments of `check_data` that it needs.
     """
 
     num_samples: int
@@ -35,22 +37,22 @@ class DataReport:
     num_examined: int
     statistics: Mapping[str, Any]
     findings: tuple[Finding, ...]
-    left_out: tuple[tuple[str, str], ...] = ()
+    skipped_checks: tuple[tuple[str, str], ...] = ()
 
     @property
     def ok(self) -> bool:
-        """True if there is no error: training would run and learn what the labels say."""
+        """True if there is no error: training would run, and learn what the labels say."""
         return all(finding.severity != "error" for finding in self.findings)
 
     def to_text(self) -> str:
-        """Write one page: what was examined, the findings with their way out, and what is fine."""
+        """Return a page: what was checked, the findings with their fixes, and what is fine."""
         blocks = [_overview(self), *map(_finding_text, self.findings), _closing(self)]
         page = "\n\n".join(blocks) + "\n"
-        # File names that are no UTF-8 hold characters that cannot be printed.
+        # File names that are not UTF-8 have characters that cannot be printed.
         return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
     def to_json(self) -> str:
-        """Write everything as JSON in ASCII, which holds the names of all files."""
+        """Return everything as JSON in ASCII, which can hold any file name."""
         content = {"ok": self.ok, **asdict(self)}
         return json.dumps(content, indent=2) + "\n"
 
@@ -59,19 +61,19 @@ class DataReport:
         """Read back what `to_json` wrote.
 
         Raises:
-            ValueError: the text is no JSON.
-            KeyError, TypeError: it is not what `to_json` writes.
+            ValueError: the text is not JSON.
+            KeyError, TypeError: it was not written by `to_json`.
         """
         content = json.loads(text)
         del content["ok"]
         for finding in content["findings"]:
             finding["examples"] = tuple(Example(**example) for example in finding["examples"])
         content["findings"] = tuple(Finding(**finding) for finding in content["findings"])
-        content["left_out"] = tuple((name, needs) for name, needs in content["left_out"])
+        content["skipped_checks"] = tuple(map(tuple, content["skipped_checks"]))
         return cls(**content)
 
-    def write_json(self, path: str | os.PathLike[str]) -> None:
-        """Write a JSON file, as a whole or not at all."""
+    def write_json(self, path: StrPath) -> None:
+        """Write a JSON file, completely or not at all."""
         with atomic_path(path) as temporary:
             temporary.write_text(self.to_json(), encoding="ascii")
 
@@ -80,12 +82,10 @@ def _overview(report: DataReport) -> str:
     statistics = report.statistics
     num_all = report.num_samples + report.num_validation
     lines = [
-        f"Examined {report.num_samples:,} training and {report.num_validation:,} validation samples"
+        f"Checked {report.num_samples:,} training and {report.num_validation:,} validation samples"
     ]
     if report.num_examined < num_all:
-        lines.append(
-            f"Images of {report.num_examined:,} samples, drawn evenly: only they are compared"
-        )
+        lines.append(f"Read {report.num_examined:,} images, drawn evenly: only these are compared")
     if length := statistics["label_length"]:
         lines.append(
             f"Labels   length {_span(length)}; {statistics['num_distinct_labels']:,} different; "
@@ -110,7 +110,7 @@ def _finding_text(finding: Finding) -> str:
     count = ", ".join(f"{number:,} in {part}" for part, number in counts.items() if number)
     lines = [f"{finding.severity.upper()} {finding.name}: {count}"]
     lines += _wrap(finding.meaning, "  ", "  ")
-    lines += _wrap(finding.way_out, "  Way out: ", "  ")
+    lines += _wrap(finding.fix, "  Fix: ", "  ")
     for example in finding.examples[:_NUM_SHOWN]:
         path = _cut_left(example.path, _PATH_WIDTH if example.detail else _WIDTH - len(_INDENT))
         detail = _cut_middle(example.detail, _WIDTH - len(_INDENT) - len(path) - 2)
@@ -119,19 +119,15 @@ def _finding_text(finding: Finding) -> str:
 
 
 def _closing(report: DataReport) -> str:
-    found = {finding.name for finding in report.findings}
-    needs = dict(report.left_out)
-    fine = [name for name in KINDS if name not in found and name not in needs]
+    names = {finding.name for finding in report.findings}
+    needs = dict(report.skipped_checks)
+    fine = [name for name in CHECKS if name not in names and name not in needs]
     lines = _wrap("No " + ", ".join(map(_words, fine)) + ".", "Fine: ", "  ")
     if needs:
-        named = [f"{_words(name)} (give {argument})" for name, argument in needs.items()]
-        lines += _wrap(", ".join(named) + ".", "Not examined: ", "  ")
+        skipped = [f"{_words(name)} (needs {argument})" for name, argument in needs.items()]
+        lines += _wrap(", ".join(skipped) + ".", "Skipped: ", "  ")
     counts = Counter(finding.severity for finding in report.findings)
-    verdict = (
-        "Training can start."
-        if report.ok
-        else "Training would stop or learn wrong: see to the errors first."
-    )
+    verdict = "Training can start." if report.ok else "Fix the errors before training."
     totals = ", ".join(f"{name}s: {counts[name]}" for name in SEVERITIES)
     return "\n".join([*lines, f"{totals.capitalize()}. {verdict}"])
 
@@ -157,45 +153,35 @@ def _cut_middle(text: str, size: int) -> str:
     return text[: half - 3] + "..." + text[half - size :]
 
 
-_NUM_TILES = 48
-_NUM_EACH = (2, 6)  # Samples of one finding: at least a pair, at most a row.
-_CAPTION = 26  # Characters that fit over an image.
+def write_sheet(path: StrPath, report: DataReport, samples: Any, validation: Any = None) -> int:
+    """Write a contact sheet as PNG, up to 48 images with their labels; unreadable ones are skipped.
 
-
-def write_sheet(
-    path: str | os.PathLike[str],
-    report: DataReport,
-    samples: Any,
-    validation: Any = None,
-) -> int:
-    """Write a PNG of up to 48 images with their labels; images that cannot be read are left out.
-
-    Contradicting labels come first, each beside its twin, then the other findings, the most severe
-    first, then samples drawn evenly.
+    Conflicting labels come first, each beside the image it is a copy of, then the other findings,
+    the most severe first, then samples drawn evenly.
 
     Args:
-        path: of the PNG file.
-        report: of these samples.
-        samples: the training samples, as they were examined.
-        validation: the validation samples, as they were examined.
+        path: the PNG file.
+        report: the report of these samples.
+        samples: the training samples, as they were checked.
+        validation: the validation samples, as they were checked.
 
     Returns:
-        How many images it shows; where it is none, no file is written.
+        The number of images shown; if it is 0, no file is written.
 
     Raises:
         TypeError, ValueError, OSError: `samples` or `validation` cannot be loaded.
         ImportError: matplotlib is not installed.
     """
-    joined = Joined(samples, validation)
+    both = AllSamples(samples, validation)
     reader = ImageReader()
     tiles: dict[int, tuple[Image, str]] = {}
-    for position, caption in _chosen(report, joined):
+    for position, caption in _tile_order(report, both):
         if len(tiles) == _NUM_TILES:
             break
         if position in tiles:
             continue
         try:
-            image = shrink(reader.read(joined.data(position)))
+            image = shrink(reader.read(both.data[position]))
         except (OSError, TypeError, ValueError):
             continue  # The report counts it, and there is nothing to show.
         tiles[position] = (image, caption)
@@ -204,24 +190,19 @@ def write_sheet(
     return len(tiles)
 
 
-def _chosen(report: DataReport, joined: Joined) -> Iterator[tuple[int, str]]:
-    """Yield positions and captions in the order in which they deserve a look."""
-    findings = sorted(report.findings, key=lambda finding: finding.name != "contradicting_label")
+def _tile_order(report: DataReport, samples: AllSamples) -> Iterator[tuple[int, str]]:
+    """Yield positions and captions, the most important first."""
+    findings = sorted(report.findings, key=lambda finding: finding.name != "conflicting_labels")
     least, most = _NUM_EACH
     num_each = min(max(_NUM_TILES // max(len(findings), 1), least), most)
     for finding in findings:
-        for position in list(_of_finding(finding))[:num_each]:
-            yield position, _caption(joined.label(position), finding.name)
+        pairs = [(example.duplicate_of, example.position) for example in finding.examples]
+        positions = [position for pair in pairs for position in pair if position is not None]
+        for position in positions[:num_each]:
+            yield position, _caption(samples.labels[position], finding.name)
     for number in range(_NUM_TILES):
-        position = number * len(joined) // _NUM_TILES
-        yield position, _caption(joined.label(position))
-
-
-def _of_finding(finding: Finding) -> Iterator[int]:
-    for example in finding.examples:
-        if example.twin is not None:
-            yield example.twin
-        yield example.position
+        position = number * len(samples) // _NUM_TILES
+        yield position, _caption(samples.labels[position])
 
 
 def _caption(label: object, name: str = "") -> str:
@@ -229,4 +210,4 @@ def _caption(label: object, name: str = "") -> str:
     text = str(label) if is_plain else ascii(label)
     if len(text) > _CAPTION:
         text = text[: _CAPTION - 3] + "..."
-    return f"{name.replace('_', ' ')}\n{text}" if name else text
+    return f"{_words(name)}\n{text}" if name else text

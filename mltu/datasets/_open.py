@@ -112,7 +112,7 @@ def open_samples(
     if not place.exists():
         raise FileNotFoundError(
             "`path` must be a data set: a CSV or TSV file, the folder of an LMDB, of MJSynth, or "
-            f"of images named after their labels. Nothing exists at {os.fspath(path)!r}."
+            f"of images named after their labels. There is nothing at {os.fspath(path)!r}."
         )
     parts = _parts(place)
     if parts:
