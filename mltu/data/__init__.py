@@ -1,14 +1,15 @@
-"""From samples to batches: `DataProvider` and what it is made of."""
+"""From samples to batches: `DataProvider`, and `Step` to write steps for it."""
 
 from typing import TYPE_CHECKING, Any
 
 from mltu.data._bad_samples import BadSample
 from mltu.data._epoch import epoch_order
+from mltu.utils.steps import Step
 
 if TYPE_CHECKING:
     from mltu.data._provider import DataProvider
 
-__all__ = ["BadSample", "DataProvider", "epoch_order"]
+__all__ = ["BadSample", "DataProvider", "Step", "epoch_order"]
 
 
 def __getattr__(name: str) -> Any:

@@ -61,7 +61,7 @@ class EpochPlan:
             raise ValueError(f"`step` must be in 0..{len(starts) - 2}. Received {step}.")
         self.epoch, self.step, self._order, self._starts = epoch, step, order, starts
 
-    def batch(self, index: int) -> tuple[Indices, int]:
+    def batch_indices(self, index: int) -> tuple[Indices, int]:
         """Return the samples of a batch in this process, shape (batch,), and their bucket.
 
         Raises:

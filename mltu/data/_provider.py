@@ -296,7 +296,7 @@ class DataProvider(keras.utils.PyDataset):
     def get_batch_annotations(self, index: int) -> list[tuple[Any, Any]]:
         """Return the (path, label) pairs of batch `index` of the current epoch; nothing is read."""
         samples = self._loader.samples
-        return [(samples.source(i), samples.labels[i]) for i in self._plan.batch(index)[0]]
+        return [(samples.source(i), samples.labels[i]) for i in self._plan.batch_indices(index)[0]]
 
     def __getitem__(self, index: int) -> Batch:
         """Load batch `index` of the current epoch.
@@ -313,7 +313,7 @@ class DataProvider(keras.utils.PyDataset):
             RuntimeError: too many samples cannot be read.
             Exception: what a step raised, with a note that names the sample.
         """
-        indices, bucket = self._plan.batch(index)
+        indices, bucket = self._plan.batch_indices(index)
         data, labels = self._loader.load(indices, self.epoch, bucket)
         axis = self._loader.pipeline.free_axis
         if axis is not None and _is_within("get_tf_dataset"):
