@@ -596,11 +596,6 @@ def test_int8_of_no_model_is_refused(tmp_path):
 # On each backend, by a real child process ------------------------------------------------------
 
 
-class Doubled(layers.Layer):
-    def call(self, x):
-        return x * 2
-
-
 def operations_of_an_export(path):
     export_onnx(build(recurrent=True), path)
     return operations(path)
@@ -624,15 +619,12 @@ def test_every_backend_exports_code_of_the_user(words, tmp_path):
     assert operations(tmp_path / "model.onnx").count("LSTM") == 1
 
 
-def test_a_class_of_the_training_script(tmp_path, monkeypatch):
-    monkeypatch.setattr(Doubled, "__module__", "__main__")
-    model = build(middle=[Doubled()], recurrent=True)
-    if ON_TENSORFLOW:
-        export_onnx(model, tmp_path / "model.onnx")
-        assert "LSTM" in operations(tmp_path / "model.onnx")
-    else:
-        text = "Received Doubled, defined in the training script or notebook"
-        fails(tmp_path, ImportError, text, model)
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="test_a_class_of_the_script_is_named")
+@pytest.mark.usefixtures("real_child")
+def test_a_class_of_the_training_script_is_traced(tmp_path, monkeypatch):
+    monkeypatch.setattr(Halved, "__module__", "__main__")
+    export_onnx(build(middle=[Halved()], recurrent=True), tmp_path / "model.onnx")
+    assert "LSTM" in operations(tmp_path / "model.onnx")
 
 
 def test_without_tensorflow_it_says_so_at_once(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,8 @@ def command(form: str, timeout: float) -> None:
 
 def gather(timeout: float) -> dict[str, Any]:
     """Collect plain values, from which all findings are made."""
-    packages = {name: found for name in _PACKAGES if (found := _version(name))}
+    installed = {package.name.lower(): package.version for package in distributions()}
+    packages = {name: installed[name] for name in _PACKAGES if name in installed}
     probes = ["opencv", "onnxruntime", *(["keras"] if "keras" in packages else [])]
     return {
         "mltu": f"{__version__} in {Path(__file__).parents[1]}",
@@ -93,13 +94,6 @@ def gather(timeout: float) -> dict[str, Any]:
         "packages": packages,
         "probes": {name: _try(name, timeout) for name in probes},
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _try(name: str, timeout: float) -> dict[str, Any]:

@@ -12,7 +12,7 @@ with explain_missing():
     from keras import ops
 
 
-def use_native_layers(model: Any) -> int:
+def use_native_layers(model: keras.Layer) -> int:
     """Make layers train with the fused kernels of TensorFlow and PyTorch.
 
     - `BatchNormalization` of images, channels last, on TensorFlow and PyTorch: one kernel instead
@@ -42,10 +42,10 @@ def use_native_layers(model: Any) -> int:
     return count
 
 
-def layers_within(model: Any) -> list[Any]:
+def layers_within(model: keras.Layer) -> list[keras.Layer]:
     """Return a model or layer and all layers in it, also those that layers keep as attributes."""
-    found: dict[int, Any] = {}
-    todo = [model]
+    found: dict[int, keras.Layer] = {}
+    todo: list[Any] = [model]
     while todo:
         value = todo.pop()
         if isinstance(value, list | tuple):

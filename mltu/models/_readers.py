@@ -58,17 +58,8 @@ def column_reader(
 
     It has width / 4 time steps, and 269,439 parameters for 32x128x3 and 62 characters.
 
-    Args:
-        input_shape: (height, width, channels), divisible by 8 and 4; the width may be None.
-        num_characters: the size of the vocabulary, without the blank.
-        activation: as in `activation_layer`.
-        dropout: of the residual blocks, in [0, 1).
-
-    Returns:
-        A model that is not compiled.
-
-    Raises:
-        ValueError: height or width is not divisible as required.
+    The arguments are those of `row_reader`, but the height must be divisible by 8, and the width
+    may be None.
     """
     _check_sides(input_shape, 8, 4)
     inputs, x = _inputs(input_shape)
@@ -85,17 +76,8 @@ def strong_reader(
     The first convolution halves height and width, later ones halve only the height, and two LSTMs
     read width / 2 time steps: two equal letters of a long word need a blank between them.
 
-    Args:
-        input_shape: (height, width, channels), divisible by 8 and 2; the width may be None.
-        num_characters: the size of the vocabulary, without the blank.
-        activation: as in `activation_layer`.
-        dropout: of the residual blocks, in [0, 1).
-
-    Returns:
-        A model that is not compiled.
-
-    Raises:
-        ValueError: height or width is not divisible as required.
+    The arguments are those of `row_reader`, but the height must be divisible by 8, the width by 2,
+    or it may be None.
     """
     _check_sides(input_shape, 8, 2)
     inputs, x = _inputs(input_shape)

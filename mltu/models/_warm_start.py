@@ -35,7 +35,7 @@ class WarmStart(NamedTuple):
 
 
 def warm_start(
-    model: Any,
+    model: keras.Model,
     path: StrPath,
     *,
     vocab: str | None = None,
@@ -92,7 +92,7 @@ def warm_start(
     return WarmStart(loaded, skipped, "".join(sorted(set(vocab or "") - set(old_vocab or ""))))
 
 
-def _check_units(output: Any, vocab: str) -> None:
+def _check_units(output: keras.Layer, vocab: str) -> None:
     if not isinstance(output, keras.layers.Dense) or output.units != len(vocab) + 1:
         raise ValueError(
             f"`vocab` must match the last layer: its characters and the blank need a Dense of "
@@ -101,10 +101,10 @@ def _check_units(output: Any, vocab: str) -> None:
         )
 
 
-def _with_output_units(model: Any, units: int) -> Any:
+def _with_output_units(model: keras.Model, units: int) -> keras.Model:
     """Copy the model with another number of units in its last layer."""
 
-    def clone(layer: Any) -> Any:
+    def clone(layer: keras.Layer) -> keras.Layer:
         settings = layer.get_config()
         if layer is model.layers[-1]:
             settings["units"] = units
@@ -113,7 +113,7 @@ def _with_output_units(model: Any, units: int) -> Any:
     return keras.models.clone_model(model, clone_function=clone)
 
 
-def _read(model: Any, path: StrPath) -> dict[str, npt.NDArray[Any]]:
+def _read(model: keras.Model, path: StrPath) -> dict[str, npt.NDArray[Any]]:
     """Return the float variables in the file that fit the model, which stays as it was."""
     floats = [variable for variable in model.variables if _is_float(variable)]
     before = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
@@ -133,7 +133,7 @@ def _read(model: Any, path: StrPath) -> dict[str, npt.NDArray[Any]]:
 
 
 def _translate(
-    values: npt.NDArray[Any], target: Any, vocab: Sequence[str], old_vocab: Sequence[str]
+    values: npt.NDArray[Any], target: keras.Variable, vocab: Sequence[str], old_vocab: Sequence[str]
 ) -> npt.NDArray[Any] | None:
     """Reorder the units of the old output layer by the new vocabulary."""
     result = np.array(keras.ops.convert_to_numpy(target))
@@ -147,5 +147,5 @@ def _translate(
     return result
 
 
-def _is_float(variable: Any) -> bool:
+def _is_float(variable: keras.Variable) -> bool:
     return "float" in keras.backend.standardize_dtype(variable.dtype)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from mltu.onnx_export._convert import in_float32, on_the_cpu
 from mltu.utils.error_rates import get_cer
 from mltu.utils.files import StrPath
 from mltu.utils.steps import as_step
+
+if TYPE_CHECKING:
+    import keras
 
 Array = npt.NDArray[Any]
 
@@ -197,7 +200,7 @@ class ExportMetrics:
 
 
 def compare(
-    model: Any,
+    model: keras.Model,
     path: StrPath,
     batches: Sequence[Array],
     texts: Sequence[str] | None = None,
@@ -253,7 +256,9 @@ def compare(
     )
 
 
-def _run_both(model: Any, path: StrPath, batches: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
+def _run_both(
+    model: keras.Model, path: StrPath, batches: Sequence[Array]
+) -> Iterator[tuple[Array, Array]]:
     """Yield the outputs of the model and of the file for each batch."""
     exported = OnnxInferenceModel(path, force_cpu=True)
     for images, ours in zip(batches, keras_outputs(model, batches), strict=True):
@@ -261,7 +266,7 @@ def _run_both(model: Any, path: StrPath, batches: Sequence[Array]) -> Iterator[t
         yield ours, exported.model.run(None, {exported.input_name: inputs})[0]
 
 
-def keras_outputs(model: Any, batches: Sequence[Array]) -> Iterator[Array]:
+def keras_outputs(model: keras.Model, batches: Sequence[Array]) -> Iterator[Array]:
     """Compute the outputs of a model in full float32, whatever its policy or the GPU's default."""
     with explain_missing():
         import keras

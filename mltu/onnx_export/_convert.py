@@ -8,11 +8,14 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mltu._extras import explain_missing
 from mltu.utils.child import call_in_child
 from mltu.utils.files import StrPath
+
+if TYPE_CHECKING:
+    import keras
 
 Needed = tuple[str, str, str]  # module, name there, name in the file
 
@@ -59,7 +62,7 @@ def _walk(value: Any) -> Iterator[dict[str, Any]]:
             yield from _walk(item)
 
 
-def write_source(model: Any, folder: Path) -> dict[str, Any]:
+def write_source(model: keras.Model, folder: Path) -> dict[str, Any]:
     """Write a traced SavedModel or a `.keras` file for the child, and return its part of the job.
 
     On TensorFlow the inference function is traced here, so the child does not need the classes of
@@ -90,7 +93,7 @@ def write_source(model: Any, folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def in_float32(model: Any) -> Iterator[None]:
+def in_float32(model: keras.Model) -> Iterator[None]:
     """Make layers of mixed precision compute in the dtype of their weights, within the block."""
     from mltu.models._native import layers_within
 
@@ -106,7 +109,7 @@ def in_float32(model: Any) -> Iterator[None]:
 
 
 @contextmanager
-def on_the_cpu(model: Any) -> Iterator[None]:
+def on_the_cpu(model: keras.Model) -> Iterator[None]:
     """Trace for the CPU of TensorFlow within the block: ONNX has no cuDNN kernels."""
     import tensorflow as tf
 
@@ -124,7 +127,7 @@ def on_the_cpu(model: Any) -> Iterator[None]:
             layer.use_cudnn = value
 
 
-def _write_saved_model(model: Any, shape: list[int | None], name: str, path: Path) -> None:
+def _write_saved_model(model: keras.Model, shape: list[int | None], name: str, path: Path) -> None:
     import keras
     import tensorflow as tf
 

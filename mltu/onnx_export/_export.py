@@ -14,7 +14,7 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +37,9 @@ from mltu.onnx_export._convert import run_child, write_metadata, write_source
 from mltu.onnx_export._int8 import Int8Report, quantize_onnx
 from mltu.utils.files import StrPath, atomic_path
 
+if TYPE_CHECKING:
+    import keras
+
 COMMAND = "mltu export"  # exports a run folder, see `export_run`
 
 _LOGGER = logging.getLogger(__name__)
@@ -45,7 +48,7 @@ _LITTLE_SPACE = 100 << 20  # bytes
 
 
 def export_onnx(
-    model: Any,
+    model: keras.Model,
     path: StrPath,
     *,
     metadata: Mapping[str, Any] | None = None,
@@ -127,7 +130,7 @@ def _as_json(fields: Mapping[str, Any]) -> Any:
     return json.loads(json.dumps(fields))
 
 
-def _free_width(model: Any) -> Any:
+def _free_width(model: keras.Model) -> keras.Model:
     """Return a model of the same layers and weights whose input has any width."""
     with explain_missing():
         import keras
@@ -148,7 +151,7 @@ def _free_width(model: Any) -> Any:
     return freed
 
 
-def _describe(model: Any, images: ValidationImages | None) -> dict[str, Any]:
+def _describe(model: keras.Model, images: ValidationImages | None) -> dict[str, Any]:
     """Return what is known of the model, as fields of a model card."""
     found: dict[str, Any] = {"format": CARD_FORMAT, "versions": _versions()}
     found["num_parameters"] = model.count_params()
@@ -168,7 +171,7 @@ def _describe(model: Any, images: ValidationImages | None) -> dict[str, Any]:
     return found
 
 
-def _num_rows(model: Any) -> int:
+def _num_rows(model: keras.Model) -> int:
     """Return the rows of the feature map that the time steps go through one after the other."""
     import keras
 
@@ -193,7 +196,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _check_vocab(model: Any, vocab: Sequence[str] | None) -> None:
+def _check_vocab(model: keras.Model, vocab: Sequence[str] | None) -> None:
     shape = model.outputs[0].shape
     if vocab is not None and len(shape) == 3 and shape[2] != len(vocab) + 1:
         raise ValueError(
@@ -216,7 +219,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _compare_all(
-    model: Any, path: Path, images: ValidationImages | None, vocab: Any, tolerance: float
+    model: keras.Model, path: Path, images: ValidationImages | None, vocab: Any, tolerance: float
 ) -> ExportMetrics:
     """Compare on the images, or on random values; if the width is free, at a second width too."""
     first, *second = _noise(model.inputs[0].shape)
@@ -240,7 +243,7 @@ def _noise(shape: Sequence[int | None]) -> list[Array]:
     return [rng.uniform(0, 255, (2, *sides)).astype(np.float32) for sides in all_sides]
 
 
-def _explained(model: Any, error: Exception, folder: Path) -> Exception:
+def _explained(model: keras.Model, error: Exception, folder: Path) -> Exception:
     """Return an error of the same class that names the model, and the disk if it is full."""
     text = f"`model` {model.name!r} could not be exported to ONNX: {error}"
     free = shutil.disk_usage(folder).free
