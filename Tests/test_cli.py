@@ -466,7 +466,9 @@ def test_pack_writes_an_lmdb_and_goes_on(words, table, tmp_path):
     assert "holds others" in refusal("pack", words, out)
     found = json.loads(run("evaluate", "words", out, "--format", "json").stdout)
     assert found["num_samples"] == 6
-    assert "`part` is only for data sets in the layout of MJSynth" in refusal("pack", table, out, "--part", "val")
+    assert "`part` is only for data sets in the layout of MJSynth" in refusal(
+        "pack", table, out, "--part", "val"
+    )
 
 
 # open_samples

@@ -40,7 +40,7 @@ class Model2onnx(keras.callbacks.Callback):
         timeout: seconds for each export's child process.
 
     Attributes:
-        figures: of the last export; None before.
+        metrics: of the last export; None before.
         int8_report: of the last quantisation; None before.
 
     Raises:
@@ -75,7 +75,7 @@ class Model2onnx(keras.callbacks.Callback):
         self.int8 = int8
         self.dynamic_width = dynamic_width
         self.timeout = timeout
-        self.figures: ExportMetrics | None = None
+        self.metrics: ExportMetrics | None = None
         self.int8_report: Int8Report | None = None
         self._checkpoint_before: int | None = None
         self._checkpoint_seen: int | None = None
@@ -139,13 +139,13 @@ class Model2onnx(keras.callbacks.Callback):
                 f"export failed. Fix the cause and run the export again: {command}load the "
                 f"model and call mltu.onnx_export.export_onnx. The cause: {error}"
             ) from error
-        if self.figures is not None:
-            self._say(f"{self.onnx_path}: {self.figures.to_text()}")
+        if self.metrics is not None:
+            self._say(f"{self.onnx_path}: {self.metrics.to_text()}")
         if self.int8_report is not None:
             self._say(self.int8_report.to_text())
 
     def _export(self, path: Path, **options: Any) -> None:
-        self.figures = export_onnx(
+        self.metrics = export_onnx(
             self.model,
             path,
             metadata=self.metadata,
