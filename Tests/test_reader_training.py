@@ -1,0 +1,117 @@
+"""The training of the reader of words and lines: what is drawn, fed, averaged and kept."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = ("drawing", "feeding", "network", "state", "steps", "validation")
+
+
+class Bars:
+    """Draws an image as wide as its text is long, all of one value."""
+
+    def draw(self, rng):
+        length = int(rng.integers(1, 9))
+        return np.full((32, 10 * length, 3), length, np.uint8), "a" * length
+
+
+@pytest.fixture
+def reader(monkeypatch):
+    """Let the modules of the tutorial be imported, and forget them afterwards."""
+    monkeypatch.syspath_prepend(str(ROOT / "Tutorials" / "07_words_from_fonts" / "reader"))
+    for name in MODULES:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    yield
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+def test_a_chunk_holds_images_of_one_width_and_their_labels(reader):
+    from drawing import PADDING, Drawers
+
+    drawers = Drawers(Bars(), "ab", num_processes=1, seed=[0])
+    try:
+        kind, images, labels = drawers.take()
+    finally:
+        drawers.close()
+    shape = drawers.shapes[kind]
+    assert images.shape == (shape.num_images, 32, shape.width, 3)
+    for image, label in zip(images, labels, strict=True):
+        length = np.count_nonzero(label == 0)
+        assert np.all(label[:length] == 0)
+        assert np.all(label[length:] == 2)
+        columns = np.flatnonzero(image[0, :, 0] != PADDING)
+        assert len(columns) == 10 * length == columns[-1] - columns[0] + 1
+        assert np.all(image[:, columns] == length)
+
+
+def test_old_batches_come_only_while_new_ones_are_missing(reader):
+    from drawing import chunk_shape
+    from feeding import Feeder
+
+    class Drawn:
+        shapes = (chunk_shape(64),)
+        chunks = 1
+
+        def take(self, timeout):
+            if not self.chunks:
+                return None
+            self.chunks -= 1
+            return 0, np.zeros((2, 32, 64, 3), np.uint8), np.zeros((2, 14), np.int16)
+
+    feeder = Feeder(Drawn(), chunks=1, replay=2, send=lambda *arrays: arrays)
+    assert [feeder._next()[2] for _ in range(3)] == [True, False, False]
+    assert not feeder._kept
+
+
+def test_time_steps_are_two_pixels_and_the_reader_is_small(reader):
+    from network import text_reader
+
+    model = text_reader(194)
+    assert model.count_params() < 2_000_000
+    assert model(np.zeros((1, 32, 96, 3), np.float32)).shape == (1, 48, 195)
+
+
+def test_a_bfloat16_keeps_a_tiny_square_of_a_gradient(reader):
+    from state import _halved, _whole
+
+    values = np.array([1e-30, 1.0, -3.1415927], np.float32)
+    np.testing.assert_allclose(_whole(_halved(values)), values, rtol=2**-8)
+
+
+def test_a_state_goes_on_in_another_trainer(reader, tmp_path):
+    import keras
+    from keras import layers
+    from state import load_state, save_state
+    from steps import make_trainer
+
+    def build():
+        inputs = layers.Input((4, None, 3))
+        x = layers.Conv2D(3, (4, 1))(inputs)
+        return make_trainer(keras.Model(inputs, layers.Reshape((-1, 3))(x)))
+
+    images = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3)).astype(np.uint8)
+    labels = np.array([[0, 1], [1, 2]])
+    first, second = build(), build()
+    losses = [float(first.step(*first.send(images, labels), 1e-2)) for _ in range(3)]
+    assert losses[2] < losses[0]
+    save_state(tmp_path, first, {"images": 6})
+    load_state(tmp_path, second)
+    assert int(second.optimizer.iterations) == 3
+    expected = float(first.step(*first.send(images, labels), 1e-2))
+    found = float(second.step(*second.send(images, labels), 1e-2))
+    assert found == pytest.approx(expected, rel=1e-5)
+    for a, b in zip(first.averages, second.averages, strict=True):
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b), rtol=1e-2, atol=1e-3
+        )
+
+
+def test_repeats_and_blanks_are_left_out(reader):
+    from validation import greedy_texts
+
+    logits = np.eye(3)[[[0, 0, 2, 0, 1, 1, 2]]]
+    assert greedy_texts(logits, "ab") == ["aab"]

@@ -1,0 +1,171 @@
+"""Images drawn by several processes straight into memory that the training shares.
+
+Each process fills chunks: as many images of one width as 4,096 columns hold. A filled chunk is
+announced by its number alone, so no image is ever pickled or sent through a pipe.
+"""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+from queue import Empty
+from typing import NamedTuple
+
+import numpy as np
+
+HEIGHT = 32  # pixels
+CHANNELS = 3  # blue, green, red
+PADDING = 127  # becomes the 0 with which convolutions pad
+WIDTHS = (64, 96, 128, 192, 256, 384, 512, 768, 1024)
+CHUNK_COLUMNS = 4_096  # of pixels: 64 of the narrowest images, 4 of the widest
+_SPARE = 6  # chunks of a process beyond the one that it fills of each width
+_MAX_LABEL = 96
+
+
+class Shape(NamedTuple):
+    """What a chunk of one width holds."""
+
+    width: int
+    num_images: int
+    max_label: int
+
+    def batch(self, num_chunks):
+        """Return the shapes of the images and labels of a batch of several chunks."""
+        count = num_chunks * self.num_images
+        return (count, HEIGHT, self.width, CHANNELS), (count, self.max_label)
+
+
+def chunk_shape(width):
+    """Return the shape of the chunks of a width; labels get a character for every 5 pixels."""
+    return Shape(width, CHUNK_COLUMNS // width, min(width // 5 + 2, _MAX_LABEL))
+
+
+class Drawers:
+    """Processes that draw, and the chunks that they have filled.
+
+    Args:
+        images: a picklable object whose `draw(rng)` returns an image, uint8 of shape
+            (height, width, channels), and its text.
+        vocab: the characters of the texts; the class after them pads labels.
+        num_processes: to start.
+        seed: of all that is drawn; image n of process p depends on (seed, p, n) alone.
+    """
+
+    def __init__(self, images, vocab, *, num_processes, seed):
+        self.shapes = [chunk_shape(width) for width in WIDTHS]
+        self._per_process = len(WIDTHS) + _SPARE
+        num_chunks = num_processes * self._per_process
+        sizes = {"images": CHUNK_COLUMNS * HEIGHT * CHANNELS, "labels": _label_bytes(self.shapes)}
+        self._folder = _roomy_folder(num_chunks * sum(sizes.values()))
+        for name, size in sizes.items():
+            with open(self._folder / name, "wb") as file:
+                file.truncate(num_chunks * size)
+        context = multiprocessing.get_context("spawn")
+        self._filled = context.Queue()
+        self._free = [context.SimpleQueue() for _ in range(num_processes)]
+        for process, queue in enumerate(self._free):
+            for number in range(self._per_process):
+                queue.put(process * self._per_process + number)
+        job = images, vocab, self.shapes, str(self._folder), num_chunks
+        self.processes = [
+            context.Process(
+                target=_draw_for_ever, args=(*job, [seed, process], self._free[process],
+                                             self._filled), daemon=True
+            )
+            for process in range(num_processes)
+        ]  # fmt: skip
+        for process in self.processes:
+            process.start()
+        self._pixels, self._labels = _open_chunks(self._folder, num_chunks)
+        self.num_left_out = 0  # texts too long for their width
+
+    def take(self, timeout=60.0):
+        """Copy the next filled chunk: index of its width, images and labels; None if none is there.
+
+        Raises:
+            RuntimeError: a process has died.
+        """
+        try:
+            number, kind, left_out = self._filled.get(timeout=timeout)
+        except Empty:
+            if not all(process.is_alive() for process in self.processes):
+                raise RuntimeError("A process that draws has died; see its error above.") from None
+            return None
+        self.num_left_out += left_out
+        images, labels = _views(self._pixels[number], self._labels[number], self.shapes[kind])
+        images, labels = images.copy(), labels.copy()
+        self._free[number // self._per_process].put(number)
+        return kind, images, labels
+
+    def close(self):
+        """End the processes and free the memory."""
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            process.join()
+        del self._pixels, self._labels
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def place(image, pixels, left):
+    """Put an image into `pixels`, (height, width, channels), `left` columns from its edge."""
+    right = left + image.shape[1]
+    pixels[:, :left] = PADDING
+    pixels[:, left:right] = image.reshape(HEIGHT, -1, CHANNELS)
+    pixels[:, right:] = PADDING
+
+
+def _draw_for_ever(images, vocab, shapes, folder, num_chunks, seed, free, filled):
+    """Draw until the process is ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the training's to handle.
+    import cv2
+
+    cv2.setNumThreads(1)
+    classes = {char: index for index, char in enumerate(vocab)}
+    pixels, labels = _open_chunks(Path(folder), num_chunks)
+    widths = [shape.width for shape in shapes]
+    chunks, left_out, count = {}, 0, 0
+    while True:
+        rng = np.random.default_rng([*seed, count])
+        count += 1
+        image, text = images.draw(rng)
+        kind = int(np.searchsorted(widths, image.shape[1]))
+        if kind == len(shapes) or not 0 < len(text) <= shapes[kind].max_label:
+            left_out += 1
+            continue
+        if kind not in chunks:
+            number = free.get()
+            chunks[kind] = [number, *_views(pixels[number], labels[number], shapes[kind]), 0]
+        number, rows, targets, row = chunks[kind]
+        place(image, rows[row], int(rng.integers(widths[kind] - image.shape[1] + 1)))
+        targets[row] = len(vocab)
+        targets[row, : len(text)] = [classes[char] for char in text]
+        chunks[kind][3] += 1
+        if chunks[kind][3] == len(rows):
+            filled.put((number, kind, left_out))
+            left_out = 0
+            del chunks[kind]
+
+
+def _open_chunks(folder, num_chunks):
+    pixels = np.memmap(folder / "images", np.uint8, "r+").reshape(num_chunks, -1)
+    return pixels, np.memmap(folder / "labels", np.int16, "r+").reshape(num_chunks, -1)
+
+
+def _views(pixels, labels, shape):
+    sides = shape.num_images, HEIGHT, shape.width, CHANNELS
+    labels = labels[: shape.num_images * shape.max_label]
+    return pixels[: np.prod(sides)].reshape(sides), labels.reshape(shape.num_images, -1)
+
+
+def _label_bytes(shapes):
+    return 2 * max(shape.num_images * shape.max_label for shape in shapes)
+
+
+def _roomy_folder(num_bytes):
+    """Make a folder in memory if there is room, or else among the temporary files."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 * num_bytes
+    return Path(tempfile.mkdtemp(prefix=f"mltu-{os.getpid()}-", dir=memory if roomy else None))

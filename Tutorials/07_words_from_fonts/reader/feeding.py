@@ -1,0 +1,98 @@
+"""From chunks to batches on the device, in a thread beside the training."""
+
+import threading
+import time
+from queue import Full, Queue
+
+import numpy as np
+
+
+class Feeder(threading.Thread):
+    """Makes batches of the chunks that are drawn, and repeats old ones where drawing is slower.
+
+    `get` returns images, labels, and whether they are new.
+    """
+
+    MAX_KEPT = 8 << 30  # bytes of old batches
+
+    def __init__(self, drawers, chunks, replay, send):
+        super().__init__(daemon=True)
+        self._send_to_device = send
+        self._drawers, self._chunks, self._replay = drawers, chunks, replay
+        self._queue = Queue(maxsize=4)
+        self._open = [[] for _ in drawers.shapes]
+        self._kept, self._num_kept_bytes = [], 0
+        self._rng = np.random.default_rng()
+        self._stopped, self.error, self.seconds_waited = False, None, 0.0
+
+    def run(self):
+        try:
+            while not self._stopped:
+                if batch := self._next():
+                    images, labels, is_new = batch
+                    self._put((*self._send_to_device(images, labels), is_new))
+        except Exception as error:  # get() raises it where the training sees it.
+            self.error = error
+
+    def get(self):
+        """Return the next batch; raises what went wrong in the thread."""
+        start = time.monotonic()
+        while self._queue.empty():
+            if self.error is not None:
+                raise self.error
+            time.sleep(0.001)
+        self.seconds_waited += time.monotonic() - start
+        return self._queue.get()
+
+    def stop(self):
+        """End the thread."""
+        self._stopped = True
+        self.join(timeout=5)
+
+    def _put(self, batch):
+        while not self._stopped:
+            try:
+                self._queue.put(batch, timeout=0.5)
+                return
+            except Full:
+                continue
+
+    def _next(self):
+        while not self._stopped:
+            # Only a training that is about to wait gets an old batch.
+            hungry = self._kept and self._queue.empty()
+            chunk = self._drawers.take(timeout=0.002 if hungry else 1.0)
+            if chunk is None:
+                if hungry:
+                    return self._old()
+                continue
+            kind, *arrays = chunk
+            self._open[kind].append(arrays)
+            if len(self._open[kind]) == self._chunks:
+                images, labels = map(np.concatenate, zip(*self._open[kind], strict=True))
+                self._open[kind] = []
+                self._keep(images, labels)
+                return images, labels, True
+        return None
+
+    def _keep(self, images, labels):
+        if self._replay:
+            self._kept.append([images, labels, self._replay])
+            self._num_kept_bytes += images.nbytes
+            while self._num_kept_bytes > self.MAX_KEPT:
+                self._num_kept_bytes -= self._kept.pop(0)[0].nbytes
+
+    def _old(self):
+        index = int(self._rng.integers(len(self._kept)))
+        images, labels, left = self._kept[index]
+        self._kept[index][2] -= 1
+        if left == 1:
+            self._num_kept_bytes -= images.nbytes
+            self._kept.pop(index)
+        return vary(images, self._rng), labels, False
+
+
+def vary(images, rng):
+    """Show a batch in other colours: channels swapped, or dark for bright."""
+    images = images[..., rng.permutation(images.shape[-1])]
+    return 255 - images if rng.random() < 0.5 else np.ascontiguousarray(images)

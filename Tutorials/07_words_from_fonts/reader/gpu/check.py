@@ -1,0 +1,66 @@
+"""Look in seconds whether all that a training needs works here: imports, the device, some steps.
+
+python check.py CHUNKS_PER_BATCH
+"""
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from drawing import CHANNELS, HEIGHT, chunk_shape
+
+START = time.monotonic()
+
+
+def main():
+    """Print what was found; raise what fails."""
+    import cv2
+    import keras
+    import numpy as np
+    from network import text_reader
+    from steps import make_trainer
+
+    backend = keras.backend.backend()
+    print(
+        f"Python {sys.version.split()[0]}, numpy {np.__version__}, OpenCV {cv2.__version__}, Keras "
+        f"{keras.__version__} on {backend}, {os.cpu_count()} cores, /dev/shm "
+        f"{shutil.disk_usage('/dev/shm').free >> 30} GiB free"
+    )
+    if backend == "torch":
+        import torch
+
+        print(torch.__version__, torch.cuda.is_available() and torch.cuda.get_device_name())
+    elif backend == "jax":
+        import jax
+
+        print(jax.__version__, jax.devices())
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    trainer = make_trainer(text_reader(194))
+    for width in (64, 128, 1024):
+        speed = try_steps(trainer, chunk_shape(width), int(sys.argv[1]))
+        print(f"width {width}: {speed}, after {time.monotonic() - START:.1f} s")
+
+
+def try_steps(trainer, shape, chunks, num_steps=6):
+    """Train on noise and return the images per second; the first two steps are not counted."""
+    import numpy as np
+
+    rng, count = np.random.default_rng(0), shape.num_images * chunks
+    images = rng.integers(0, 256, (count, HEIGHT, shape.width, CHANNELS)).astype(np.uint8)
+    labels = np.full((count, shape.max_label), 194, np.int16)
+    labels[:, :5] = rng.integers(0, 194, (count, 5))
+    losses = []
+    for number in range(num_steps):
+        if number == 2:
+            start = time.monotonic()
+        losses.append(float(trainer.step(*trainer.send(images, labels), 1e-3)))
+    if not np.isfinite(losses).all():
+        raise SystemExit(f"The loss is not finite: {losses}")
+    return f"{count * (num_steps - 2) / (time.monotonic() - start):.0f} images/s, loss {losses}"
+
+
+if __name__ == "__main__":
+    main()

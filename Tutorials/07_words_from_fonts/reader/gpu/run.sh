@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Train on a machine with a GPU for some minutes, from what bundle.sh packed:
+#   run.sh SECONDS BACKEND [OPTION OF train.py ...]
+# BACKEND is torch or jax. The state is written into $OUT every minute and goes on in the next call.
+set -euo pipefail
+begin=$(date +%s)
+seconds=$1 backend=$2
+shift 2
+cd "$(dirname "$0")/../../../.."
+here=Tutorials/07_words_from_fonts/reader
+site=/tmp/mltu-site kept=/tmp/mltu-state
+if [ ! -d "$site" ]; then
+    python3 -m pip install -q --root-user-action=ignore --no-index --no-deps --no-compile --no-cache-dir --target "$site.part" .gpu/whl/*.whl
+    mv "$site.part" "$site"
+fi
+[ -d "$kept" ] || { [ -d .gpu/state ] && cp -r .gpu/state "$kept"; } || mkdir "$kept"
+cp -r "$kept"/. "$OUT"
+export CHUNKS=${CHUNKS:-32}
+export PYTHONPATH=$site:$PWD PYTHONUNBUFFERED=1 KERAS_BACKEND=$backend
+export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1  # the cores are there to draw
+export XLA_PYTHON_CLIENT_MEM_FRACTION=0.6 JAX_COMPILATION_CACHE_DIR=/tmp/mltu-jax
+nvidia-smi --query-gpu=name,memory.total --format=csv,noheader 2>/dev/null || echo "no nvidia-smi"
+python3 "$here/gpu/check.py" "$CHUNKS"
+left=$((seconds - $(date +%s) + begin))
+python3 "$here/train.py" --output "$OUT" --seconds "$left" --pack .gpu/pack \
+    --processes "${PROCESSES:-$(($(nproc) - 1))}" --chunks "$CHUNKS" "$@" 2> >(tee "$OUT/errors.log" >&2)
+cp "$OUT"/*.npz "$OUT"/state.json "$kept"/

@@ -1,0 +1,32 @@
+"""What the reader is trained on. Imports no framework: the processes that draw open it too."""
+
+from mltu.synthetic import KINDS, LATIN, TextImages
+
+
+def make_images(pack, height, kinds=None):
+    """Return what draws, and its vocabulary.
+
+    Args:
+        pack: folder with `texts.pack` and `atlas.pack`; the fonts and texts that come with mltu
+            for what is missing.
+        height: of the images in pixels.
+        kinds: names out of `KINDS`; all if None.
+    """
+    texts = pack / "texts.pack" if pack and (pack / "texts.pack").is_file() else None
+    weights = None if kinds is None else {name: KINDS[name].weight for name in kinds}
+    images = TextImages(
+        _atlas(pack), texts, height=height, color=True, max_width=1024, weights=weights
+    )
+    return images, LATIN
+
+
+def _atlas(pack):
+    """Unpack the fonts once, so that processes share their pages."""
+    if pack is None or not (pack / "atlas.pack").is_file():
+        return None
+    from mltu.synthetic._fonts import FontAtlas
+
+    folder = pack / "atlas"
+    if not folder.exists():
+        FontAtlas.unpack(pack / "atlas.pack", folder)
+    return folder

@@ -1,0 +1,253 @@
+"""One step of training on each backend of Keras: gradients, AdamW, and an average of the weights.
+
+A trainer has `send(images, labels)`, which begins to copy a batch to the device;
+`step(images, labels, rate)`, which returns the loss as a tensor that need not be computed yet;
+`predict(images)`, which returns logits; and `sync()`, after which the variables of the model, the
+optimizer and `averages` hold what was trained.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+
+from mltu.losses import CTCLoss, label_lengths
+from mltu.models import use_native_layers
+
+
+class Trainer:
+    """What the backends share; `make_trainer` chooses one.
+
+    Args:
+        model: from images to logits.
+        momentum: of the average of the weights, per step; less at first.
+    """
+
+    def __init__(self, model, momentum=0.9995):
+        use_native_layers(model)
+        self.model = model
+        self.optimizer = keras.optimizers.AdamW(1e-3, weight_decay=0.01, global_clipnorm=2.0)
+        self.optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+        self.optimizer.build(model.trainable_variables)
+        self.averages = [keras.Variable(v, trainable=False) for v in model.trainable_variables]
+        self._num_steps = 0
+        self._ctc = CTCLoss(from_logits=True, reduction="none")
+        self.momentum = momentum
+
+    def loss(self, labels, logits):
+        """Return nats per character, so that words and lines weigh the same."""
+        lengths = label_lengths(labels, logits.shape[-1] - 1)
+        return keras.ops.sum(self._ctc(labels, logits)) / keras.ops.sum(
+            keras.ops.cast(lengths, "float32")
+        )
+
+    def prepare(self, shapes):
+        """Compile for the shapes of batches, pairs of those of images and labels."""
+
+    def send(self, images, labels):
+        """Return a batch as `step` takes it; called by another thread than `step`."""
+        return images, labels.astype(np.int32)
+
+    def step(self, images, labels, rate):
+        """Train on a batch: uint8 (batch, height, width, channels) and int32 (batch, length)."""
+        raise NotImplementedError
+
+    def predict(self, images):
+        """Return the logits of a batch, computed from the variables of the model."""
+        return keras.ops.convert_to_numpy(self.model(images.astype("float32"), training=False))
+
+    def sync(self):
+        """Bring what was trained into the variables."""
+
+    def load(self):
+        """Take what was put into the variables."""
+        self._num_steps = int(self.optimizer.iterations)
+
+    def _new_share(self, num_steps=1):
+        """Return what the newest weights count in the average after some more steps."""
+        self._num_steps += num_steps
+        early = 10 / (10 + self._num_steps)
+        return np.float32(1 - min(self.momentum, 1 - early) ** num_steps)
+
+    def _average(self, share):
+        for average, variable in zip(self.averages, self.model.trainable_variables, strict=True):
+            average.assign(average + (keras.ops.cast(variable, "float32") - average) * share)
+
+
+class TensorFlowTrainer(Trainer):
+    """A graph that knows neither the batch nor the width."""
+
+    def __init__(self, model, **options):
+        import tensorflow as tf
+
+        super().__init__(model, **options)
+        image = tf.TensorSpec([None, model.inputs[0].shape[1], None, model.inputs[0].shape[3]],
+                              tf.uint8)  # fmt: skip
+        label = tf.TensorSpec([None, None], tf.int32)
+
+        number = tf.TensorSpec([], tf.float32)
+
+        @tf.function(input_signature=[image, label, number, number])
+        def step(images, labels, rate, share):
+            variables = model.trainable_variables
+            with tf.GradientTape() as tape:
+                loss = self.loss(labels, model(tf.cast(images, tf.float32), training=True))
+            gradients = tape.gradient(loss, [v.value for v in variables])
+            self.optimizer.learning_rate.assign(rate)
+            self.optimizer.apply(gradients, variables)
+            self._average(share)
+            return loss
+
+        @tf.function(input_signature=[image])
+        def predict(images):
+            return model(tf.cast(images, tf.float32), training=False)
+
+        self._step, self._predict = step, predict
+
+    def step(self, images, labels, rate):
+        return self._step(images, labels, np.float32(rate), self._new_share())
+
+    def predict(self, images):
+        return self._predict(images).numpy()
+
+
+class TorchTrainer(Trainer):
+    """Operations one by one; on a GPU they are queued while Python goes on."""
+
+    AVERAGE_EVERY = 10  # steps
+
+    def __init__(self, model, **options):
+        import torch
+
+        super().__init__(model, **options)
+        self._torch, self._count = torch, 0
+        self._device = self.averages[0].value.device
+        if self._device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # few shapes come, each many times
+            torch.set_float32_matmul_precision("high")
+
+    def send(self, images, labels):
+        return self._send(images), self._send(labels.astype(np.int32))
+
+    def step(self, images, labels, rate):
+        variables = self.model.trainable_variables
+        loss = self.loss(labels, self.model(images.float(), training=True))
+        for variable in variables:
+            variable.value.grad = None
+        loss.backward()
+        gradients = [variable.value.grad for variable in variables]
+        self.optimizer.learning_rate = rate
+        self._count += 1
+        with self._torch.no_grad():
+            self.optimizer.apply(gradients, variables)
+            if self._count % self.AVERAGE_EVERY == 0:
+                self._average(float(self._new_share(self.AVERAGE_EVERY)))
+        return loss.detach()
+
+    def predict(self, images):
+        with self._torch.no_grad():
+            return self.model(self._send(images).float(), training=False).cpu().numpy()
+
+    def _send(self, array):
+        tensor = self._torch.from_numpy(np.ascontiguousarray(array))
+        if self._device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self._device, non_blocking=True)
+
+
+class JaxTrainer(Trainer):
+    """One compiled program for each shape; the state stays on the device."""
+
+    def __init__(self, model, **options):
+        import jax
+
+        super().__init__(model, **options)
+        self.load()
+
+        def loss_of(trainable, others, images, labels):
+            logits, others = model.stateless_call(
+                trainable, others, images.astype("float32"), training=True
+            )
+            return self.loss(labels, logits), others
+
+        rate_at = next(
+            i for i, v in enumerate(self.optimizer.variables) if v is self.optimizer._learning_rate
+        )
+
+        def step(state, images, labels, rate, share):
+            trainable, others, slots, averages = state
+            (loss, others), gradients = jax.value_and_grad(loss_of, has_aux=True)(
+                trainable, others, images, labels
+            )
+            slots = [rate if i == rate_at else slot for i, slot in enumerate(slots)]
+            trainable, slots = self.optimizer.stateless_apply(slots, gradients, trainable)
+            averages = [
+                a + (t.astype("float32") - a) * share
+                for a, t in zip(averages, trainable, strict=True)
+            ]
+            return (trainable, others, slots, averages), loss
+
+        self._step, self._compiled = jax.jit(step, donate_argnums=0), {}
+        self._call = jax.jit(
+            lambda trainable, others, images: model.stateless_call(
+                trainable, others, images.astype("float32"), training=False
+            )[0]
+        )
+
+    def prepare(self, shapes):
+        import jax
+
+        def compile_for(image_shape, label_shape):
+            images = jax.ShapeDtypeStruct(image_shape, np.uint8)
+            labels = jax.ShapeDtypeStruct(label_shape, np.int32)
+            number = jax.ShapeDtypeStruct((), np.float32)
+            self._compiled[image_shape] = self._step.lower(
+                self._state, images, labels, number, number
+            ).compile()
+
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(compile_for, *zip(*shapes, strict=True)))
+
+    def send(self, images, labels):
+        import jax
+
+        return jax.device_put((images, labels.astype(np.int32)))
+
+    def step(self, images, labels, rate):
+        step = self._compiled.get(images.shape, self._step)
+        self._state, loss = step(self._state, images, labels, np.float32(rate), self._new_share())
+        return loss
+
+    def predict(self, images):
+        values = [
+            [v.value for v in group]
+            for group in (self.model.trainable_variables, self.model.non_trainable_variables)
+        ]
+        return np.asarray(self._call(*values, images))
+
+    def sync(self):
+        for group, values in zip(self._groups(), self._state, strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(value)
+
+    def load(self):
+        import jax.numpy as jnp
+
+        super().load()
+        # Copies, since a step gives the memory of its state away.
+        self._state = tuple([jnp.array(v.value) for v in group] for group in self._groups())
+
+    def _groups(self):
+        model = self.model
+        return (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            self.optimizer.variables,
+            self.averages,
+        )
+
+
+def make_trainer(model, **options):
+    """Return the trainer of the backend that Keras runs on."""
+    kinds = {"tensorflow": TensorFlowTrainer, "torch": TorchTrainer, "jax": JaxTrainer}
+    return kinds[keras.backend.backend()](model, **options)
