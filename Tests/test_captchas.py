@@ -134,8 +134,8 @@ def test_folds_are_trained_once(captchas, tmp_path):
     folds = ("--folds", 2, "--output", tmp_path / "folds", "--pattern", ".{5}")
     arguments = ("cross_validate.py", "--data", captchas, *folds, "--epochs", 1)
     printed = run_script(*arguments).stdout
-    figures = json.loads(printed.splitlines()[-1])
-    assert figures["greedy"]["num_samples"] == figures[".{5}"]["num_samples"] == 40
+    metrics = json.loads(printed.splitlines()[-1])
+    assert metrics["greedy"]["num_samples"] == metrics[".{5}"]["num_samples"] == 40
     assert cv2.imread(str(tmp_path / "folds" / "worst.png")).std() > 1
     stamps = [Path(path).stat().st_mtime_ns for path in (tmp_path / "folds").glob("*/model.onnx")]
     held = read_csv(tmp_path / "folds" / "fold_0" / "val.csv")
@@ -145,7 +145,7 @@ def test_folds_are_trained_once(captchas, tmp_path):
     assert broken["greedy"]["num_samples"] == 40
     Path(held[0][0]).write_bytes(kept)
     again = run_script(*arguments).stdout
-    assert json.loads(again.splitlines()[-1]) == figures
+    assert json.loads(again.splitlines()[-1]) == metrics
     assert stamps == [
         Path(path).stat().st_mtime_ns for path in (tmp_path / "folds").glob("*/model.onnx")
     ]

@@ -62,7 +62,7 @@ def test_each_reader_has_its_card():
 
 
 def test_the_benchmark_of_real_words_reads_both_kinds_of_set(tmp_path, scene):
-    """The same images as an MJSynth folder and as a TSV file: the same figures."""
+    """The same images as an MJSynth folder and as a TSV file: the same metrics."""
     rng = np.random.default_rng(1)
     folder = tmp_path / "words" / "1" / "1"
     folder.mkdir(parents=True)
@@ -79,9 +79,9 @@ def test_the_benchmark_of_real_words_reads_both_kinds_of_set(tmp_path, scene):
         cwd=tmp_path, check=True, capture_output=True, text=True, encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
     )  # fmt: skip
-    figures = json.loads(run.stdout.splitlines()[-1])
-    assert figures["words"] == figures["words/labels.tsv"]
-    assert figures["words"]["num_samples"] == len(WORDS)
+    metrics = json.loads(run.stdout.splitlines()[-1])
+    assert metrics["words"] == metrics["words/labels.tsv"]
+    assert metrics["words"]["num_samples"] == len(WORDS)
     for sheet in ("words_sheet.png", "words_labels.tsv_sheet.png"):
         assert cv2.imread(str(tmp_path / sheet)).std() > 1
 

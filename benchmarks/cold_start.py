@@ -4,7 +4,7 @@ python benchmarks/cold_start.py [--rounds 7]
 
 A process imports the library, loads the shipped reader and reads one word in an image file; the
 same with a Keras file of the same network, and with an interpreter that does nothing. They take
-turns; figures are medians over the rounds, after one that fills the file cache. The memory is the
+turns; values are medians over the rounds, after one that fills the file cache. The memory is the
 peak of the resident set, where there is /proc. The last line printed is JSON.
 """
 
@@ -87,16 +87,16 @@ def main():
                 found = run(*way)
                 if round_:
                     rounds[key].append(found)
-    figures = {}
+    metrics = {}
     for key, found in rounds.items():
         peaks = [peak for _, peak, _ in found if peak is not None]
-        figures[key] = {
+        metrics[key] = {
             "seconds": round(float(np.median([seconds for seconds, _, _ in found])), 3),
             "peak_mb": round(float(np.median(peaks))) if peaks else None,
             "read": found[0][2],
         }
-        print(f"{key:18} {figures[key]}")
-    print(json.dumps(figures))
+        print(f"{key:18} {metrics[key]}")
+    print(json.dumps(metrics))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 python benchmarks/data_pipeline.py [--images 24000] [--rounds 9] [--png comparison.png]
 
 Every candidate reads the same rendered MJSynth-like JPEGs (31 px high, warm file cache) into
-32x128 uint8 batches of 64 with two threads. Candidates take turns within a round; figures are
+32x128 uint8 batches of 64 with two threads. Candidates take turns within a round; values are
 medians over the rounds: images/s, and ratios of two candidates of the same round. The last line
 printed is JSON; its "microseconds" tell what an image costs one thread of the provider.
 """

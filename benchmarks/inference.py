@@ -9,7 +9,7 @@ the recogniser of rapidocr-onnxruntime on the decoded crops, where it is install
 rapidocr-onnxruntime). Words are drawn in fonts and written as JPEG files first. The model is that
 of a run folder; without one it is fresh from `mltu.models`, its texts as long as the words but
 unsure in each step, which costs the confidence some time. Each library has a process of its own,
-which waits while the others read. The candidates take turns within a round; figures are medians
+which waits while the others read. The candidates take turns within a round; values are medians
 over the rounds. The last line printed is JSON.
 """
 
@@ -223,8 +223,8 @@ def main():
         for server in servers:
             server.close()
     found = summarise(seconds)
-    for size, figures in found.items():
-        print(f"batches of {size}: {json.dumps(figures)}")
+    for size, metrics in found.items():
+        print(f"batches of {size}: {json.dumps(metrics)}")
     if args.png:
         last = found[max(BATCHES)]["images_per_second"]
         plot_bars(args.png, last, f"images/s in batches of {max(BATCHES)}, CPU")

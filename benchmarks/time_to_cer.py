@@ -128,10 +128,10 @@ def main():
         lines = {name: ([point["seconds"] for point in curve], [point["CER"] for point in curve])
                  for name, curve in curves.items()}  # fmt: skip
         plot_curves(args.png, {"CER": lines}, x_label="seconds of training")
-    print(json.dumps({name: figures(curve, args.target) for name, curve in curves.items()}))
+    print(json.dumps({name: summarize(curve, args.target) for name, curve in curves.items()}))
 
 
-def figures(curve, target):
+def summarize(curve, target):
     """Say when the target was reached, None if never, and what the end was."""
     reached = next((point["seconds"] for point in curve if point["CER"] <= target), None)
     return {"seconds_to_target": reached, "seconds": curve[-1]["seconds"], "CER": curve[-1]["CER"]}

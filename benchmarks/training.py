@@ -4,7 +4,7 @@ python benchmarks/training.py [--backends tensorflow jax torch] [--rounds 5] [--
     [--batch 64] [--policy mixed_bfloat16] [--png training.png]
 
 Each backend has a process of its own, which keeps its models and waits; the candidates take turns
-within a round. Figures are medians over the rounds: images/s of an epoch of `fit` (after which it
+within a round. Values are medians over the rounds: images/s of an epoch of `fit` (after which it
 waits up to two seconds for its queue), and ratios of two candidates of the same round. "stand-in"
 is the same model with the mean square as its loss; "plain PyTorch" is a loop without Keras, with
 torch.nn.CTCLoss. The last line printed is JSON.

@@ -70,7 +70,7 @@ def picture(features):
 
 
 def evaluate(run, samples):
-    """Read the samples with a run's model.onnx, print the figures, and write readings.png."""
+    """Read the samples with a run's model.onnx, print the metrics, and write readings.png."""
     model = SpokenDigits(run)
     texts, shown = [], []
     for path, label in tqdm(samples, "Reading"):
@@ -78,11 +78,11 @@ def evaluate(run, samples):
         texts.append(reading[0])
         if len(shown) < NUM_SHOWN and features is not None:
             shown.append((picture(features), reading, label))
-    figures = evaluate_readings(texts, list(samples.labels))
+    metrics = evaluate_readings(texts, list(samples.labels))
     if shown:
         write_readings(Path(run) / "readings.png", *zip(*shown, strict=True))
-    print(f"{figures.num_samples} strings: CER {figures.cer}, WER {figures.wer}, "
-          f"exact {figures.exact}")  # fmt: skip
+    print(f"{metrics.num_samples} strings: CER {metrics.cer}, WER {metrics.wer}, "
+          f"exact {metrics.exact}")  # fmt: skip
 
 
 def read_or_empty(model, path):

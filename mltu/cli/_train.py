@@ -136,6 +136,6 @@ def _print_result(outcome: TrainedReader) -> None:
     rates = outcome.evaluation
     click.echo(
         f"model.onnx on {rates.num_samples} validation images: CER {rates.cer}, "
-        f"WER {rates.wer}; 95 % intervals in brackets"
+        f"WER {rates.wer}; 95% intervals in brackets"
     )
     click.echo(f"Read with it: mltu read IMAGES --model {outcome.run}")

@@ -29,7 +29,7 @@ def edit_distance(prediction: Sequence[Any], reference: Sequence[Any]) -> int:
 def get_cer(preds: str | Sequence[str], target: str | Sequence[str]) -> float:
     """Compute the pooled character error rate: character edits / reference characters.
 
-    Case and white space count as they stand. An empty reference is decided so that the figure
+    Case and white space count as they stand. An empty reference is decided so that the rate
     stays finite: the denominator is at least 1, so `get_cer("", "")` is 0.0 and
     `get_cer("ab", "")` is 2.0.
 
