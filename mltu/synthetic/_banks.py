@@ -19,8 +19,8 @@ class Banks(NamedTuple):
     """Banks of pictures, (number, height, width) each; from a fixed seed.
 
     `grounds` float32 from -0.5 to 0.5, like pieces of photographs; `lights` float32 from 0 to 1,
-    soft shades, edges of shadows and reflections; `noise` float32 of deviation 1; `spots` float32
-    of deviation 1, blotches of a few pixels.
+    soft shades, edges of shadows and reflections; `noise` (number, height, width, 3) float32 of
+    deviation 1, whose channels are alike; `spots` float32 of deviation 1, blotches of a few pixels.
     """
 
     grounds: Array
@@ -35,7 +35,9 @@ def make_banks(number: int = 48, seed: int = 0) -> Banks:
     rng = np.random.default_rng(seed)
     grounds = np.stack([_ground(rng) for _ in range(number)])
     lights = np.stack([_light(rng) for _ in range(number // 2)])
-    noise = rng.standard_normal((8, *SIZE), np.float32)
+    noise = rng.standard_normal((4, *SIZE, 3), np.float32)
+    # The noise of a camera is grey for the most part.
+    noise = (noise[..., :1] * 0.8 + noise * 0.6) / np.float32(1.15)
     spots = np.stack([_blotches(rng) for _ in range(8)])
     return Banks(grounds, lights, noise, spots)
 

@@ -8,6 +8,7 @@ for Natural Scene Text Recognition", section 2.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from mltu.synthetic._fonts import EM, FontAtlas, Line, Mask
 
 Array = npt.NDArray[Any]  # whose dtype OpenCV does not tell
+Point = tuple[float, float]
 Rng = np.random.Generator
 
 PAD = 14  # empty pixels around the letters of a layer
@@ -286,7 +288,7 @@ def find_place(
     max_width: int,
     *,
     stretch: float = 1.0,
-    corners: Callable[[float], Array] | None = None,
+    corners: Callable[[float], list[Point]] | None = None,
     bend: float = 0.0,
     margins: Sequence[float] = (0, 0, 0, 0),
 ) -> Place:
@@ -304,27 +306,28 @@ def find_place(
     """
     left, top, right, bottom = box
     aspect = max((right - left) / (bottom - top) * stretch, 0.05)
-    quad = corners(aspect) if corners else np.array([(0, 0), (aspect, 0), (aspect, 1), (0, 1.0)])
-    low, high = quad.min(axis=0), quad.max(axis=0)
-    low[1] -= max(-bend, 0.0)
-    high[1] += max(bend, 0.0)
-    scale = height * (1 - margins[2] - margins[3]) / (high[1] - low[1])
-    width = (high[0] - low[0]) * scale + height * (margins[0] + margins[1])
+    quad = corners(aspect) if corners else [(0, 0), (aspect, 0), (aspect, 1), (0, 1)]
+    xs, ys = zip(*quad, strict=True)
+    low_x, low_y = min(xs), min(ys) - max(-bend, 0.0)
+    scale = height * (1 - margins[2] - margins[3]) / (max(ys) + max(bend, 0.0) - low_y)
+    width = (max(xs) - low_x) * scale + height * (margins[0] + margins[1])
     squeeze = min(max_width / width, 1.0)
     size = (max(int(width * squeeze), height // 3, 4), height)
     # A very narrow text gets the rest of the smallest width on both sides.
     extra = max(size[0] - width * squeeze, 0) / 2
-    quad = (quad - low) * scale + (height * margins[0], height * margins[2])
-    quad[:, 0] = quad[:, 0] * squeeze + extra
-    shrink = max(int((bottom - top) / (scale * 1.6)), 1)
-    frame = np.array([(left, top), (right, top), (right, bottom), (left, bottom)]) / shrink
     # Pixel centres lie at +0.5.
-    matrix = cv2.getPerspectiveTransform(
-        (frame - 0.5).astype(np.float32), (quad - 0.5).astype(np.float32)
-    )
+    start_x, start_y = height * margins[0] * squeeze + extra - 0.5, height * margins[2] - 0.5
+    spot = [
+        ((x - low_x) * scale * squeeze + start_x, (y - low_y) * scale + start_y) for x, y in quad
+    ]
+    shrink = max(int((bottom - top) / (scale * 1.6)), 1)
+    sheet = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    sheet = [(x / shrink - 0.5, y / shrink - 0.5) for x, y in sheet]
+    where = np.array(spot, np.float32)
+    matrix = cv2.getPerspectiveTransform(np.array(sheet, np.float32), where)
     if abs(bend) < 0.02:
         return Place(matrix, size, None, shrink)
-    return Place(matrix, size, _bent_grid(np.linalg.inv(matrix), bend * scale, quad, size), shrink)
+    return Place(matrix, size, _bent_grid(np.linalg.inv(matrix), bend * scale, where, size), shrink)
 
 
 def _bent_grid(
@@ -360,15 +363,15 @@ def put(place: Place, layers: Sequence[Array]) -> list[Array]:
     return [plane * np.float32(1 / 255) for plane in planes]
 
 
-def distorted(rng: Rng, turn: float, view: float, slant: float) -> Callable[[float], Array]:
+def distorted(rng: Rng, turn: float, view: float, slant: float) -> Callable[[float], list[Point]]:
     """Return how the corners of a text lie: slanted, seen from the side, turned by an angle."""
     near, far = (0.5 - view * rng.random(2)).tolist() if view else (0.5, 0.5)
+    cos, sin = math.cos(turn), math.sin(turn)
 
-    def corners(aspect: float) -> Array:
-        points = np.array([(0.0, -near), (aspect, -far), (aspect, far), (0.0, near)])
-        points[:, 0] -= slant * points[:, 1]
-        cos, sin = np.cos(turn), np.sin(turn)
-        return np.asarray(points @ np.array([[cos, sin], [-sin, cos]]))
+    def corners(aspect: float) -> list[Point]:
+        points = [(0.0, -near), (aspect, -far), (aspect, far), (0.0, near)]
+        slanted = [(x - slant * y, y) for x, y in points]
+        return [(x * cos - y * sin, x * sin + y * cos) for x, y in slanted]
 
     return corners
 
@@ -389,7 +392,8 @@ def palette(rng: Rng) -> tuple[Array, Array, float]:
     """Draw the colours of ground and letters, float32, and their contrast in grey levels."""
     kind = rng.random()
     if kind < 0.4:  # paints in some light
-        first, second = (_PAINTS * np.float32(rng.uniform(0.35, 1.0)))[rng.integers(22, size=2)]
+        light = np.float32(rng.uniform(0.35, 1.0))
+        first, second = (_PAINTS[int(len(_PAINTS) * rng.random())] * light for _ in range(2))
         second = second + rng.normal(0, 12, 3).astype(np.float32)
         first, second = np.clip(first, 0, 255), np.clip(second, 0, 255)
         contrast = abs(float((first - second) @ LUMA))
@@ -430,15 +434,16 @@ def blend(picture: Array, colour: Array, share: Array) -> None:
 
 
 def piece(rng: Rng, bank: Array, size: tuple[int, int], zoom: float = 1.0) -> Array:
-    """Cut a piece out of one of the pictures of a bank, (number, height, width), and scale it."""
+    """Cut a piece out of one of the pictures of a bank, and scale it."""
     picture = bank[int(rng.random() * len(bank))]
-    height, width = picture.shape
-    rows, columns = min(int(size[1] * zoom) + 1, height), min(int(size[0] * zoom) + 1, width)
+    height, width = picture.shape[:2]
+    rows = min(max(int(size[1] * zoom), 1), height)
+    columns = min(max(int(size[0] * zoom), 1), width)
     top, left = int(rng.random() * (height - rows + 1)), int(rng.random() * (width - columns + 1))
     cut = picture[top : top + rows, left : left + columns]
     if rng.random() < 0.5:
         cut = cut[:, ::-1]
-    if cut.shape == (size[1], size[0]):
+    if cut.shape[1::-1] == size:
         return cut
     return cv2.resize(cut, size, interpolation=cv2.INTER_LINEAR)
 
@@ -461,7 +466,15 @@ def motion_blur(rng: Rng, image: Array, length: float) -> Array:
 
 def to_bytes(planes: Array) -> Array:
     """Turn planes into a picture (height, width, 3) uint8."""
-    return cv2.merge([cv2.convertScaleAbs(np.maximum(plane, 0)) for plane in planes])
+    np.maximum(planes, 0, out=planes)
+    return cv2.merge([cv2.convertScaleAbs(plane) for plane in planes])
+
+
+def add_noise(image: Array, noise: Array, sigma: float) -> Array:
+    """Add noise, (height, width, 3), to a picture in grey or colour, and round it to uint8."""
+    if image.ndim == 2:
+        noise = np.ascontiguousarray(noise[..., 0])
+    return cv2.addWeighted(image, 1.0, noise, sigma, 0.0, dtype=cv2.CV_8U)
 
 
 def store(rng: Rng, image: Array, quality: tuple[int, int]) -> Array:

@@ -466,32 +466,42 @@ class FontAtlas:
         `gap` is added to each space, in pixels.
         """
         places = self.places(text)
-        boxes = self._boxes[font, places].astype(np.int64)
-        rows, columns, lefts, tops, advances = boxes.T
-        if (rows < 0).any() or not rows.any():
+        # Lists, since a numpy call for each quantity would cost more than all the characters.
+        boxes = self._boxes[font].take(places, axis=0).tolist()
+        if min(boxes)[0] < 0 or max(boxes)[0] == 0:
             raise ValueError(
                 f"`text` must be made of characters of the font, and leave ink. Received {text!r} "
                 f"for '{self.names[font]}'. `FontAtlas.fonts_for` lists the fonts that have it."
             )
         bases = self._bases[places]
-        steps = advances[:-1] + self._kerning[font, bases[:-1], bases[1:]] + spacing
-        if gap:
-            steps = steps + np.where(rows[:-1] == 0, gap, 0)
-        lefts = lefts + np.rint(np.append(0, np.cumsum(steps))).astype(np.int64)
+        kerning = self._kerning[font][bases[:-1], bases[1:]].tolist()
+        pen, lefts, tops = 0.0, [], []
+        for (rows, _, left, top, advance), shift in zip(boxes, (*kerning, 0), strict=True):
+            lefts.append(left + round(pen))
+            tops.append(top)
+            pen += advance + shift + spacing + (0 if rows else gap)
         if heights is not None:
-            tops = tops + heights
-        first, top = lefts.min(), tops[rows > 0].min()
-        lefts, tops = lefts - first, np.where(rows > 0, tops - top, 0)
-        rights = lefts + columns
-        canvas = np.zeros(((tops + rows).max(), rights.max()), np.uint8)
-        pixels, starts = self._pixels, self._starts[font, places]
-        for start, row, column, height, width in zip(
-            *(x.tolist() for x in (starts, tops, lefts, rows, columns)), strict=True
+            tops = [top + int(height) for top, height in zip(tops, heights, strict=True)]
+        first = min(lefts)
+        highest = min(top for top, box in zip(tops, boxes, strict=True) if box[0])
+        lefts = [left - first for left in lefts]
+        rights = [left + box[1] for left, box in zip(lefts, boxes, strict=True)]
+        lowest = max(top + box[0] for top, box in zip(tops, boxes, strict=True) if box[0])
+        canvas = np.zeros((lowest - highest, max(rights)), np.uint8)
+        pixels, end = self._pixels, 0
+        starts = self._starts[font].take(places).tolist()
+        for start, top, left, right, (rows, columns, *_) in zip(
+            starts, tops, lefts, rights, boxes, strict=True
         ):
-            glyph = pixels[start : start + height * width].reshape(height, width)
-            spot = canvas[row : row + height, column : column + width]
-            np.maximum(spot, glyph, out=spot)
-        return Line(canvas, int(-top), lefts, rights)
+            if rows:
+                glyph = pixels[start : start + rows * columns].reshape(rows, columns)
+                spot = canvas[top - highest : top - highest + rows, left:right]
+                if left >= end:
+                    spot[:] = glyph
+                else:
+                    np.maximum(spot, glyph, out=spot)
+                end = max(end, right)
+        return Line(canvas, -highest, np.array(lefts), np.array(rights))
 
     def _set_up(
         self,

@@ -124,10 +124,10 @@ def _set(rng: Rng, atlas: FontAtlas, task: Task) -> d.Setting:
         spacing = rng.normal(0.06, 0.1) * EM if kind < 0.36 else rng.uniform(0.2, 0.9) * EM
     neighbours = rng.random()
     beside = around = ("", "")
-    if neighbours < 0.3:
+    if neighbours < 0.22:
         both = rng.random(2) < 0.6
         beside = (task.others() if both[0] else "", task.others() if both[1] else "")
-    if 0.15 < neighbours < 0.45:
+    if 0.12 < neighbours < 0.36:
         both = rng.random(2) < 0.6
         around = (task.others() if both[0] else "", task.others() if both[1] else "")
     capitals = task.text.isupper() and " " not in task.text and beside == ("", "")
@@ -305,7 +305,7 @@ def _photograph(rng: Rng, banks: Banks, picture: Array, task: Task, poor: float)
         picture -= middle
         picture *= np.float32(rng.uniform(0.25, 1.3))
         picture += middle
-    image = cv2.merge(list(picture))
+    image = d.to_bytes(picture)
     low = min(1.0, rng.lognormal(-0.4 if poor > 0.5 else 0.35, 0.33))
     if rng.random() < poor:
         if rng.random() < 0.7:
@@ -317,7 +317,7 @@ def _photograph(rng: Rng, banks: Banks, picture: Array, task: Task, poor: float)
     small = (max(round(width * low), 4), max(round(height * low), 6))
     image = d.resize(image, small)
     image = _noise(rng, banks, image, 0.5, 3.0 if poor < 0.5 else 4.5)
-    if rng.random() < 0.55:
+    if rng.random() < 0.45:
         image = d.store(rng, image, (25, 95))
     if low < 1:
         how = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_CUBIC)[int(rng.random() * 3)]
@@ -329,16 +329,11 @@ def _photograph(rng: Rng, banks: Banks, picture: Array, task: Task, poor: float)
 
 
 def _noise(rng: Rng, banks: Banks, image: Array, share: float, mean: float) -> Array:
-    """Add noise to a float picture, for a share of the pictures, and round it."""
-    if rng.random() < share:
-        height, width = image.shape[:2]
-        sigma = np.float32(rng.exponential(mean))
-        noise = d.piece(rng, banks.noise, (width, height)) * sigma
-        if image.ndim == 3:
-            other = d.piece(rng, banks.noise, (width, height)) * (sigma * np.float32(0.6))
-            noise = cv2.merge([noise + other, noise, noise - other])
-        image = image + noise
-    return cv2.convertScaleAbs(np.maximum(image, 0))
+    """Add noise to a share of the pictures, and round them to uint8."""
+    if rng.random() >= share:
+        return image if image.dtype == np.uint8 else cv2.convertScaleAbs(np.maximum(image, 0))
+    noise = d.piece(rng, banks.noise, image.shape[1::-1])
+    return d.add_noise(image, noise, rng.exponential(mean))
 
 
 # Scans of print. ----------------------------------------------------------------------------
@@ -382,7 +377,9 @@ def _threshold(rng: Rng, banks: Banks, ink: Array) -> Array:
     """Make black and white of it, with ragged edges, thin or bled strokes, breaks and specks."""
     height, width = ink.shape
     ink = cv2.GaussianBlur(ink, (0, 0), 0.4 + 0.8 * rng.random() * height / 40)
-    ink = ink + d.piece(rng, banks.noise, (width, height)) * np.float32(rng.uniform(0, 0.12))
+    ink = ink + d.piece(rng, banks.noise, (width, height))[..., 0] * np.float32(
+        rng.uniform(0, 0.12)
+    )
     if rng.random() < 0.6:
         ink = ink + d.piece(rng, banks.spots, (width, height)) * np.float32(rng.uniform(0, 0.13))
     level = np.clip(rng.normal(0.45, 0.11), 0.22, 0.68)
@@ -414,7 +411,7 @@ def _grey_scan(rng: Rng, banks: Banks, ink: Array) -> Array:
     page = _noise(rng, banks, page, 0.5, 3.0)
     if rng.random() < 0.4:
         page = d.store(rng, page, (25, 90))
-    if rng.random() < 0.35:  # coloured paper and ink
+    if rng.random() < 0.2:  # coloured paper and ink
         tint = [d.tinted(rng, 128, 14) / 128, d.tinted(rng, 128, 14) / 128]
         page = cv2.merge([cv2.convertScaleAbs(page, alpha=float(t)) for t in tint[0]])
     return page
@@ -446,10 +443,10 @@ def receipt(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     width = ink.shape[1]
     if rng.random() < 0.5:
         ink = cv2.GaussianBlur(ink, (0, 0), float(rng.uniform(0.3, 0.9)) * height / 30)
-    ink = _faded(rng, banks, ink)
     if rng.random() < 0.25:
         page = _threshold(rng, banks, ink)
     else:
+        ink = _faded(rng, banks, ink)
         paper = rng.uniform(225, 255) if rng.random() < 0.75 else rng.uniform(120, 225)
         dark = paper * rng.beta(1.2, 2.2)
         page = np.float32(paper) + ink * np.float32(dark - paper)
@@ -470,14 +467,14 @@ def _faded(rng: Rng, banks: Banks, ink: Array) -> Array:
     kind, (height, width) = rng.random(), ink.shape
     if kind < 0.2:
         blotches = d.piece(rng, banks.spots, (width, height), rng.uniform(0.3, 1))
-        return ink * np.clip(1 - np.float32(rng.uniform(0, 0.5)) * blotches, 0, 1)
+        return ink * np.clip(1 - np.float32(rng.uniform(0, 0.35)) * blotches, 0.3, 1)
     if kind < 0.3:
         rows = np.ones((height, 1), np.float32)
         rows[rng.integers(0, height, int(rng.integers(1, 3)))] = rng.uniform(0.1, 0.7)
         return ink * rows
     if kind < 0.45:
         light = d.piece(rng, banks.lights, (width, height), rng.uniform(1, 4))
-        return ink * (1 - light * np.float32(rng.uniform(0.2, 0.75)))
+        return ink * (1 - light * np.float32(rng.uniform(0.2, 0.6)))
     return ink
 
 
