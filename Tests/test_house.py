@@ -18,6 +18,7 @@ LIGHT = [
     "audio",
     "augmentors",
     "configs",
+    "data",  # Worker processes import it.
     "data_check",
     "datasets",
     "decoders",
