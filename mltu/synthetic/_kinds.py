@@ -104,7 +104,7 @@ def plain(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
 
 def distant(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     """Photograph a sign from afar: few pixels, out of focus, moved."""
-    return _photograph(rng, banks, _sign(rng, atlas, banks, task, far=True), task, 0.9)
+    return _photograph(rng, banks, _sign(rng, atlas, banks, task, far=True), task, 0.8)
 
 
 def _sign(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task, far: bool = False) -> Array:
@@ -120,8 +120,8 @@ def _sign(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task, far: bool = Fals
 
 def _set(rng: Rng, atlas: FontAtlas, task: Task) -> d.Setting:
     spacing, kind = 0.0, rng.random()
-    if kind < 0.4:
-        spacing = rng.normal(0.06, 0.1) * EM if kind < 0.36 else rng.uniform(0.2, 0.9) * EM
+    if kind < 0.28:
+        spacing = rng.normal(0.05, 0.08) * EM if kind < 0.25 else rng.uniform(0.2, 0.8) * EM
     neighbours = rng.random()
     beside = around = ("", "")
     if neighbours < 0.22:
@@ -167,7 +167,7 @@ def _style(rng: Rng, style: float, mask: Array) -> tuple[list[Array], str]:
 
 def _sign_place(rng: Rng, setting: d.Setting, task: Task, far: bool) -> d.Place:
     left, top, right, bottom = setting.box
-    stretch = min(max(rng.lognormal(-0.04, 0.17), 0.6), 1.7)
+    stretch = min(max(rng.lognormal(-0.1, 0.17), 0.6), 1.7)
     aspect = (right - left) / (bottom - top) * stretch
     turn = bend = slant = view = 0.0
     kind = rng.random()
@@ -306,14 +306,14 @@ def _photograph(rng: Rng, banks: Banks, picture: Array, task: Task, poor: float)
         picture *= np.float32(rng.uniform(0.25, 1.3))
         picture += middle
     image = d.to_bytes(picture)
-    low = min(1.0, rng.lognormal(-0.4 if poor > 0.5 else 0.35, 0.33))
+    low = min(1.0, rng.lognormal(-0.36 if poor > 0.5 else 0.35, 0.33))
     if rng.random() < poor:
         if rng.random() < 0.7:
             image = cv2.GaussianBlur(
-                image, (0, 0), 0.3 + min(rng.gamma(2.0, 0.3), 1.5) * height / 32
+                image, (0, 0), 0.3 + min(rng.gamma(2.0, 0.24), 1.4) * height / 32
             )
         else:
-            image = d.motion_blur(rng, image, (2 + min(rng.gamma(2.0, 1.0), 5)) * height / 32)
+            image = d.motion_blur(rng, image, (2 + min(rng.gamma(2.0, 0.8), 4)) * height / 32)
     small = (max(round(width * low), 4), max(round(height * low), 6))
     image = d.resize(image, small)
     image = _noise(rng, banks, image, 0.5, 3.0 if poor < 0.5 else 4.5)
@@ -358,7 +358,9 @@ def scan(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     return cv2.merge([page, page, page]) if page.ndim == 2 else page
 
 
-def _paper_place(rng: Rng, setting: d.Setting, task: Task, height: int, spread: float) -> d.Place:
+def _paper_place(
+    rng: Rng, setting: d.Setting, task: Task, height: int, spread: float, mean: float = 0.0
+) -> d.Place:
     """Place a line of print: nearly straight, from tight to loose."""
     turn = 0.0
     if rng.random() < 0.4:
@@ -368,7 +370,7 @@ def _paper_place(rng: Rng, setting: d.Setting, task: Task, height: int, spread: 
     margins[:2] = (rng.uniform(0.0, 0.3, 2) ** (1 if rng.random() < 0.5 else 2)).tolist()
     return d.find_place(
         setting.box, height, task.max_width * height // task.height,
-        stretch=rng.lognormal(0, spread), corners=d.distorted(rng, turn, 0.0, 0.0),
+        stretch=rng.lognormal(mean, spread), corners=d.distorted(rng, turn, 0.0, 0.0),
         margins=margins,
     )  # fmt: skip
 
@@ -438,7 +440,7 @@ def receipt(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     elif kind < 0.65:
         mask = d.change_weight(rng, mask)
     height = int(rng.integers(16, 52) * task.height / 32)
-    place = _paper_place(rng, setting, task, height, 0.28)
+    place = _paper_place(rng, setting, task, height, 0.27, -0.14)
     (ink,) = d.put(place, [mask])
     width = ink.shape[1]
     if rng.random() < 0.5:
@@ -447,8 +449,8 @@ def receipt(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
         page = _threshold(rng, banks, ink)
     else:
         ink = _faded(rng, banks, ink)
-        paper = rng.uniform(225, 255) if rng.random() < 0.75 else rng.uniform(120, 225)
-        dark = paper * rng.beta(1.2, 2.2)
+        paper = rng.uniform(225, 255) if rng.random() < 0.82 else rng.uniform(130, 225)
+        dark = paper * rng.beta(1.0, 2.8)
         page = np.float32(paper) + ink * np.float32(dark - paper)
         if rng.random() < 0.3:
             light = d.piece(rng, banks.lights, (width, height), rng.uniform(0.5, 3))
