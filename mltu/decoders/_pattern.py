@@ -16,7 +16,6 @@ from mltu.decoders._automaton import Automaton
 # second; without it a short pattern, such as "(.*a.{30})", would never end.
 _MAX_STATES = 100_000
 _MAX_LENGTH = 10_000  # characters of a pattern
-_MAX_COUNT = 1_000
 _MAX_DEPTH = 50
 _CLASSES = {"d": str.isdecimal, "w": lambda char: char == "_" or char.isalnum(), "s": str.isspace}
 
@@ -281,8 +280,8 @@ class _Parser:
             raise self._error("a count is {3}, {2,} or {2,5}")
         least = int(match[1])
         most = least if not match[2] else int(match[3]) if match[3] else None
-        if max(least, most or 0) > _MAX_COUNT or (most is not None and most < least):
-            raise self._error(f"the numbers of a count grow and are at most {_MAX_COUNT}")
+        if most is not None and most < least:
+            raise self._error(f"the count {match[0][:-1]} is reversed")
         self.position = match.end()
         return self._once(("times", tree, least, most))
 
