@@ -30,6 +30,7 @@ SUFFIXES = {".ttf", ".otf", ".ttc", ".pfb"}
 SIDE = 16  # pixels of the square in which shapes are compared
 MIN_LEGIBLE = 0.43  # share of letters and digits whose nearest shape is their own
 MIN_LIKENESS = 0.4  # correlation of a mark with the nearest glyph of the shipped fonts
+MIN_PLAIN = 0.78  # from which on a font is one of running text
 TWO_SHAPES = "abdeghnqr"  # letters whose cases have different shapes in nearly every font
 SAME_SHAPES = {*"|IlO0o_-–—'`‘’,\"“”„.·•°º"}  # that a good font may draw alike
 
@@ -99,12 +100,13 @@ def check_sheet(path):
         return "draws shapes that are not read as these characters"
     bad = {char for char in LATIN[1:] if char not in masks}
     bad |= {char for char in ALPHABET if char in shapes and nearness(char, shapes[char]) < 0.1}
-    alike = [c for c in TWO_SHAPES if c in shapes and c.upper() in shapes and is_alike(c, shapes)]
-    if len(alike) > len(TWO_SHAPES) / 3:  # small letters are capitals, or both are alike
+    both = [char for char in TWO_SHAPES if char in shapes and char.upper() in shapes]
+    alike = [char for char in both if is_alike(char, shapes)]
+    capitals = [c for c in both if nearness(c.upper(), shapes[c]) > nearness(c, shapes[c])]
+    if len(capitals) > len(both) / 2:  # small capitals
         bad |= {char for char in LATIN if char.islower()}
-        upper = [c for c in alike if nearness(c.upper(), shapes[c]) > nearness(c, shapes[c])]
-        if len(upper) <= 0.75 * len(alike):
-            return "draws small letters and capitals alike"
+    elif len(alike) > len(both) / 3:
+        return "draws small letters and capitals alike"
     pixels = defaultdict(list)
     for char, mask in masks.items():
         pixels[mask.shape, mask.tobytes()].append(char)
@@ -159,6 +161,18 @@ def differs(char, plain, masks):
     return not np.array_equal(masks[char], masks[plain])
 
 
+def plainness(sheet):
+    """Return how near the letters are to those of plain fonts: the mean of their correlations."""
+    found, end = [], 0
+    for char, (rows, columns, *_) in zip(LATIN, sheet.boxes.tolist(), strict=True):
+        if rows > 0:
+            start, end = end, end + rows * columns
+            if char in ALPHABET:
+                shape = shape_of(sheet.pixels[start:end].reshape(rows, columns))
+                found.append(nearness(char, shape))
+    return np.mean(found)
+
+
 def main(arguments=None):
     """Check the fonts of some folders and write an atlas of what can be used."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -178,6 +192,7 @@ def main(arguments=None):
             found.setdefault(sheet.pixels.tobytes(), (path.name, sheet))
     names, sheets = zip(*found.values(), strict=True)
     atlas = FontAtlas(names, LATIN, sheets)
+    atlas.plain = np.array([plainness(sheet) >= MIN_PLAIN for sheet in sheets])
     atlas.save(args.atlas, replace=True)
     counts = dict(zip(LATIN, atlas.has.sum(axis=0).tolist(), strict=True))
     print(f"{len(atlas)} fonts of {len(paths)}; unfit: {dict(reasons)}")

@@ -203,7 +203,8 @@ def dots(rng: Rng, mask: Mask, rows: int, fill: float) -> Array:
     scale = rows / EM
     size = (max(round(mask.shape[1] * scale), 2), max(round(mask.shape[0] * scale), 2))
     cells = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
-    on = (cells > 70 + 60 * rng.random()).astype(np.uint8)
+    # Thin strokes fill no cell, so the level follows the fullest one.
+    on = (cells > (0.3 + 0.25 * rng.random()) * int(cells.max())).astype(np.uint8)
     pitch = max(round(EM / rows), 3)
     dot = np.zeros((pitch, pitch), np.uint8)
     if rng.random() < 0.75:
@@ -221,7 +222,8 @@ def pixels(rng: Rng, mask: Mask, rows: float) -> Array:
     scale = rows / EM
     size = (max(round(mask.shape[1] * scale), 2), max(round(mask.shape[0] * scale), 2))
     cells = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
-    on = cv2.threshold(cells, 60 + 60 * rng.random(), 255, cv2.THRESH_BINARY)[1]
+    level = (0.28 + 0.25 * rng.random()) * int(cells.max())
+    on = cv2.threshold(cells, level, 255, cv2.THRESH_BINARY)[1]
     return cv2.resize(on, mask.shape[::-1], interpolation=cv2.INTER_NEAREST)
 
 

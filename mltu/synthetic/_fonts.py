@@ -37,6 +37,7 @@ FONT_SUFFIXES = (".otf", ".ttf")
 
 _FILES = ("glyphs.npy", "boxes.npy", "kerning.npy", "plain.npy", "names.txt", "characters.txt")
 _MAX_SIDE = 4 * EM  # pixels of a glyph; one that is larger belongs to no font for words
+_MAX_SPACE = 0.75 * EM
 # A Unicode non-character: no font has a glyph for it, so it draws the font's "missing" box.
 _NO_CHARACTER = "\uffff"
 _KERNED = "".join(map(chr, range(33, 127)))  # accented letters are kerned as their base letters
@@ -479,7 +480,8 @@ class FontAtlas:
         for (rows, _, left, top, advance), shift in zip(boxes, (*kerning, 0), strict=True):
             lefts.append(left + round(pen))
             tops.append(top)
-            pen += advance + shift + spacing + (0 if rows else gap)
+            # Some fonts have a space of several ems.
+            pen += (advance if rows else min(advance, _MAX_SPACE) + gap) + shift + spacing
         if heights is not None:
             tops = [top + int(height) for top, height in zip(tops, heights, strict=True)]
         first = min(lefts)

@@ -384,7 +384,7 @@ def _threshold(rng: Rng, banks: Banks, ink: Array) -> Array:
     )
     if rng.random() < 0.6:
         ink = ink + d.piece(rng, banks.spots, (width, height)) * np.float32(rng.uniform(0, 0.13))
-    level = np.clip(rng.normal(0.45, 0.11), 0.22, 0.68)
+    level = np.clip(rng.normal(0.45, 0.1), 0.22, 0.66) * min(float(ink.max()), 1.0)
     page = np.where(ink > np.float32(level), np.uint8(0), np.uint8(255))
     if rng.random() < 0.25:
         specks = d.piece(rng, banks.spots, (width, height), 1.0) > rng.uniform(2.6, 3.6)
