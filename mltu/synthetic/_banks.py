@@ -35,7 +35,7 @@ def make_banks(number: int = 48, seed: int = 0) -> Banks:
     rng = np.random.default_rng(seed)
     grounds = np.stack([_ground(rng) for _ in range(number)])
     lights = np.stack([_light(rng) for _ in range(number // 2)])
-    noise = rng.standard_normal((4, *SIZE, 3), np.float32)
+    noise: Array = rng.standard_normal((4, *SIZE, 3), np.float32)
     # The noise of a camera is grey for the most part.
     noise = (noise[..., :1] * 0.8 + noise * 0.6) / np.float32(1.15)
     spots = np.stack([_blotches(rng) for _ in range(8)])
@@ -94,12 +94,9 @@ def _leaves(rng: Rng, image: Array) -> Array:
     """Lay many small ellipses over it."""
     for _ in range(300):
         centre = rng.uniform((0, 0), SIZE[::-1])
-        axes = rng.uniform(2, 14, 2)
-        points = cv2.ellipse2Poly(
-            (int(centre[0]), int(centre[1])), (int(axes[0]), int(axes[1])),
-            int(rng.integers(180)), 0, 360, 30,
-        )  # fmt: skip
-        cv2.fillPoly(image, [points], float(rng.normal(0, 1.0)), cv2.LINE_AA)
+        axes = rng.uniform(4, 28, 2)
+        box = (centre.tolist(), axes.tolist(), float(rng.integers(180)))
+        cv2.ellipse(image, box, float(rng.normal(0, 1.0)), -1)
     return image
 
 
@@ -124,10 +121,10 @@ def _stripes(rng: Rng) -> Array:
     y, x = np.mgrid[:height, :width].astype(np.float32)
     step = np.float32(2 * np.pi / period)
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    wave = np.sin((x * cos + y * sin) * step)
+    wave: Array = np.sin((x * cos + y * sin) * step)
     if rng.random() < 0.4:
         wave = np.maximum(wave, np.sin((y * cos - x * sin) * step))
-    return np.tanh(wave * np.float32(rng.uniform(1, 8)))
+    return np.asarray(np.tanh(wave * np.float32(rng.uniform(1, 8))))
 
 
 def _strokes(rng: Rng, image: Array) -> Array:
@@ -148,7 +145,8 @@ def _strokes(rng: Rng, image: Array) -> Array:
 
 def _light(rng: Rng) -> Array:
     """Draw a soft shade, the edge of a shadow, or spots and bars of reflected light."""
-    kind, image = rng.random(), np.zeros(SIZE, np.float32)
+    kind = rng.random()
+    image: Array = np.zeros(SIZE, np.float32)
     if kind < 0.4:
         image = _clouds(rng, 2, 0.5)
     elif kind < 0.65:
@@ -165,6 +163,6 @@ def _light(rng: Rng) -> Array:
 
 
 def _blotches(rng: Rng) -> Array:
-    image = rng.standard_normal(SIZE, np.float32)
+    image: Array = rng.standard_normal(SIZE, np.float32)
     image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.8, 3.0)))
     return np.asarray(image / image.std(), np.float32)

@@ -101,7 +101,7 @@ def _with_small_caps(line: Line, scale: float) -> Line:
     """Make all glyphs smaller but the first, which are on the same base line."""
     mask, baseline, lefts, rights = line
     first, start = mask[:, : rights[0]], lefts[1]
-    rest = mask[:, start:]
+    rest: Array = mask[:, start:]
     size = (max(round(rest.shape[1] * scale), 1), max(round(rest.shape[0] * scale), 1))
     rest = cv2.resize(rest, size, interpolation=cv2.INTER_AREA)
     top = baseline - round(baseline * scale)
@@ -155,7 +155,7 @@ def frame(rng: Rng, setting: Setting) -> None:
         setting.mask[start : start + width] = 255
 
 
-def shifted(mask: Mask, dx: float, dy: float) -> Array:
+def shifted(mask: Array, dx: float, dy: float) -> Array:
     """Move a mask."""
     return cv2.warpAffine(mask, np.array([[1.0, 0, dx], [0, 1, dy]]), mask.shape[::-1])
 
@@ -323,8 +323,10 @@ def find_place(
         ((x - low_x) * scale * squeeze + start_x, (y - low_y) * scale + start_y) for x, y in quad
     ]
     shrink = max(int((bottom - top) / (scale * 1.6)), 1)
-    sheet = [(left, top), (right, top), (right, bottom), (left, bottom)]
-    sheet = [(x / shrink - 0.5, y / shrink - 0.5) for x, y in sheet]
+    sheet = [
+        (x / shrink - 0.5, y / shrink - 0.5)
+        for x, y in ((left, top), (right, top), (right, bottom), (left, bottom))
+    ]
     where = np.array(spot, np.float32)
     matrix = cv2.getPerspectiveTransform(np.array(sheet, np.float32), where)
     if abs(bend) < 0.02:
@@ -442,7 +444,7 @@ def piece(rng: Rng, bank: Array, size: tuple[int, int], zoom: float = 1.0) -> Ar
     rows = min(max(int(size[1] * zoom), 1), height)
     columns = min(max(int(size[0] * zoom), 1), width)
     top, left = int(rng.random() * (height - rows + 1)), int(rng.random() * (width - columns + 1))
-    cut = picture[top : top + rows, left : left + columns]
+    cut: Array = picture[top : top + rows, left : left + columns]
     if rng.random() < 0.5:
         cut = cut[:, ::-1]
     if cut.shape[1::-1] == size:
@@ -476,15 +478,15 @@ def add_noise(image: Array, noise: Array, sigma: float) -> Array:
     """Add noise, (height, width, 3), to a picture in grey or colour, and round it to uint8."""
     if image.ndim == 2:
         noise = np.ascontiguousarray(noise[..., 0])
-    return cv2.addWeighted(image, 1.0, noise, sigma, 0.0, dtype=cv2.CV_8U)
+    return np.asarray(cv2.addWeighted(image, 1.0, noise, sigma, 0.0, dtype=cv2.CV_8U))
 
 
 def store(rng: Rng, image: Array, quality: tuple[int, int]) -> Array:
     """Store as JPEG and read again."""
     level = int(rng.integers(quality[0], quality[1] + 1))
     stored = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, level])[1]
-    grey = image.ndim == 2
-    return cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR)
+    how = cv2.IMREAD_GRAYSCALE if image.ndim == 2 else cv2.IMREAD_COLOR
+    return np.asarray(cv2.imdecode(stored, how))
 
 
 def resize(image: Array, size: tuple[int, int], how: int = cv2.INTER_LINEAR) -> Array:

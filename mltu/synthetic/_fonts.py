@@ -287,7 +287,7 @@ class FontAtlas:
         part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
         part.mkdir(parents=True)
         try:
-            arrays = self._pixels, self._boxes, self._kerning, self.plain
+            arrays: list[npt.NDArray[Any]] = [self._pixels, self._boxes, self._kerning, self.plain]
             for name, array in zip(_FILES[:4], arrays, strict=True):
                 np.save(part / name, array)
             text = "\n".join(self.names)
@@ -341,7 +341,7 @@ class FontAtlas:
             kerning = np.flatnonzero(self._kerning)
             values = self._kerning.ravel()[kerning]
             gaps = np.diff(kerning, prepend=0).astype(np.uint32)
-            contents = {
+            contents: dict[str, npt.NDArray[Any]] = {
                 "pixels": levels.astype(np.uint8), "gaps": gaps, "values": values,
                 "boxes": np.ascontiguousarray(self._boxes.reshape(-1, 5).T), "plain": self.plain,
             }  # fmt: skip
@@ -523,8 +523,8 @@ class FontAtlas:
         self._starts, self._ends = ends - sizes, ends[:, -1]
         self._places = {char: place for place, char in enumerate(characters)}
         # Characters that are not kerned share the row and column of "_", which hardly ever is.
-        plain = [unicodedata.normalize("NFD", char)[0] for char in characters]
-        self._bases = np.array([_KERNED.find(c) if c in _KERNED else 62 for c in plain])
+        bases = [unicodedata.normalize("NFD", char)[0] for char in characters]
+        self._bases = np.array([_KERNED.find(c) if c in _KERNED else 62 for c in bases])
         if self._ends[-1] != len(pixels) or self.has.shape != (len(self.names), len(characters)):
             raise ValueError("its files have lengths that do not fit each other")
 

@@ -82,8 +82,8 @@ class TextImages(Augmentor):
         self.texts = texts if isinstance(texts, Texts) else Texts.load(texts)
         self._banks = make_banks()
         self._names, self._ends = list(self.kinds), list(accumulate(self.kinds.values()))
-        has, characters = self.atlas.has.any(axis=0), self.atlas.characters
-        self._characters = frozenset(c for c, drawn in zip(characters, has, strict=True) if drawn)
+        drawn = np.flatnonzero(self.atlas.has.any(axis=0)).tolist()
+        self._characters = frozenset(self.atlas.characters[place] for place in drawn)
         every = np.ones(len(self.atlas), np.bool_)
         self._fonts = {
             trait: _Choice(np.flatnonzero(fonts), self.atlas.weights[fonts])
@@ -94,11 +94,11 @@ class TextImages(Augmentor):
         }  # fmt: skip
 
     def __reduce__(self) -> Any:
-        options = {
-            "height": self.height, "color": self.color, "max_width": self.max_width,
-            "weights": self.kinds, "new_texts": not self.keeps_label,
-        }  # fmt: skip
-        return partial(type(self), *self._sources, **options), ()
+        make = partial(
+            type(self), *self._sources, height=self.height, color=self.color,
+            max_width=self.max_width, weights=self.kinds, new_texts=not self.keeps_label,
+        )  # fmt: skip
+        return make, ()
 
     def draw(
         self, rng: Rng, text: str | None = None, *, kind: str | None = None, font: int | None = None

@@ -196,11 +196,13 @@ def _margins(rng: Rng, far: bool) -> list[float]:
     """Return the margins of a box that a person or a detector drew, in parts of the height."""
     kind = rng.random()
     if kind < 0.3:  # tight
-        return rng.uniform(-0.03, 0.06, 4).tolist()
-    if kind < 0.9:
-        side = rng.uniform(-0.03, 0.2, 2).tolist()
-        return side + rng.uniform(-0.02, 0.17 if not far else 0.2, 2).tolist()
-    return rng.uniform(0.0, 0.3, 4).tolist()
+        margins = rng.uniform(-0.03, 0.06, 4)
+    elif kind < 0.9:
+        high = 0.2 if far else 0.17
+        margins = rng.uniform(-0.025, (0.2, 0.2, high, high))
+    else:
+        margins = rng.uniform(0.0, 0.3, 4)
+    return list(margins.tolist())
 
 
 def _colour(
@@ -221,9 +223,9 @@ def _colour(
         glow = ink * np.float32(rng.uniform(0.4, 1.0))
         picture += glow[:, None, None] * layers[0]
     elif paint == "relief":
-        strength = rng.uniform(60, 190, 2).astype(np.float32)
+        light, dark = rng.uniform(70, 190, 2).astype(np.float32)
         d.blend(picture, ink, layers[2])
-        picture += strength[0] * layers[0] - strength[1] * layers[1]
+        picture += light * layers[0] - dark * layers[1]
         return picture
     else:
         for number, edge in enumerate(layers[:-1]):
@@ -349,10 +351,11 @@ def scan(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     setting = d.set_text(rng, atlas, task.font, task.text, spacing=spacing, gap=gap, around=around)
     if rng.random() < 0.02:
         d.underline(rng, setting)
-    height = int(rng.integers(18, 56) * task.height / 32)
+    binary = rng.random() < 0.5
+    height = int(rng.integers(26 if binary else 18, 56) * task.height / 32)
     place = _paper_place(rng, setting, task, height, 0.07)
     (ink,) = d.put(place, [setting.mask])
-    page = _threshold(rng, banks, ink) if rng.random() < 0.5 else _grey_scan(rng, banks, ink)
+    page = (_threshold if binary else _grey_scan)(rng, banks, ink)
     size = (max(round(page.shape[1] * task.height / height), 4), task.height)
     page = d.resize(page, size, cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC)
     return cv2.merge([page, page, page]) if page.ndim == 2 else page
@@ -402,7 +405,7 @@ def _grey_scan(rng: Rng, banks: Banks, ink: Array) -> Array:
         ink = ink * (
             1 + d.piece(rng, banks.spots, (width, height)) * np.float32(rng.uniform(0, 0.25))
         )
-    page = np.float32(paper) + ink * np.float32(dark - paper)
+    page: Array = np.float32(paper) + ink * np.float32(dark - paper)
     if rng.random() < 0.4:
         light = d.piece(rng, banks.lights, (width, height), rng.uniform(1, 3))
         page = page * (1 + (light - np.float32(0.5)) * np.float32(rng.uniform(0, 0.35)))
@@ -414,8 +417,8 @@ def _grey_scan(rng: Rng, banks: Banks, ink: Array) -> Array:
     if rng.random() < 0.4:
         page = d.store(rng, page, (25, 90))
     if rng.random() < 0.2:  # coloured paper and ink
-        tint = [d.tinted(rng, 128, 14) / 128, d.tinted(rng, 128, 14) / 128]
-        page = cv2.merge([cv2.convertScaleAbs(page, alpha=float(t)) for t in tint[0]])
+        tint = (d.tinted(rng, 128, 14) / 128).tolist()
+        page = cv2.merge([cv2.convertScaleAbs(page, alpha=share) for share in tint])
     return page
 
 

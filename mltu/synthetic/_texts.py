@@ -288,7 +288,7 @@ def _prose(rng: Rng, words: Words) -> str:
     if rng.random() < 0.5:
         return text
     # The quotes and dashes of print in the place of a typewriter's.
-    before, after = _pick(rng, ("“”", "“”", "„“", "«»"))
+    before, after = _pick(rng, (("“", "”"), ("“", "”"), ("„", "“"), ("«", "»")))
     text = text.replace("--", _pick(rng, "–—")).replace("'", "’")
     return re.sub(r'(^|[ (])"', rf"\1{before}", text).replace('"', after)
 
