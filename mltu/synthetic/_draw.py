@@ -471,7 +471,7 @@ def motion_blur(rng: Rng, image: Array, length: float) -> Array:
 def to_bytes(planes: Array) -> Array:
     """Turn planes into a picture (height, width, 3) uint8."""
     np.maximum(planes, 0, out=planes)
-    return cv2.merge([cv2.convertScaleAbs(plane) for plane in planes])
+    return np.asarray(cv2.merge([cv2.convertScaleAbs(plane) for plane in planes]))
 
 
 def add_noise(image: Array, noise: Array, sigma: float) -> Array:
