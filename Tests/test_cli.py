@@ -460,8 +460,8 @@ def test_check_takes_what_a_run_was_trained_with(table, tmp_path):
 
 def test_pack_writes_an_lmdb_and_goes_on(words, table, tmp_path):
     out = tmp_path / "out.lmdb"
-    for _ in range(2):
-        assert run("pack", table, out).stdout == f"{out}: 6 images\n"
+    for options in ((), ("--verify",)):
+        assert run("pack", table, out, *options).stdout == f"{out}: 6 images\n"
     assert ": 16 images" in run("pack", words, tmp_path / "train.lmdb", "--part", "train").stdout
     assert "holds others" in refusal("pack", words, out)
     found = json.loads(run("evaluate", "words", out, "--format", "json").stdout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -45,17 +45,14 @@ class AllSamples:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def paths(self) -> Iterator[str | None]:
-        """Yield the path of each sample, or its name in a database; None if it has neither."""
-        for position in range(len(self)):
-            source = self._source(position)
-            yield os.fspath(source) if isinstance(source, str | os.PathLike) else None
+    def path(self, position: int) -> str | None:
+        """Return the path of a sample, or its name in a database; None if it has neither."""
+        source = self._source(position)
+        return os.fspath(source) if isinstance(source, str | os.PathLike) else None
 
     def name(self, position: int) -> str:
         """Return the path of a sample, its name in a database, or `sample <position>`."""
-        source = self._source(position)
-        is_path = isinstance(source, str | os.PathLike)
-        return os.fspath(source) if is_path else f"sample {position}"
+        return self.path(position) or f"sample {position}"
 
 
 class Expected(NamedTuple):

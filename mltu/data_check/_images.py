@@ -184,8 +184,8 @@ def _check_sizes(
 def _first_paths(samples: AllSamples) -> Positions:
     hashes = np.zeros(len(samples), np.int64)
     is_path = np.zeros(len(samples), bool)
-    for position, path in enumerate(samples.paths()):
-        if path is not None:
+    for position in range(len(samples)):
+        if (path := samples.path(position)) is not None:
             hashes[position], is_path[position] = hash(path), True
     return _first_equal(hashes, is_path)
 

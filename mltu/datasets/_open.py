@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mltu.datasets._folder import find_images, read_folder
+from mltu.datasets._folder import read_folder
 from mltu.datasets._lmdb import read_lmdb
 from mltu.datasets._mjsynth import read_mjsynth
 from mltu.datasets._samples import JoinedColumn, LazyColumn, Samples
@@ -187,12 +187,13 @@ def _parts(place: Path) -> list[str]:
 
 
 def _open_folder(folder: Path, label_separator: str | None) -> Samples:
-    if not find_images(folder, recursive=True):
+    try:
+        return read_folder(folder, recursive=True, label_separator=label_separator)
+    except FileNotFoundError as error:
         raise FileNotFoundError(
             "`path` must be a folder with images, an LMDB or the lists of MJSynth in it. Received "
             f"{str(folder)!r}, which has none of them."
-        )
-    return read_folder(folder, recursive=True, label_separator=label_separator)
+        ) from error
 
 
 def _open_table(table: Path) -> Samples:
