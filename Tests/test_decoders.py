@@ -37,7 +37,7 @@ def collapse(path, blank):
 
 
 def enumerate_texts(row):
-    """Return the probability of each text, and its likeliest path, by looking at all paths."""
+    """Return the probability of each text, and its most probable path, by looking at all paths."""
     num_steps, num_classes = row.shape
     sums, best = {}, {}
     for path in itertools.product(range(num_classes), repeat=num_steps):
@@ -91,7 +91,7 @@ def test_a_very_unlikely_text_has_its_probability_too():
 
 def test_what_cannot_fit_is_not_searched(monkeypatch):
     """It took seconds a row, the beam being widened in vain."""
-    monkeypatch.setattr(beam_module, "search", None)
+    monkeypatch.setattr(beam_module, "_search", None)
     decoder = BeamDecoder(constraint=Lexicon(["ab" * 10]))
     assert decoder.decode(np.full((2, 8, 3), 1 / 3), "ab") == [[], []]
 
@@ -131,10 +131,10 @@ def test_a_row_alone_has_the_probability_that_it_has_in_a_batch():
     assert together[-1] == -np.inf  # 21 equal characters need 41 steps.
 
 
-def test_sure_blanks_can_be_left_out():
-    """Runs of sure blanks of several lengths, in one batch: each text keeps its probability."""
+def test_confident_blanks_can_be_left_out():
+    """Runs of confident blanks of several lengths, in one batch: each text keeps its probability."""
     blank = np.array([5e-6, 5e-6, 5e-6, 1 - 15e-6])
-    spoken = outputs(np.random.default_rng(10), 3, 4)
+    emitted = outputs(np.random.default_rng(10), 3, 4)
     rows = [
         np.concatenate(
             [
@@ -145,14 +145,14 @@ def test_sure_blanks_can_be_left_out():
                 np.tile(blank, (12 - a - b, 1)),
             ]
         )
-        for one, (a, b) in zip(spoken, [(0, 1), (3, 9), (6, 0)], strict=True)
+        for one, (a, b) in zip(emitted, [(0, 1), (3, 9), (6, 0)], strict=True)
     ]
     batch, texts = np.stack(rows), [[0], [1, 0], [2, 2]]
     shorter = skip_confident_blanks(batch)
     assert shorter.shape == (3, 6, 4)  # Each keeps its 4, and one blank of each of two runs.
     exact = text_log_probabilities(batch, texts)
     assert text_log_probabilities(shorter, texts) == pytest.approx(exact, abs=1e-3)
-    assert skip_confident_blanks(spoken).shape == spoken.shape
+    assert skip_confident_blanks(emitted).shape == emitted.shape
     assert skip_confident_blanks(np.array([[blank] * 5])).shape == (1, 1, 4)
 
 
@@ -186,8 +186,8 @@ def test_a_narrow_beam_gives_whole_probabilities_of_different_texts(width):
         assert logs == sorted(logs, reverse=True)
 
 
-def test_a_beam_reads_what_the_best_path_misses():
-    """Graves' example: the path of blanks is the likeliest (0.36), the text "a" has 0.64."""
+def test_a_beam_reads_what_greedy_decoding_misses():
+    """Graves' example: the path of blanks is the most probable (0.36), the text "a" has 0.64."""
     row = np.array([[[0.4, 0.0, 0.0, 0.6]] * 2])
     assert ctc_decoder(row, VOCAB) == [""]
     ((text, log, _),) = BeamDecoder(3).decode(row, VOCAB)[0]
@@ -218,7 +218,7 @@ def accepts(constraint, text):
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS, ids=repr)
 @pytest.mark.parametrize("guided", [True, False])
-def test_a_constraint_gives_the_likeliest_of_its_texts(constraint, guided, monkeypatch):
+def test_a_constraint_gives_the_most_probable_of_its_texts(constraint, guided, monkeypatch):
     if not guided:
         monkeypatch.setattr("mltu.decoders._automaton._GUIDED", 0)
     batch = outputs(np.random.default_rng(3), 25)
@@ -270,7 +270,7 @@ def test_a_constraint_that_the_vocabulary_cannot_write_is_refused():
         BeamDecoder(constraint=Pattern(r"a\d")).decode(row, VOCAB)
 
 
-def test_best_path_is_that_of_the_tutorials_decoder():
+def test_the_greedy_path_is_that_of_the_tutorials_decoder():
     batch = outputs(np.random.default_rng(7), 50, num_steps=12)
     spans = greedy_path(batch)
     texts = ["".join(VOCAB[c] for c in row.classes) for row in spans]
@@ -282,7 +282,7 @@ def test_best_path_is_that_of_the_tutorials_decoder():
             assert end == len(row) or row[end] != c
 
 
-def test_an_alignment_is_the_likeliest_path_of_its_text():
+def test_an_alignment_is_the_most_probable_path_of_its_text():
     for row in outputs(np.random.default_rng(8), 5):
         _, best = enumerate_texts(row)
         texts = list(best)

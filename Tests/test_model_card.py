@@ -185,7 +185,7 @@ def test_a_card_that_does_not_suit_the_model_is_refused(tmp_path, changes, text)
         TextRecognizer(path)
 
 
-def test_a_file_of_the_tutorials_door_says_what_it_lacks(tmp_path):
+def test_a_file_without_a_card_says_what_it_lacks(tmp_path):
     path = write_model(tmp_path / "model.onnx", {"vocab": '"ab€"'})
     with pytest.raises(
         ValueError, match=r"key `format` for a reader.*Received the keys \['vocab'\]"

@@ -1,4 +1,4 @@
-"""What decoders gain and cost: best path, beams, a lexicon, and the nearest words of a beam.
+"""What decoders gain and cost: greedy, beams, a lexicon, and the nearest words of a beam.
 
 python benchmarks/decoders.py SET [--model words] [--lexicon words.txt] [--limit N]
 
@@ -78,7 +78,7 @@ def main():
     if not any(known):
         raise SystemExit(f"None of the {len(truths)} words of {args.set} is in the lexicon.")
     decoders = {
-        "best path": lambda: ctc_decoder(outputs, vocab),
+        "greedy": lambda: ctc_decoder(outputs, vocab),
         "beam 10": lambda: best(BeamDecoder(10), outputs, vocab),
         "beam 25": lambda: best(BeamDecoder(25), outputs, vocab),
         "beam 10 + lexicon": lambda: best(BeamDecoder(10, 1, lexicon), outputs, vocab),

@@ -31,7 +31,7 @@ class ImageToWordModel(OnnxInferenceModel):
         return self.read(image)[0]
 
     def read(self, image):
-        """Return the word and the probability of its best path, in 0..1."""
+        """Return the word and the probability of its greedy path, in 0..1."""
         height, width = self.input_shape[:2]
         image = cv2.resize(image, (width, height))
         batch = np.expand_dims(image, axis=0).astype(np.float32)  # (1, 32, 128, 3)

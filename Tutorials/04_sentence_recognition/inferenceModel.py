@@ -87,7 +87,7 @@ def main(arguments=None):
         texts = listed or read_csv(run / "train.csv").labels
         known = {word for text in texts for word in re.findall(r"\w+", text)}
         decoders = {
-            "best path": None,
+            "greedy": None,
             f"beam of {args.beam}": BeamDecoder(args.beam),
             f"beam and {len(known)} known words": KnownWords(known, args.beam),
         }

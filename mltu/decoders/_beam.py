@@ -112,11 +112,11 @@ class BeamDecoder:
         if automaton is not None and automaton.num_missing[0] > outputs.shape[1]:
             return [[] for _ in outputs]  # Not even its shortest text fits.
         logs = np.log(np.maximum(outputs, _LEAST))
-        found, width = search(logs, self.beam_width, automaton), self.beam_width
-        # A narrow beam can run into an end, since two equal characters need a blank between.
+        found, width = _search(logs, self.beam_width, automaton), self.beam_width
+        # A narrow beam can lose all of its prefixes where two equal characters need a blank between.
         while (lost := [i for i, row in enumerate(found) if not row]) and width < _WIDEST:
             width *= 4
-            for i, row in zip(lost, search(logs[lost], width, automaton), strict=True):
+            for i, row in zip(lost, _search(logs[lost], width, automaton), strict=True):
                 found[i] = row
         texts = [text for row in found for text in row]
         owners = np.repeat(np.arange(len(found)), [len(row) for row in found])
@@ -129,7 +129,7 @@ class BeamDecoder:
         return ranked
 
 
-def search(logs: Array, beam_width: int, automaton: Automaton | None) -> list[list[list[int]]]:
+def _search(logs: Array, beam_width: int, automaton: Automaton | None) -> list[list[list[int]]]:
     """Return the texts in the last beam of each row, as lists of classes, in no order.
 
     Args:
@@ -191,6 +191,7 @@ class _Beam:
         """
         num_rows, width = self.last.shape
         rows = np.arange(num_rows)[:, None]
+        # Score the prefixes that stay, and those that grow by each character.
         total = np.logaddexp(self.in_blank, self.in_char)
         # An empty prefix has no last character; the blank takes its place and never counts.
         repeated = np.where(self.last == self.blank, -np.inf, logs[rows, self.last])
@@ -203,6 +204,7 @@ class _Beam:
             states = automaton.transitions[self.state]
             longer = np.where(states < 0, -np.inf, longer)
         self._merge(longer, stay_char)
+        # Choose the best of both kinds.
         stay = np.logaddexp(stay_blank, stay_char)
         scores = np.concatenate([stay, longer.reshape(num_rows, -1)], axis=1)
         ranks = scores
@@ -213,13 +215,14 @@ class _Beam:
         stays = chosen < width
         source = np.where(stays, chosen, (chosen - width) // self.blank)
         added = np.where(stays, -1, (chosen - width) % self.blank)
+        # Make them the next beam; where there are fewer than its width, the rest is dead.
         dead = ranks[rows, chosen] == -np.inf
         self.in_blank = np.where(stays & ~dead, stay_blank[rows, source], -np.inf)
-        emitted = np.where(stays, stay_char[rows, source], scores[rows, chosen])
-        self.in_char = np.where(dead, -np.inf, emitted)
-        grown = self.hash[rows, source]
-        self.parent = np.where(stays, self.parent[rows, source], grown)
-        self.hash = np.where(stays, grown, grown * _FACTOR + (added + 2).astype(np.uint64))
+        in_char = np.where(stays, stay_char[rows, source], scores[rows, chosen])
+        self.in_char = np.where(dead, -np.inf, in_char)
+        before = self.hash[rows, source]
+        self.parent = np.where(stays, self.parent[rows, source], before)
+        self.hash = np.where(stays, before, before * _FACTOR + (added + 2).astype(np.uint64))
         # Without a last character a dead prefix is never taken for a living one of its hash.
         self.last = np.where(dead, self.blank, np.where(stays, self.last[rows, source], added))
         if automaton is not None:
@@ -229,15 +232,19 @@ class _Beam:
         return source, added
 
     def _merge(self, longer: Array, stay_char: Array) -> None:
-        """Give a longer prefix that is in the beam already to that one."""
+        """Add a prefix that grows into one of the beam to that one, so that no text is there twice.
+
+        "ab" may come from "ab" that stays or from "a" that grows by "b": where the parent of a
+        prefix is in the beam as well, the sum of the growth goes to the prefix.
+        """
         row, shorter, same = np.nonzero(self.hash[:, :, None] == self.parent[:, None, :])
-        emitted = self.last[row, same]
-        is_char = emitted != self.blank
-        row, shorter, same, emitted = (x[is_char] for x in (row, shorter, same, emitted))
+        char = self.last[row, same]
+        has_char = char != self.blank
+        row, shorter, same, char = (x[has_char] for x in (row, shorter, same, char))
         gained = np.full_like(stay_char, -np.inf)
-        np.maximum.at(gained, (row, same), longer[row, shorter, emitted])
+        np.maximum.at(gained, (row, same), longer[row, shorter, char])
         np.logaddexp(stay_char, gained, out=stay_char)
-        longer[row, shorter, emitted] = -np.inf
+        longer[row, shorter, char] = -np.inf
 
 
 def _texts(history: Sequence[tuple[Array, Array]], row: int, beams: Array) -> list[list[int]]:

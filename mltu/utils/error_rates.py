@@ -29,7 +29,7 @@ def edit_distance(prediction: Sequence[Any], reference: Sequence[Any]) -> int:
 def get_cer(preds: str | Sequence[str], target: str | Sequence[str]) -> float:
     """Compute the pooled character error rate: character edits / reference characters.
 
-    Case and white space count as they stand. An empty reference is decided so that the rate
+    Case and white space count. An empty reference is decided so that the rate
     stays finite: the denominator is at least 1, so `get_cer("", "")` is 0.0 and
     `get_cer("ab", "")` is 2.0.
 
@@ -42,7 +42,7 @@ def get_cer(preds: str | Sequence[str], target: str | Sequence[str]) -> float:
 
     Raises:
         ValueError: the two lists differ in length.
-        TypeError: one of the arguments holds something else than strings.
+        TypeError: one of the arguments has an entry that is not a string.
 
     >>> get_cer(["cat", "dog"], ["cut", "dog"])  # 1 edit / 6 characters
     0.16666666666666666
@@ -65,7 +65,7 @@ def get_wer(preds: str | Sequence[str], target: str | Sequence[str]) -> float:
 
     Raises:
         ValueError: the two lists differ in length.
-        TypeError: one of the arguments holds something else than strings.
+        TypeError: one of the arguments has an entry that is not a string.
 
     >>> get_wer("the cat sat", "the cut sat")  # 1 edit / 3 words
     0.3333333333333333
@@ -81,7 +81,7 @@ def paired_texts(
 
     Raises:
         ValueError: the two lists differ in length.
-        TypeError: one of the arguments holds something else than strings.
+        TypeError: one of the arguments has an entry that is not a string.
     """
     readings, texts = _as_list(preds, "preds"), _as_list(target, "target")
     if len(readings) != len(texts):
