@@ -26,18 +26,25 @@ class _CountMetric(keras.metrics.Metric):
 
     _direction = "down"
 
-    def __init__(self, name: str, dtype: Any = None) -> None:
-        super().__init__(name=name, dtype=dtype)
-
     def _count(self, name: str) -> Any:
         return self.add_variable(shape=(), initializer="zeros", dtype="int32", name=name)
 
 
-class _ErrorRates(_CountMetric):
-    """Sums of character edits, characters, wrong words and words since the last reset."""
+@keras.saving.register_keras_serializable(package="mltu")
+class CWERMetric(_CountMetric):
+    """CER and WER from one decoding, logged as `CER`, `WER`, `val_CER` and `val_WER`.
 
-    def __init__(self, name: str, dtype: Any = None) -> None:
-        super().__init__(name, dtype)
+    Edits / reference characters, and wrong words / words where each label is one word; both pooled
+    over the epoch.
+
+    Args:
+        name: with `"CER"`, Keras's callbacks know that a lower `val_CER` is better. A callback
+            that monitors `val_WER` needs `mode="min"`.
+        dtype: of the results.
+    """
+
+    def __init__(self, name: str = "CER", dtype: Any = None) -> None:
+        super().__init__(name=name, dtype=dtype)
         self._edits = self._count("edits")
         self._characters = self._count("characters")
         self._wrong_words = self._count("wrong_words")
@@ -57,63 +64,33 @@ class _ErrorRates(_CountMetric):
         self._wrong_words.assign_add(ops.sum(ops.cast(edits > 0, "int32")))
         self._words.assign_add(ops.sum(ops.cast(lengths > 0, "int32")))
 
-    def _cer(self) -> Any:
-        return _rate(self._edits, self._characters)
-
-    def _wer(self) -> Any:
-        return _rate(self._wrong_words, self._words)
+    def result(self) -> Any:
+        """Return `{"CER": ..., "WER": ...}` so far, floats of at least 0; 0.0 before any batch."""
+        return {
+            "CER": _rate(self._edits, self._characters),
+            "WER": _rate(self._wrong_words, self._words),
+        }
 
 
 @keras.saving.register_keras_serializable(package="mltu")
-class CERMetric(_ErrorRates):
-    """Character error rate: edits / reference characters, pooled over the epoch.
-
-    Args:
-        name: the key in the logs.
-        dtype: of the result.
-    """
-
-    def __init__(self, name: str = "CER", dtype: Any = None) -> None:
-        super().__init__(name, dtype)
+class CERMetric(CWERMetric):
+    """Character error rate alone; see `CWERMetric`."""
 
     def result(self) -> Any:
         """Return the rate so far, a float of at least 0; 0.0 before the first batch."""
-        return self._cer()
+        return super().result()["CER"]
 
 
 @keras.saving.register_keras_serializable(package="mltu")
-class WERMetric(_ErrorRates):
-    """Word error rate where each label is one word: wrong words / words, pooled over the epoch.
-
-    Args:
-        name: the key in the logs.
-        dtype: of the result.
-    """
+class WERMetric(CWERMetric):
+    """Word error rate alone; see `CWERMetric`."""
 
     def __init__(self, name: str = "WER", dtype: Any = None) -> None:
         super().__init__(name, dtype)
 
     def result(self) -> Any:
         """Return the rate so far, a float of at least 0; 0.0 before the first batch."""
-        return self._wer()
-
-
-@keras.saving.register_keras_serializable(package="mltu")
-class CWERMetric(_ErrorRates):
-    """CER and WER from one decoding, logged as `CER`, `WER`, `val_CER` and `val_WER`.
-
-    Args:
-        name: with `"CER"`, Keras's callbacks know that a lower `val_CER` is better. A callback
-            that monitors `val_WER` needs `mode="min"`.
-        dtype: of the results.
-    """
-
-    def __init__(self, name: str = "CER", dtype: Any = None) -> None:
-        super().__init__(name, dtype)
-
-    def result(self) -> dict[str, Any]:
-        """Return `{"CER": ..., "WER": ...}` so far, as `CERMetric` and `WERMetric` do."""
-        return {"CER": self._cer(), "WER": self._wer()}
+        return super().result()["WER"]
 
 
 @keras.saving.register_keras_serializable(package="mltu")
@@ -128,7 +105,7 @@ class InfeasibleLabels(_CountMetric):
     """
 
     def __init__(self, name: str = "infeasible", dtype: Any = None) -> None:
-        super().__init__(name, dtype)
+        super().__init__(name=name, dtype=dtype)
         self._total = self._count("total")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,21 +18,18 @@ from mltu.utils.error_rates import get_cer
 from mltu.utils.files import StrPath, atomic_path
 
 _NUM_CALIBRATION = 256  # images, whose activations set the ranges of int8
-_QUANTIZED = ["Conv", "MatMul", "Gemm"]
 _ROUNDS = 3  # of the timing; the fastest counts
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(NamedTuple):
     """Size in bytes, CER (None without labels) and images per second of one file."""
 
     num_bytes: int
     cer: float | None
-    images_per_second: float
+    speed: float
 
 
-@dataclass(frozen=True, slots=True)
-class Int8Report:
+class Int8Report(NamedTuple):
     """An ONNX file and its int8 variant, both on the same images and the CPU."""
 
     fp32: Variant
@@ -45,8 +41,7 @@ class Int8Report:
         lines = [f"{'':6}{'KiB':>8}{'CER':>9}{'images/s':>10}   ({self.num_images} images, CPU)"]
         for name, file in (("fp32", self.fp32), ("int8", self.int8)):
             cer = "-" if file.cer is None else f"{file.cer:.4f}"
-            size, speed = file.num_bytes / 1024, file.images_per_second
-            lines.append(f"{name:6}{size:8.0f}{cer:>9}{speed:10.0f}")
+            lines.append(f"{name:6}{file.num_bytes / 1024:8.0f}{cer:>9}{file.speed:10.0f}")
         return "\n".join(lines)
 
 
@@ -78,8 +73,8 @@ def quantize_onnx(
     vocab = model.metadata.get("vocab")
     images = gather(validation, vocab, num_images)
     batches = [np.asarray(batch, np.float32) for batch in images.batches]
+    singles = [image[None] for batch in batches for image in batch][:_NUM_CALIBRATION]
     with atomic_path(target) as temporary:
-        singles = [image[None] for batch in batches for image in batch][:_NUM_CALIBRATION]
         _quantize(source, temporary, [{model.input_name: image} for image in singles])
         fp32, int8 = _measure([source, temporary], batches, images.texts, vocab)
         metrics = {**model.metadata.get("metrics", {}), "cer_int8": int8.cer}
@@ -102,7 +97,7 @@ def _quantize(source: Path, target: Path, inputs: Iterable[dict[str, Array]]) ->
         # Its symbolic shape inference needs sympy and finds no more than ONNX's own here.
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
         ort.quantize_static(
-            str(prepared), str(target), Reader(), op_types_to_quantize=_QUANTIZED,
+            str(prepared), str(target), Reader(), op_types_to_quantize=["Conv", "MatMul", "Gemm"],
             per_channel=True, activation_type=ort.QuantType.QUInt8,
         )  # fmt: skip
     except Exception as error:  # onnxruntime has no common base class for its own errors.
@@ -112,7 +107,7 @@ def _quantize(source: Path, target: Path, inputs: Iterable[dict[str, Array]]) ->
 
 
 def _measure(
-    files: Sequence[Path], batches: Sequence[Array], texts: list[str] | None, vocab: Any
+    files: list[Path], batches: list[Array], texts: list[str] | None, vocab: Any
 ) -> list[Variant]:
     models = [OnnxInferenceModel(file, force_cpu=True) for file in files]
     seconds = [float("inf")] * len(files)
@@ -126,6 +121,6 @@ def _measure(
     if vocab is not None and texts is not None:
         readings = [[text for o in each for text in ctc_decoder(o, vocab)] for each in outputs]
         cers = [get_cer(each, texts) for each in readings]
-    num_images = sum(map(len, batches))
-    rows = zip(files, cers, seconds, strict=True)
-    return [Variant(f.stat().st_size, cer, num_images / best) for f, cer, best in rows]
+    speeds = [sum(map(len, batches)) / best for best in seconds]
+    sizes = [file.stat().st_size for file in files]
+    return list(map(Variant, sizes, cers, speeds))
