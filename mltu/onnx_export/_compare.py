@@ -75,7 +75,9 @@ def gather(
     elif isinstance(validation, tuple | list) and len(validation) == 2:
         pairs = iter([(np.asarray(validation[0]), validation[1])])
     elif hasattr(validation, "__getitem__") and hasattr(validation, "__len__"):
-        prepared = describe_steps(_steps(validation))
+        # Other sequences of batches than a provider have no steps.
+        steps = [getattr(validation, name, []) for name in ("data_preprocessors", "transformers")]
+        prepared = describe_steps([*steps[0], *steps[1]])
         pairs = (validation[i] for i in range(len(validation)))
     else:
         raise TypeError(
@@ -115,12 +117,6 @@ def describe_steps(steps: Sequence[Any]) -> dict[str, Any]:
     return prepared
 
 
-def _steps(provider: Any) -> list[Any]:
-    """Return the fixed steps of a provider; none of other sequences of batches."""
-    preprocessors = getattr(provider, "data_preprocessors", [])
-    return [*preprocessors, *getattr(provider, "transformers", [])]
-
-
 def _take(
     pairs: Iterator[tuple[Any, Any]], vocab: str | Sequence[str] | None, num_images: int
 ) -> tuple[list[Array], list[str] | None]:
@@ -135,8 +131,8 @@ def _take(
         images = np.asarray(images)[:num_images]
         num_images -= len(images)
         batches += [images[i : i + _BATCH_SIZE] for i in range(0, len(images), _BATCH_SIZE)]
-        read = _texts(labels, vocab, len(images))
-        texts = None if texts is None or read is None else [*texts, *read]
+        new_texts = _texts(labels, vocab, len(images))
+        texts = None if texts is None or new_texts is None else [*texts, *new_texts]
         if num_images <= 0:
             break
     return batches, texts

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -95,11 +96,10 @@ def export_onnx(
     """
     check_packages()
     fields = dict(metadata or {})
-    json.dumps(fields)
     images = None if validation is None else gather(validation, fields.get("vocab"), num_images)
     traced = _free_width(model) if dynamic_width else model
     fields = {**_describe(model, images), **fields}
-    check_card_fields(_as_json(fields), "the export")
+    check_card_fields(json.loads(json.dumps(fields)), "the export")
     _check_vocab(model, fields.get("vocab"))
     _check_folder(Path(path).parent)
     with atomic_path(path) as temporary:
@@ -109,7 +109,7 @@ def export_onnx(
             metrics = _compare_all(traced, temporary, images, fields.get("vocab"), tolerance)
             write_metadata(temporary, {**fields, **metrics.to_fields()})
         except Exception as error:
-            raise _explained(model, error, temporary.parent) from error
+            raise _explain(model, error, temporary.parent) from error
     _LOGGER.info("%s: %s", os.fspath(path), metrics.to_text())
     return metrics
 
@@ -124,10 +124,6 @@ def check_packages() -> None:
                 f"and export on another machine: {COMMAND} <run folder>",
                 name=package,
             )
-
-
-def _as_json(fields: Mapping[str, Any]) -> Any:
-    return json.loads(json.dumps(fields))
 
 
 def _free_width(model: keras.Model) -> keras.Model:
@@ -153,33 +149,36 @@ def _free_width(model: keras.Model) -> keras.Model:
 
 def _describe(model: keras.Model, images: ValidationImages | None) -> dict[str, Any]:
     """Return what is known of the model, as fields of a model card."""
-    found: dict[str, Any] = {"format": CARD_FORMAT, "versions": _versions()}
-    found["num_parameters"] = model.count_params()
+    card: dict[str, Any] = {
+        "format": CARD_FORMAT,
+        "versions": _versions(),
+        "num_parameters": model.count_params(),
+    }
     shape = model.inputs[0].shape
     if len(shape) == 4:
         height, width, channels = shape[1:]
         sizes = {"height": height, "width": width, "channels": channels}
-        found |= {key: size for key, size in sizes.items() if size is not None}
-        found |= {"layout": "NHWC"} | ({"color": "GRAY"} if channels == 1 else {})
+        card |= {key: size for key, size in sizes.items() if size is not None}
+        card |= {"layout": "NHWC"} | ({"color": "GRAY"} if channels == 1 else {})
     if images is not None:
-        found |= images.prepared
+        card |= images.prepared
         (outputs,) = keras_outputs(model, images.batches[:1])
-        found["outputs"] = kind_of_outputs(outputs)
+        card["outputs"] = kind_of_outputs(outputs)
     if len(model.outputs[0].shape) == 3:
-        found |= {"blank": model.outputs[0].shape[2] - 1, "decoder": "ctc greedy"}
-        found["rows"] = _num_rows(model)
-    return found
+        card |= {"blank": model.outputs[0].shape[2] - 1, "decoder": "ctc greedy"}
+        card["rows"] = _num_rows(model)
+    return card
 
 
 def _num_rows(model: keras.Model) -> int:
-    """Return the rows of the feature map that the time steps go through one after the other."""
+    """Return how many rows of the feature map the time steps go through, one after another."""
     import keras
 
     for layer in model.layers:
         if isinstance(layer, keras.layers.Reshape):
             try:
                 before, after = layer.input.shape, layer.output.shape
-            except (AttributeError, ValueError):  # Its calls are no graph, or there are several.
+            except (AttributeError, ValueError):  # It is called outside a graph, or repeatedly.
                 continue
             if len(before) == 4 and before[1] and after[2:] == before[3:]:
                 return int(before[1])
@@ -187,13 +186,11 @@ def _num_rows(model: keras.Model) -> int:
 
 
 def _versions() -> dict[str, str]:
-    found = {"mltu": __version__, "python": platform.python_version()}
+    versions = {"mltu": __version__, "python": platform.python_version()}
     for package in _VERSIONS:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions
 
 
 def _check_vocab(model: keras.Model, vocab: Sequence[str] | None) -> None:
@@ -243,7 +240,7 @@ def _noise(shape: Sequence[int | None]) -> list[Array]:
     return [rng.uniform(0, 255, (2, *sides)).astype(np.float32) for sides in all_sides]
 
 
-def _explained(model: keras.Model, error: Exception, folder: Path) -> Exception:
+def _explain(model: keras.Model, error: Exception, folder: Path) -> Exception:
     """Return an error of the same class that names the model, and the disk if it is full."""
     text = f"`model` {model.name!r} could not be exported to ONNX: {error}"
     free = shutil.disk_usage(folder).free
