@@ -48,7 +48,7 @@ def row_reader(
             x, filters, strides=strides, skip_conv=skip, activation=activation, dropout=dropout
         )
     x = layers.Reshape((-1, x.shape[3]))(x)
-    return _read(inputs, x, num_characters, (64,))
+    return _head(inputs, x, num_characters, (64,))
 
 
 def column_reader(
@@ -65,7 +65,7 @@ def column_reader(
     inputs, x = _inputs(input_shape)
     for filters, strides, num_blocks in ((16, 1, 1), (16, 2, 2), (32, 2, 2), (64, (2, 1), 2)):
         x = _stage(x, filters, strides, num_blocks, activation, dropout)
-    return _read(inputs, _columns(x, 64, activation), num_characters, (64,))
+    return _head(inputs, _columns(x, 64, activation), num_characters, (64,))
 
 
 def strong_reader(
@@ -85,7 +85,7 @@ def strong_reader(
     x = activation_layer(layers.BatchNormalization()(x), activation)
     for filters, strides, num_blocks in ((32, 1, 1), (64, (2, 1), 2), (96, (2, 1), 2)):
         x = _stage(x, filters, strides, num_blocks, activation, dropout)
-    return _read(inputs, _columns(x, 160, activation), num_characters, (96, 96))
+    return _head(inputs, _columns(x, 160, activation), num_characters, (96, 96))
 
 
 def _check_sides(input_shape: Shape, height: int, width: int) -> None:
@@ -126,7 +126,7 @@ def _columns(x: Any, filters: int, activation: str) -> Any:
     return layers.Reshape((-1, filters))(x)
 
 
-def _read(inputs: Any, x: Any, num_characters: int, units: tuple[int, ...]) -> Model:
+def _head(inputs: Any, x: Any, num_characters: int, units: tuple[int, ...]) -> Model:
     for size in units:
         x = layers.Bidirectional(layers.LSTM(size, return_sequences=True))(x)
     # Probabilities need float32, also under mixed precision.

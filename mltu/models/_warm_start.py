@@ -68,7 +68,7 @@ def warm_start(
         _check_units(output, vocab)
         units = len(old_vocab) + 1
         source = _with_output_units(model, units)
-    earlier = _read(source, path)
+    earlier = _load_floats(source, path)
     bias = getattr(source.layers[-1], "bias", None)
     if units is not None and bias is not None and bias.path not in earlier:
         raise ValueError(
@@ -113,7 +113,7 @@ def _with_output_units(model: keras.Model, units: int) -> keras.Model:
     return keras.models.clone_model(model, clone_function=clone)
 
 
-def _read(model: keras.Model, path: StrPath) -> dict[str, npt.NDArray[Any]]:
+def _load_floats(model: keras.Model, path: StrPath) -> dict[str, npt.NDArray[Any]]:
     """Return the float variables in the file that fit the model, which stays as it was."""
     floats = [variable for variable in model.variables if _is_float(variable)]
     before = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
