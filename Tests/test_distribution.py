@@ -11,7 +11,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from mltu.models import ADDRESSES, Processes, distribute
+from mltu.models import Processes, distribute
+from mltu.models._distribute import ADDRESSES
 from mltu.training import fit_reader
 
 SCRIPT = Path(__file__).with_name("distributed_training.py")

@@ -1,14 +1,12 @@
 """Networks that read, their building blocks, and what a training does with them."""
 
 from mltu.models._blocks import activation_layer, residual_block
-from mltu.models._distribute import ADDRESSES, LocalCheckpoint, Processes, distribute
+from mltu.models._distribute import Processes, distribute
 from mltu.models._native import use_native_layers
 from mltu.models._readers import column_reader, row_reader, strong_reader
 from mltu.models._warm_start import WarmStart, warm_start
 
 __all__ = [
-    "ADDRESSES",
-    "LocalCheckpoint",
     "Processes",
     "WarmStart",
     "activation_layer",

@@ -20,7 +20,8 @@ from mltu.callbacks import (
 )
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
-from mltu.models import LocalCheckpoint, Processes, use_native_layers
+from mltu.models import Processes, use_native_layers
+from mltu.models._distribute import LocalCheckpoint
 from mltu.plots import plot_history
 from mltu.utils.files import StrPath
 
