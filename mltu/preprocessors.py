@@ -163,7 +163,7 @@ class ImageReader(Step):
 
 _CHUNK_SIZE = 1 << 16  # bytes
 _STRIP = 1 << 20  # pixels
-_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # Windows would else read text.
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # else Windows reads text
 
 _JPEG_END = b"\xff\xd9"
 
@@ -187,7 +187,7 @@ def _imdecode(content: bytes, method: int, source: str) -> Image:
 
 
 def _read_whole(path: str) -> bytes:
-    """Read a file in half the time that `open` takes for a small one."""
+    """Read a small file with fewer system calls than `open` makes, which shows in a batch."""
     try:
         descriptor = os.open(path, _FLAGS)
     except ValueError:
