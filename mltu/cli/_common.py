@@ -12,12 +12,11 @@ import click
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_AS_JSON = click.option(
+text_or_json = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
     help="Format of the output.",
 )  # fmt: skip
-_CPU = click.option("--cpu", is_flag=True, help="Use the CPU even if a GPU is available.")
-_PART = click.option(
+part_option = click.option(
     "--part", type=click.Choice(["train", "val", "test"]),
     help="List to use of a data set in the MJSynth layout.",
 )  # fmt: skip
@@ -28,31 +27,16 @@ def count_option(
 ) -> Callable[[Function], Function]:
     """Return an option that takes an integer of at least `least`."""
     return click.option(
-        *names,
-        type=click.IntRange(least),
-        metavar="N",
-        default=default,
-        show_default=default is not None,
-        help=help,
-    )
-
-
-_THREADS = count_option("--threads", help="Threads of the model (default: one per core).")
-
-
-def text_or_json(function: Function) -> Function:
-    """Add the option `--format`, named `form`."""
-    return _AS_JSON(function)
+        *names, type=click.IntRange(least), metavar="N", default=default,
+        show_default=default is not None, help=help,
+    )  # fmt: skip
 
 
 def device_options(function: Function) -> Function:
     """Add the options `--cpu` and `--threads`."""
-    return _CPU(_THREADS(function))
-
-
-def part_option(function: Function) -> Function:
-    """Add the option `--part`."""
-    return _PART(function)
+    cpu = click.option("--cpu", is_flag=True, help="Use the CPU even if a GPU is available.")
+    threads = count_option("--threads", help="Threads of the model (default: one per core).")
+    return cpu(threads(function))
 
 
 def find_model(name: str | None) -> Path:
@@ -69,9 +53,9 @@ def find_model(name: str | None) -> Path:
     # Here, so that `mltu --help` does not wait for onnxruntime.
     from mltu.inference import pretrained_names, resolve_model
 
-    place = resolve_model(name)
-    if place.exists():
-        return place
+    path = resolve_model(name)
+    if path.exists():
+        return path
     raise FileNotFoundError(
         f"There is no {name!r}. MODEL must be an ONNX file, a run folder with model.onnx, or the "
         f"name of a shipped reader ({', '.join(pretrained_names())})."
