@@ -132,7 +132,7 @@ def test_a_row_alone_has_the_probability_that_it_has_in_a_batch():
 
 
 def test_confident_blanks_can_be_left_out():
-    """Runs of confident blanks of several lengths, in one batch: each text keeps its probability."""
+    """Runs of confident blanks of several lengths, in one batch: texts keep their probability."""
     blank = np.array([5e-6, 5e-6, 5e-6, 1 - 15e-6])
     emitted = outputs(np.random.default_rng(10), 3, 4)
     rows = [

@@ -113,7 +113,7 @@ class BeamDecoder:
             return [[] for _ in outputs]  # Not even its shortest text fits.
         logs = np.log(np.maximum(outputs, _LEAST))
         found, width = _search(logs, self.beam_width, automaton), self.beam_width
-        # A narrow beam can lose all of its prefixes where two equal characters need a blank between.
+        # A narrow beam can lose all its prefixes, since two equal characters need a blank between.
         while (lost := [i for i, row in enumerate(found) if not row]) and width < _WIDEST:
             width *= 4
             for i, row in zip(lost, _search(logs[lost], width, automaton), strict=True):
