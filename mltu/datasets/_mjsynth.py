@@ -15,7 +15,7 @@ def read_mjsynth(root: StrPath, part: str = "train") -> Samples:
     """Read an annotation file of MJSynth (Synth90k), or of a data set in its layout.
 
     Its lines look like `./2425/1/115_Lube_45484.jpg 45484`; the label is the text between the first
-    two underscores of the file name. Nine million lines take about 12 s and 550 MB.
+    two underscores of the file name. Nine million lines take about 15 s and 550 MB.
 
     Args:
         root: the folder that holds the annotation files, such as `Datasets/90kDICT32px`.
