@@ -292,7 +292,7 @@ def test_models_that_are_none_are_refused(command, tmp_path, images, words):
     text = tmp_path / "text.onnx"
     text.write_text("no model", encoding="utf-8")
     assert "can load. Received" in line(text)
-    assert "the name of a shipped reader (words, words_small). There is no 'gone'" in line("gone")
+    assert "There is no 'gone'. MODEL must be an ONNX file, a run folder" in line("gone")
 
 
 # evaluate
