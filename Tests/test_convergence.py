@@ -334,7 +334,10 @@ def words(count, seed):
         size = int(rng.integers(2, 6))
         label[:size] = rng.integers(10, size=size)
         drawn = render_word("".join(map(str, label[:size])), fonts[int(rng.integers(4))], rng)
-        image[..., 0] = cv2.resize(cv2.cvtColor(drawn, cv2.COLOR_BGR2GRAY), (64, 16))
+        gray = cv2.resize(cv2.cvtColor(drawn, cv2.COLOR_BGR2GRAY), (64, 16))
+        gray = cv2.normalize(gray, None, 0, 255, cv2.NORM_MINMAX)
+        # Dark on light, all of them: these trainings are short.
+        image[..., 0] = gray if np.median(gray) > 127 else 255 - gray
     return images, labels
 
 
