@@ -70,7 +70,7 @@ def test_two_processes_of_jax():
     ]
     first, second = map(result, processes)
     alone = result(begin("jax", "--alone", "--batch-size", 8))
-    assert (first["processes"], second["place"]) == ([0, 2, 2], [1, 2, 2])
+    assert (first["processes"], second["processes"]) == ([0, 2, 2], [1, 2, 2])
     check_same_course(alone, first)
     check_same_course(alone, second)
     # Each sample of the epoch is seen once, in the batch it belongs to.
