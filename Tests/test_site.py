@@ -32,6 +32,7 @@ FAST = {
     "mltu/inference/weights/README.md",
     "Tutorials/07_words_from_fonts/README.md",
 }
+FONT_FOLDER = shipped_fonts()[0].parent
 _TRAIN = r"(python Tutorials/0{}\S*/train\.py)"
 _ONCE = " --epochs 1 --output trained"
 SMALL = {
@@ -50,6 +51,7 @@ SMALL = {
         r"\1 --distribute --data words --limit 64 --batch-size 16 --model columns" + _ONCE,
     _TRAIN.format(2) + " --style mixed --batch-size 32 --epochs 150":
         r"\1 --style mixed --batch-size 32 --limit 40" + _ONCE,
+    r"font_tools\.py /usr/share/fonts \S+ \S+": f"font_tools.py {FONT_FOLDER}",
     # Benchmarks
     r"data_pipeline\.py": r"\g<0> --images 128 --rounds 1",
     r"dataset_memory\.py": r"\g<0> --lines 1000 --lmdb 20 --rounds 1",

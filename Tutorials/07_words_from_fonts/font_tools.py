@@ -96,6 +96,8 @@ def check_sheet(path):
         return "lacks capitals or digits"
     shapes = {char: shape_of(mask) for char, mask in masks.items()}
     known = [char for char in ALPHABET if char in shapes]
+    if len({shapes[char].tobytes() for char in known}) < len(known) / 2:
+        return "draws different characters alike"
     if legibility(shapes, known) < MIN_LEGIBLE:
         return "draws shapes that are not read as these characters"
     bad = {char for char in LATIN[1:] if char not in masks}
@@ -190,6 +192,8 @@ def main(arguments=None):
             reasons[sheet] += 1
         else:
             found.setdefault(sheet.pixels.tobytes(), (path.name, sheet))
+    if not found:
+        raise SystemExit(f"None of {len(paths)} fonts can be used: {dict(reasons)}")
     names, sheets = zip(*found.values(), strict=True)
     atlas = FontAtlas(names, LATIN, sheets)
     atlas.plain = np.array([plainness(sheet) >= MIN_PLAIN for sheet in sheets])

@@ -13,8 +13,6 @@ import unicodedata
 import zipfile
 from pathlib import Path
 
-import wordfreq
-
 from mltu.synthetic import LATIN
 
 LISTS = {
@@ -31,6 +29,8 @@ _KNOWN = set(LATIN)
 
 def words_of(language):
     """Return the words with occurrences in 100 million, the most frequent first."""
+    import wordfreq
+
     listed = set()
     for name in LISTS[language]:
         text = Path("/usr/share/dict", name).read_text("utf-8")
