@@ -20,7 +20,7 @@ from mltu.synthetic import TextImages, load_words, render_word, shipped_fonts
 
 BLANK = "-"
 TEXT, NUM_STEPS = "see", 5
-SEED = 1469  # of a word on which greedy decoding and beam search differ; most have none.
+SEED = 1549  # of a word on which greedy decoding and beam search differ; most have none.
 SURE = 0.9  # Probabilities from here on, and from one less this down, have no number.
 
 
@@ -114,7 +114,7 @@ def readings(image: np.ndarray, reader: TextRecognizer) -> tuple[str, list[tuple
     probabilities = probabilities_of(reader, image)
     path = as_text(greedy_path(probabilities)[0].classes, reader)
     found = BeamDecoder(25, num_best=3).decode(probabilities, reader.card.vocab)[0]
-    return path, [(text, float(np.exp(log))) for text, log in found]
+    return path, [(best.text, float(np.exp(best.log_probability))) for best in found]
 
 
 def main(folder: Path) -> None:

@@ -12,24 +12,28 @@ import numpy as np
 
 from mltu.synthetic import KINDS, TextImages
 
-HEIGHT, CELL, GAP, WIDTH = 32, 150, 6, 1010
+HEIGHT, GAP, WIDTH, MARGIN = 32, 6, 680, 104
 
 
-def page(images, width=WIDTH):
-    """Lay images out in rows, each in as many cells as it needs, in their own size."""
-    rows, left = [[]], 0
+def page(images, heading="", num_rows=None):
+    """Lay images out in rows, in their own size, beside a heading."""
+    rows, left = [[]], MARGIN
     for image in images:
-        image = image[:, : width - 2 * GAP]
-        space = -(-image.shape[1] // CELL) * CELL + GAP
-        if left + space > width:
-            rows, left = [*rows, []], 0
+        image = image[:, : WIDTH - MARGIN]
+        if left + image.shape[1] > WIDTH and rows[-1]:
+            if len(rows) == num_rows:
+                break
+            rows, left = [*rows, []], MARGIN
         rows[-1].append((left, image))
-        left += space
-    sheet = np.full((len(rows) * (HEIGHT + GAP) + GAP, width, 3), 255, np.uint8)
+        left += image.shape[1] + GAP
+    sheet = np.full((len(rows) * (HEIGHT + GAP) + GAP, WIDTH, 3), 255, np.uint8)
     for number, row in enumerate(rows):
+        top = GAP + number * (HEIGHT + GAP)
         for left, image in row:
-            top = GAP + number * (HEIGHT + GAP)
-            sheet[top : top + HEIGHT, GAP + left : GAP + left + image.shape[1]] = image
+            sheet[top : top + HEIGHT, left : left + image.shape[1]] = image
+    cv2.putText(
+        sheet, heading, (4, 26), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (90, 60, 0), 1, cv2.LINE_AA
+    )
     return sheet
 
 
@@ -57,17 +61,18 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     drawn = TextImages(args.atlas, args.texts)
 
-    def some(kind, count):
-        rngs = (np.random.default_rng([args.seed, number]) for number in range(count))
+    def some(kind):
+        number = list(KINDS).index(kind)
+        rngs = (np.random.default_rng([args.seed, number, i]) for i in range(args.count))
         return [drawn.draw(rng, kind=kind)[0] for rng in rngs]
 
     if args.page:
-        blocks = [page(some(kind, 12 if kind.endswith("_word") else 5)) for kind in KINDS]
-        cv2.imwrite(str(args.output), np.concatenate(blocks))
+        sheets = [page(some(kind), kind, 2) for kind in KINDS]
+        cv2.imwrite(str(args.output), np.concatenate(sheets), [cv2.IMWRITE_PNG_COMPRESSION, 9])
         return
     args.output.mkdir(parents=True, exist_ok=True)
     for kind in KINDS:
-        cv2.imwrite(str(args.output / f"{kind}.png"), page(some(kind, args.count)))
+        cv2.imwrite(str(args.output / f"{kind}.png"), page(some(kind), kind))
     for table in args.real:
         images = real_images(table, args.count, np.random.default_rng(args.seed))
         cv2.imwrite(str(args.output / f"real_{table.parent.name}.png"), page(images))
