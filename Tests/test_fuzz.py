@@ -338,7 +338,7 @@ def test_a_model_that_gives_another_shape_than_its_file_says(tmp_path):
     """The fuzzer padded by 30,000 on two sides: 490 bytes that took 3.5 GB, and still do."""
     content = targets.small_model(shape=(1, 2, 4, 3), pads=[0, 0, 0, 0, 3, 3])
     reader = reader_of(tmp_path, content)
-    with pytest.raises(ValueError, match=r"with 4 classes.* gives the shape \(1, 7, 6\)"):
+    with pytest.raises(ValueError, match=r"with 4 classes\. Received the shape \(1, 7, 6\)"):
         reader.predict(np.zeros((2, 4, 3), np.uint8))
 
 
@@ -352,7 +352,7 @@ def test_a_model_that_fails_says_so(tmp_path):
         helper.make_node("Reshape", ["x", "s"], ["y"]),
     ]
     reader = reader_of(tmp_path, targets.small_model(nodes=nodes))
-    with pytest.raises(ValueError, match=r"`model_path` must be a model that runs on images of"):
+    with pytest.raises(ValueError, match=r"cannot be run on images of shape \(1, 2, 4, 3\)"):
         reader.predict(np.zeros((2, 4, 3), np.uint8))
 
 

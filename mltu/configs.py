@@ -13,9 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-import yaml
-
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath, atomic_path
 
@@ -51,11 +48,12 @@ class BaseModelConfigs:
                 "`model_path` must be the run folder before the configs are saved. "
                 f"Received {self.model_path!r}."
             )
+        from mltu.utils.safe_yaml import write_yaml
+
         stored = {key: _plain(key, value) for key, value in vars(self).items()}
         path = Path(self.model_path) / name
         with atomic_path(path) as temporary:
-            text = yaml.dump(stored, Dumper=_Dumper, allow_unicode=True, sort_keys=False)
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(write_yaml(stored), encoding="utf-8")
         return path
 
     @classmethod
@@ -72,13 +70,14 @@ class BaseModelConfigs:
             FileNotFoundError: there is no such file.
             ValueError: the file is not a YAML mapping of plain values.
         """
+        from mltu.utils.safe_yaml import read_yaml
+
         content = Path(path).read_bytes()
         try:
-            stored = _Loader(content).get_single_data()
-        except Exception as error:  # PyYAML lets through whatever `!!int ""` and the like raise.
+            stored = read_yaml(content)
+        except ValueError as error:
             raise ValueError(
-                "`path` must be a YAML file of plain values. "
-                f"Received {str(path)!r}: {str(error)[:500]}"
+                f"`path` must be a YAML file of plain values. Received {str(path)!r}: {error}"
             ) from error
         if not isinstance(stored, dict) or not all(isinstance(key, str) for key in stored):
             raise ValueError(
@@ -113,7 +112,7 @@ class BaseModelConfigs:
             default = vars(configs)[name]
             try:
                 setattr(configs, name, _parse(text, default))
-            except (ValueError, yaml.YAMLError):
+            except ValueError:
                 raise SystemExit(
                     f"{name} must be {type(default).__name__}, such as {default!r}. "
                     f"Received {text!r}."
@@ -138,7 +137,7 @@ def _parse(text: str, default: Any) -> Any:
     """Return the value that a text stands for, in the type of the default.
 
     Raises:
-        ValueError, YAMLError: it is of another type.
+        ValueError: it is of another type.
     """
     if isinstance(default, str):
         return text
@@ -153,7 +152,9 @@ def _parse(text: str, default: Any) -> Any:
             with suppress(ValueError):
                 return kind(text)
         return text
-    value = _Loader(text).get_single_data()
+    from mltu.utils.safe_yaml import read_yaml
+
+    value = read_yaml(text)
     if type(value) is not type(default):
         raise ValueError
     return value
@@ -247,37 +248,10 @@ class ReaderConfigs(BaseModelConfigs):
         return configs
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML without links: a few lines of them can stand for a billion values, or for itself.
-
-    `save` writes none.
-    """
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(
-                None, None, f"the link *{event.anchor}; write out what it stands for",
-                event.start_mark,
-            )  # fmt: skip
-        return super().compose_node(parent, index)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Safe YAML that escapes the line breaks of Unicode, which PyYAML reads back as spaces."""
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = '"' if not {"\x85", "\u2028", "\u2029"}.isdisjoint(text) else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _represent_text)
-
-
 def _plain(name: str, value: Any) -> Any:
     """Return `value` in the types that safe YAML knows, or say which setting cannot be stored."""
-    if isinstance(value, np.generic):
+    numpy = sys.modules.get("numpy")  # Not imported: `mltu train --help` reads this module.
+    if numpy is not None and isinstance(value, numpy.generic):
         return _plain(name, value.item())
     if isinstance(value, os.PathLike):
         return os.fspath(value)

@@ -66,19 +66,20 @@ class OnnxInferenceModel:
             self.input_names = [value.name for value in inputs]
             self.output_names = [value.name for value in outputs]
             entries = self.model.get_modelmeta().custom_metadata_map
+            shapes = [[value.shape for value in values] for values in (inputs, outputs)]
         except UnicodeDecodeError as error:
             raise ValueError(
                 "`model_path` must be a model whose names and metadata are UTF-8. Received "
                 f"{self.model_path!r}: {error}. Export it again."
             ) from error
-        for values in (inputs, outputs):
-            if not values or not all(isinstance(value.shape, list) for value in values):
+        for values, given in zip((inputs, outputs), shapes, strict=True):
+            if not values or not all(isinstance(shape, list) for shape in given):
                 raise ValueError(
                     "`model_path` must be a model with inputs and outputs that are tensors. "
                     f"Received {self.model_path!r}, which has {[value.type for value in values]}. "
                     "Export it again."
                 )
-        self.input_shapes = [list(value.shape) for value in inputs]
+        self.input_shapes = shapes[0]
         self.input_shape = self.input_shapes[0][1:]
         self.input_name = self.input_names[0]
         self.output_name = self.output_names[0]
