@@ -1,13 +1,13 @@
 """What the reader is trained on. Imports no framework: the processes that draw open it too."""
 
-from mltu.synthetic import KINDS, LATIN, TextImages
+from mltu.synthetic import KINDS, LATIN, FontAtlas, TextImages
 
 
 def make_images(pack, height, kinds=None):
     """Return what draws, and its vocabulary.
 
     Args:
-        pack: folder with `texts.pack` and `atlas.pack`; the fonts and texts that come with mltu
+        pack: folder with `texts.pack` and `atlas.pack`, or `atlas/` that was unpacked; the fonts and texts that come with mltu
             for what is missing.
         height: of the images in pixels.
         kinds: names out of `KINDS`; all if None.
@@ -21,12 +21,10 @@ def make_images(pack, height, kinds=None):
 
 
 def _atlas(pack):
-    """Unpack the fonts once, so that processes share their pages."""
-    if pack is None or not (pack / "atlas.pack").is_file():
+    """Unpack the fonts once, so that processes share their pages; None if there are none."""
+    if pack is None:
         return None
-    from mltu.synthetic._fonts import FontAtlas
-
-    folder = pack / "atlas"
-    if not folder.exists():
-        FontAtlas.unpack(pack / "atlas.pack", folder)
-    return folder
+    folder, file = pack / "atlas", pack / "atlas.pack"
+    if not folder.exists() and file.is_file():
+        FontAtlas.unpack(file, folder)
+    return folder if folder.exists() else None

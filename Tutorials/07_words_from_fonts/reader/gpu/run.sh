@@ -13,8 +13,12 @@ if [ ! -d "$site" ]; then
     python3 -m pip install -q --root-user-action=ignore --no-index --no-deps --no-compile --no-cache-dir --target "$site.part" .gpu/whl/*.whl
     mv "$site.part" "$site"
 fi
-[ -d "$kept" ] || { [ -d .gpu/state ] && cp -r .gpu/state "$kept"; } || mkdir "$kept"
-cp -r "$kept"/. "$OUT"
+start=()
+if [ -d "$kept" ]; then
+    cp "$kept"/* "$OUT"
+elif [ -d .gpu/start ]; then
+    start=(--start .gpu/start)
+fi
 export CHUNKS=${CHUNKS:-32}
 export PYTHONPATH=$site:$PWD PYTHONUNBUFFERED=1 KERAS_BACKEND=$backend
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1  # the cores are there to draw
@@ -23,5 +27,7 @@ nvidia-smi --query-gpu=name,memory.total --format=csv,noheader 2>/dev/null || ec
 python3 "$here/gpu/check.py" "$CHUNKS"
 left=$((seconds - $(date +%s) + begin))
 python3 "$here/train.py" --output "$OUT" --seconds "$left" --pack .gpu/pack \
-    --processes "${PROCESSES:-$(($(nproc) - 1))}" --chunks "$CHUNKS" "$@" 2> >(tee "$OUT/errors.log" >&2)
+    --processes "${PROCESSES:-$(($(nproc) - 1))}" --chunks "$CHUNKS" "${start[@]}" "$@" \
+    2> >(tee "$OUT/errors.log" >&2)
+mkdir -p "$kept"
 cp "$OUT"/*.npz "$OUT"/state.json "$kept"/
