@@ -52,8 +52,6 @@ RUN_BY = {
     _TUTORIAL.format(5, r"\w+"): "test_spoken_digits.test_a_run_trains_goes_on_and_reads",
     _TUTORIAL.format(6, "train"): "test_own_data.test_the_way_from_data_to_reader",
     _TUTORIAL.format(7, "train"): "test_words_from_fonts.test_a_run_trains_and_goes_on",
-    r"Tutorials/07.*: python \S+font_tools\.py": "test_words_from_fonts.test_the_font_tools_write_an_atlas",
-    r"Tutorials/07.*: python \S+word_lists\.py": "test_words_from_fonts.test_texts_are_cleaned",
     _TUTORIAL.format(8, "app"): "test_web_service.service_url",
     _TUTORIAL.format(8, "load"): "test_web_service.test_the_load_of_the_readme_runs",
     r"Tutorials/08.*: (cd |npm ci|cp \.\./|\S+python -m http\.server)":
