@@ -64,7 +64,7 @@ class Drawers:
                 file.truncate(num_chunks * size)
         context = multiprocessing.get_context("spawn")
         self._filled = context.Queue()
-        self._free = [context.SimpleQueue() for _ in range(num_processes)]
+        self._free = [context.Queue() for _ in range(num_processes)]
         for process, queue in enumerate(self._free):
             for number in range(self._per_process):
                 queue.put(process * self._per_process + number)
@@ -118,7 +118,7 @@ def place(image, pixels, left):
 
 
 def _draw_for_ever(images, vocab, shapes, folder, num_chunks, seed, free, filled):
-    """Draw until the process is ended."""
+    """Draw until the process is ended, or its parent is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the training's to handle.
     import cv2
 
@@ -136,7 +136,8 @@ def _draw_for_ever(images, vocab, shapes, folder, num_chunks, seed, free, filled
             left_out += 1
             continue
         if kind not in chunks:
-            number = free.get()
+            if (number := _wait_for(free)) is None:
+                return
             chunks[kind] = [number, *_views(pixels[number], labels[number], shapes[kind]), 0]
         number, rows, targets, row = chunks[kind]
         place(image, rows[row], int(rng.integers(widths[kind] - image.shape[1] + 1)))
@@ -147,6 +148,16 @@ def _draw_for_ever(images, vocab, shapes, folder, num_chunks, seed, free, filled
             filled.put((number, kind, left_out))
             left_out = 0
             del chunks[kind]
+
+
+def _wait_for(queue):
+    """Return what comes; None if the training is gone, however it ended."""
+    while multiprocessing.parent_process().is_alive():
+        try:
+            return queue.get(timeout=5.0)
+        except Empty:
+            continue
+    return None
 
 
 def _open_chunks(folder, num_chunks):

@@ -17,7 +17,7 @@ WIDEST = 2048  # pixels; wider images are made smaller
 
 
 def card(height=HEIGHT, widest=WIDEST):
-    """Return how images are prepared: padded to the next 32 pixels, so that batches have company."""
+    """Return how images are prepared: padded to the next 32 pixels, so that many share a width."""
     return {
         "vocab": LATIN,
         "color": "BGR",

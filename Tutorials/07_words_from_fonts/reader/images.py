@@ -7,8 +7,8 @@ def make_images(pack, height, kinds=None):
     """Return what draws, and its vocabulary.
 
     Args:
-        pack: folder with `texts.pack` and `atlas.pack`, or `atlas/` that was unpacked; the fonts and texts that come with mltu
-            for what is missing.
+        pack: folder with `texts.pack` and `atlas.pack`, or `atlas/` that was unpacked from it; the
+            fonts and texts that come with mltu if None or where one is missing.
         height: of the images in pixels.
         kinds: names out of `KINDS`; all if None.
     """

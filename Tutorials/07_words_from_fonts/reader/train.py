@@ -8,6 +8,7 @@ state; the same command goes on from there.
 
 import argparse
 import json
+import signal
 import time
 from pathlib import Path
 
@@ -143,6 +144,8 @@ def train(args, begin):
     feeder = Feeder(drawers, args.chunks, args.replay, trainer.send)
     feeder.start()
     progress, meter = Progress(args, begin), Meter(feeder)
+    for name in (signal.SIGINT, signal.SIGTERM):  # a shell's background has the first ignored
+        signal.signal(name, signal.default_int_handler)
     try:
         while (done := progress(record["images"])) < 1:
             batch, labels, is_new = feeder.get()
