@@ -132,10 +132,11 @@ def _find(images: Iterable[str]) -> tuple[list[str], list[str]]:
     paths: list[str] = []
     empty_folders = []
     for name in images:
-        if not os.path.isdir(name):
+        if not Path(name).is_dir():
             paths.append(name)
         elif found := find_images(name, recursive=True):
-            paths += (os.path.join(name, *path.split("/")) for path in found)
+            # As it was given: a Path would turn "./photos" into "photos".
+            paths += (os.path.join(name, *path.split("/")) for path in found)  # noqa: PTH118
         else:
             empty_folders.append(name)
     return paths, empty_folders

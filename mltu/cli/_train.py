@@ -114,7 +114,7 @@ def _require_data(*data: str | None) -> None:
     from mltu.datasets import open_samples
 
     for name in data:
-        if name is not None and not os.path.exists(name):
+        if name is not None and not Path(name).exists():
             open_samples(name)  # It raises, and says what it can open.
 
 

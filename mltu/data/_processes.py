@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ class WorkerProcesses:
                 return self._free_blocks.pop()
             # On Linux, writing to a block that does not fit kills the process, and a block uses
             # memory only once it is written. So all blocks are counted twice.
-            room = shutil.disk_usage(_SHARED).free if os.path.isdir(_SHARED) else math.inf
+            room = shutil.disk_usage(_SHARED).free if Path(_SHARED).is_dir() else math.inf
             size = self._block_size
             if not size or room < 2 * (self._allocated + size):
                 return None

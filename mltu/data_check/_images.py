@@ -100,7 +100,7 @@ def check_images(
     samples: AllSamples, images: ImageFacts, labels: LabelFacts, expected: Expected
 ) -> Iterator[Match]:
     """Yield what the image checks match."""
-    yield Match("missing_file", np.flatnonzero(images.status == MISSING), lambda position: "")
+    yield Match("missing_file", np.flatnonzero(images.status == MISSING), lambda _: "")
     yield Match(
         "unreadable_file",
         np.flatnonzero(images.status == UNREADABLE),

@@ -302,7 +302,7 @@ def _source_names(samples: Sequence[Sample]) -> list[str]:
         os.fsdecode(sample.image) if isinstance(sample.image, str | os.PathLike) else ""
         for sample in samples
     ]
-    folders = [os.path.dirname(path) for path in paths if path]
+    folders = [os.path.dirname(path) for path in paths if path]  # noqa: PTH120
     try:
         shared = os.path.commonpath(folders) if folders else ""
     except ValueError:  # Relative and absolute paths, or two drives, share none.

@@ -67,8 +67,8 @@ def write_state(folder: StrPath, facts: Mapping[str, Any], arrays: Mapping[str, 
         file.flush()
         os.fsync(file.fileno())
     if (folder / _NEWEST).exists():
-        os.replace(folder / _NEWEST, folder / _PREVIOUS)
-    os.replace(unfinished, folder / _NEWEST)
+        (folder / _NEWEST).replace(folder / _PREVIOUS)
+    unfinished.replace(folder / _NEWEST)
 
 
 def find_state(folder: StrPath) -> TrainingState | None:

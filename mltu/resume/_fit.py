@@ -218,7 +218,7 @@ def _fit(
 def _stopping_between_batches(keep: KeepState) -> Iterator[None]:
     """Let the first Ctrl-C wait for a moment at which the state is complete."""
 
-    def request_stop(signum: int, frame: Any) -> None:
+    def request_stop(_signum: int, _frame: Any) -> None:
         if keep.interrupted:
             raise KeyboardInterrupt
         keep.interrupted = True

@@ -326,7 +326,7 @@ class FontAtlas:
             # As plain arrays: slices of a memmap cost ten times as much.
             arrays = [np.load(folder / n, mmap_mode="r").view(np.ndarray) for n in _FILES[:4]]
             names = (folder / _FILES[4]).read_bytes().decode("utf-8", "surrogateescape")
-            with open(folder / _FILES[5], encoding="utf-8", newline="") as file:
+            with (folder / _FILES[5]).open(encoding="utf-8", newline="") as file:
                 characters = file.read()
             atlas._folder = folder.resolve()
             atlas._set_up(names.split("\n"), characters, *arrays)

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -234,7 +235,7 @@ def render_word(text: str, font_path: StrPath, rng: Rng, *, height: int = 31) ->
     images = _images_of(os.fspath(font_path), further, height)
     if missing := "".join(sorted(set(text) - images._characters)):
         raise ValueError(
-            f"The font '{os.path.basename(font_path)}' has no glyph for {missing!r} of {text!r}. "
+            f"The font '{Path(font_path).name}' has no glyph for {missing!r} of {text!r}. "
             "Choose another font or drop the sample."
         )
     return images.draw(rng, text, kind="plain_word", font=0)[0]

@@ -69,7 +69,7 @@ class Kind(NamedTuple):
 
 def scene(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     """Photograph a word or a line on a sign."""
-    return _photograph(rng, banks, _sign(rng, atlas, banks, task), task, 0.25)
+    return _photograph(rng, banks, _sign(rng, atlas, banks, task), 0.25)
 
 
 def plain(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
@@ -104,7 +104,7 @@ def plain(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
 
 def distant(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     """Photograph a sign from afar: few pixels, out of focus, moved."""
-    return _photograph(rng, banks, _sign(rng, atlas, banks, task, far=True), task, 0.8)
+    return _photograph(rng, banks, _sign(rng, atlas, banks, task, far=True), 0.8)
 
 
 def _sign(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task, far: bool = False) -> Array:
@@ -291,7 +291,7 @@ def _fill(
     return planes
 
 
-def _photograph(rng: Rng, banks: Banks, picture: Array, task: Task, poor: float) -> Array:
+def _photograph(rng: Rng, banks: Banks, picture: Array, poor: float) -> Array:
     """Take the picture: light, focus, movement, few pixels, noise, JPEG."""
     height, width = picture.shape[1:]
     kind = rng.random()
@@ -560,7 +560,7 @@ def display(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     if lit:
         picture += (ink * np.float32(rng.uniform(0, 0.7)))[:, None, None] * halo
     d.blend(picture, ink, share)
-    return _photograph(rng, banks, picture, task, 0.4)
+    return _photograph(rng, banks, picture, 0.4)
 
 
 KINDS = {

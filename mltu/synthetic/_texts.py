@@ -227,10 +227,10 @@ def _field(field: str, forms: dict[str, Form]) -> Form:
     if match := re.fullmatch(r"([9AXax?])(?:(\d+)(?:-(\d+))?)?", field):
         least = int(match[2] or 1)
         characters, most = _SETS[match[1]], int(match[3] or least)
-        return lambda rng, words: _characters(rng, characters, least, most)
+        return lambda rng, _words: _characters(rng, characters, least, most)
     if match := re.fullmatch(r"(\d+)\.\.(\d+)", field):  # as many digits as the larger one has
         low, high, width = int(match[1]), int(match[2]), len(match[1])
-        return lambda rng, words: f"{_between(rng, low, high):0{width}}"
+        return lambda rng, _words: f"{_between(rng, low, high):0{width}}"
     name, _, change = field.partition(":")
     # Forms are looked up when they are drawn, so they may come in any order.
     if not change:

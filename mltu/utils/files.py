@@ -38,12 +38,12 @@ def read_bytes(path: StrPath, kind: str) -> bytes:
         ValueError: no file can have such a name.
     """
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (once for each image)
             return file.readall()
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"`data` must be the path of {kind}. There is no file {os.fspath(path)!r}. "
-            f"Relative paths start at the working directory, {os.getcwd()!r}."
+            f"Relative paths start at the working directory, {str(Path.cwd())!r}."
         ) from error
     except ValueError as error:  # A NUL or a lone surrogate.
         raise ValueError(
@@ -72,7 +72,7 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
         temporary = Path(folder) / f"new{suffixes}"
         yield temporary
-        os.replace(temporary, target)
+        temporary.replace(target)
 
 
 def refuse_working_folder(path: StrPath) -> Path:
