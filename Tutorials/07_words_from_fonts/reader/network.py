@@ -29,6 +29,7 @@ def text_reader(num_characters, *, width=None):
     x = _block(x, 64)
     x = _block(x, 128, strides=(2, 1))
     x = _block(x, 128)
+    x = _block(x, 128)
     x = layers.Conv2D(192, (x.shape[1], 1), use_bias=False)(x)
     x = layers.Activation("relu")(layers.BatchNormalization()(x))
     x = layers.Reshape((-1, 192))(x)
