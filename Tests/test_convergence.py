@@ -364,7 +364,7 @@ def train(activation, depth, norm, rate, steps, seed=0):
 
 @pytest.mark.slow
 def test_blank_collapse_is_named(caplog):
-    watch = train("sigmoid", depth=5, norm=False, rate=3e-4, steps=640)
+    watch = train("sigmoid", depth=7, norm=False, rate=3e-4, steps=448)
     assert [diagnosis.name for diagnosis in watch.diagnoses] == ["blank_collapse"]
     assert logged(caplog) == [watch.diagnoses[0].text]
 
