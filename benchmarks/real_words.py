@@ -29,7 +29,8 @@ SCENE = frozenset(string.digits + string.ascii_lowercase)
 
 def load_set(path):
     """Return the samples of a set; of MJSynth its validation list."""
-    return open_validation(path) or open_samples(path)
+    table = path / "labels.tsv"
+    return open_validation(path) or open_samples(table if table.is_file() else path)
 
 
 def measure(readings, truths):
