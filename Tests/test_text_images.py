@@ -313,6 +313,18 @@ def test_small_capitals_stand_on_the_base_line(atlas):
     assert not row[small.box[0] + 40 :].any()
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_one_word_of_a_line_is_emphasised(atlas, seed):
+    line = _draw.set_text(np.random.default_rng(0), atlas, 0, "one two six")
+    before = line.mask.copy()
+    _draw.emphasise(np.random.default_rng(seed), line, "one two six")
+    first, last = np.flatnonzero((line.mask != before).any(axis=0))[[0, -1]]
+    places = [0, *line.cuts[[2, 6]].tolist(), before.shape[1]]
+    word = int(np.searchsorted(places, first)) - 1
+    assert places[word] - 1 <= first
+    assert last <= places[word + 1] + 14  # the space behind it
+
+
 def test_seven_segments():
     rng = np.random.default_rng(0)
     one, eight = (_draw.segments(rng, char) for char in "18")

@@ -142,6 +142,23 @@ def underline(rng: Rng, setting: Setting) -> None:
     setting.mask[top : top + thickness, left:right] = 255
 
 
+def emphasise(rng: Rng, setting: Setting, text: str) -> None:
+    """Make one of the words bold or slanted, as print does within a line."""
+    starts = [0, *(place + 1 for place, char in enumerate(text) if char == " ")]
+    first = starts[int(rng.random() * len(starts))]
+    last = text.find(" ", first)
+    left = int(setting.cuts[first - 1]) if first else setting.box[0]
+    right = int(setting.cuts[last]) if last > 0 else setting.box[2]
+    word: Array = setting.mask[:, left:right]
+    if rng.random() < 0.4:
+        word[:] = cv2.dilate(word, _CROSS)
+        return
+    slant = 0.15 + 0.1 * rng.random()
+    middle = (setting.box[1] + setting.box[3]) / 2
+    shear = np.array([[1.0, -slant, slant * middle], [0, 1, 0]])
+    word[:] = cv2.warpAffine(word, shear, word.shape[::-1])
+
+
 def frame(rng: Rng, setting: Setting) -> None:
     """Draw a line beside the text, as the border of a table or a sign."""
     left, top, right, bottom = setting.box

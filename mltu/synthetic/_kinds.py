@@ -254,7 +254,7 @@ def _texture(rng: Rng, bank: Array, picture: Array, contrast: float, share: floa
 def _edge_colour(rng: Rng, ground: Array, ink: Array, contrast: float) -> Array:
     kind = rng.random()
     if kind < 0.25:
-        return d.tinted(rng, rng.choice((0.0, 255.0)) * 0.94 + 8, 0)
+        return d.tinted(rng, 8.0 if rng.random() < 0.5 else 247.0, 0)
     colour = d.tinted(rng, rng.uniform(0, 255), rng.uniform(0, 90))
     if abs(float((colour - ink) @ d.LUMA)) < contrast / 2:  # it would swallow the letters
         return (ground + ink) / 2
@@ -343,14 +343,17 @@ def _noise(rng: Rng, banks: Banks, image: Array, share: float, mean: float) -> A
 
 def scan(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     """Scan a line of a page: black and white, or in grey."""
-    gap = float(rng.choice((0, 0, 0, 4, 12, 30))) + 2 * rng.random()
+    gap = (0, 0, 0, 4, 12, 30)[int(6 * rng.random())] + 2 * rng.random()
     spacing = 0.0 if rng.random() < 0.75 else rng.uniform(-1, 3)
     around = ("", "")
     if rng.random() < 0.15:
         around = (task.others(), task.others())
     setting = d.set_text(rng, atlas, task.font, task.text, spacing=spacing, gap=gap, around=around)
-    if rng.random() < 0.02:
+    extra = rng.random()
+    if extra < 0.02:
         d.underline(rng, setting)
+    elif extra < 0.1 and " " in task.text:
+        d.emphasise(rng, setting, task.text)
     binary = rng.random() < 0.5
     height = int(rng.integers(26 if binary else 18, 56) * task.height / 32)
     place = _paper_place(rng, setting, task, height, 0.07)
@@ -427,7 +430,7 @@ def _grey_scan(rng: Rng, banks: Banks, ink: Array) -> Array:
 
 def receipt(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     """Print a line of a receipt, by heat or needles, and scan or photograph it."""
-    gap = float(rng.choice((0, 0, 0, 8, 20))) * rng.random()
+    gap = (0, 0, 0, 8, 20)[int(5 * rng.random())] * rng.random()
     around = (task.others(), task.others()) if rng.random() < 0.25 else ("", "")
     setting = d.set_text(
         rng, atlas, task.font, task.text, gap=gap, around=around,
