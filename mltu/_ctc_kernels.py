@@ -1,4 +1,4 @@
-"""The CTC loss of a batch, by the fastest kernel that is exact on each backend.
+"""The CTC loss of a batch, computed by the fastest exact kernel of each backend.
 
 A kernel takes labels, int32 (batch, max_label_length), padded with the blank; their lengths, int32
 (batch,), each at least 1 and short enough for the time steps; logits, float32 (batch, time,
@@ -34,7 +34,7 @@ def kernel_name() -> str:
 
 
 def tensorflow_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
-    """Use the C++ kernel, or `scan_kernel` where that one would return infinite losses."""
+    """Use the C++ kernel, or `scan_kernel` where the former would return infinite losses."""
     import tensorflow as tf
 
     def fast() -> Any:
@@ -54,7 +54,7 @@ def tensorflow_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any
 
 
 def torch_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
-    """Use PyTorch's own kernel, in double precision where the device has it."""
+    """Use PyTorch's own kernel, in double precision if the device supports it."""
     import torch
 
     exact = logits if logits.device.type == "mps" else logits.double()
@@ -77,9 +77,9 @@ def scan_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
     # before time 0 in the first state and at each time step stays, moves to the next state, or
     # skips a blank between different characters. `forward[t, s]` sums, in logarithms, all paths
     # that are in state s after step t; the backward pass is the same recurrence on the sequence
-    # and the states in reverse, so both run as one batch. Their product, less the emission that
+    # and the states in reverse, so both run as one batch. Their product, minus the emission that
     # both contain, is the share of all paths in each state at each time: added up by class, it is
-    # the expected share of the class given the label, and the gradient is the softmax less that.
+    # the expected share of the class given the label, and the gradient is the softmax minus that.
     # The shares are scaled to sum to 1 at each step, so rounding errors do not add up over time.
     inputs, logits = logits, ops.transpose(ops.stop_gradient(logits), (1, 0, 2))  # time first
     states = _states(labels, blank)
@@ -89,7 +89,7 @@ def scan_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
     scores = _run(both, starts, skips)
 
     ends = ops.stack([2 * lengths - 1, 2 * lengths], axis=1)
-    # The loss: all paths that end in the last character or in the blank behind it.
+    # The loss: all paths that end in the last character or in the blank after it.
     whole, part = (ops.take_along_axis(each[-1, 0], ends, axis=1) for each in scores)
     best = ops.max(whole, axis=1)
     norms = ops.sum(ops.logsumexp(logits, axis=2), axis=0)
@@ -106,7 +106,7 @@ def scan_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
     expected = expected / ops.sum(expected, axis=2, keepdims=True)
     gradient = ops.transpose(ops.softmax(logits, axis=2), (1, 0, 2)) - expected
     slope = ops.sum(inputs * ops.stop_gradient(gradient), axis=(1, 2))
-    # Its value is that of the loss, its derivative that of `slope`.
+    # It has the value of the loss and the derivative of `slope`.
     return ops.stop_gradient(losses) + slope - ops.stop_gradient(slope)
 
 

@@ -1,4 +1,4 @@
-"""CTCLoss: connectionist temporal classification of the outputs of a sequence model."""
+"""CTCLoss: the connectionist temporal classification loss for sequence models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEAST_LOGIT = -1e6  # Below the largest of its time step; finite, so that no gr
 
 @keras.saving.register_keras_serializable(package="mltu")
 class CTCLoss(keras.losses.Loss):
-    """Negative log probability of the label given the outputs of a model.
+    """The CTC loss: negative log probability of the label given the outputs of a model.
 
     Targets are integers of shape (batch, max_label_length) in [0, classes - 1]; `classes - 1` is
     the blank and pads the labels to one length, so the length of each label is counted without it.
@@ -28,14 +28,14 @@ class CTCLoss(keras.losses.Loss):
     and gradient 0; the metric `mltu.metrics.InfeasibleLabels` counts such samples.
 
     Args:
-        name: of the loss.
+        name: the name of the loss.
         from_logits: False if the model ends in a softmax, True if it ends in logits.
         reduction: as in every Keras loss; `"none"` returns one value per sample, in nats.
-        dtype: of the computation, float32 or float64; the outputs of the model may be narrower.
+        dtype: dtype of the computation, float32 or float64; outputs of the model may be narrower.
 
     Raises:
-        ValueError: `dtype` is narrower. Keras casts the labels to it, and bfloat16 cannot represent
-            all integers above 256.
+        ValueError: `dtype` is narrower than float32. Keras casts the labels to it, and bfloat16
+            cannot represent all integers above 256.
 
     Source: Graves et al., 2006, "Connectionist temporal classification", section 4.
     """
@@ -88,7 +88,7 @@ def required_steps(labels: Any, lengths: Any) -> Any:
 
     Args:
         labels: integers, shape (batch, max_label_length), padded at the end.
-        lengths: of the labels, integers of shape (batch,).
+        lengths: the lengths of the labels, integers of shape (batch,).
 
     Returns:
         int32, shape (batch,).
@@ -99,7 +99,7 @@ def required_steps(labels: Any, lengths: Any) -> Any:
 
 
 def ctc_batch_loss(labels: Any, logits: Any) -> Any:
-    """Compute the CTC loss of each sample by the fastest kernel of the backend.
+    """Compute the CTC loss of each sample with the fastest kernel of the backend.
 
     Args:
         labels: int32, shape (batch, max_label_length), padded with the blank `classes - 1`.

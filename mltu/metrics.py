@@ -1,4 +1,4 @@
-"""CER and WER of CTC outputs as Keras metrics: sums of edits and of reference lengths.
+"""Keras metrics for CTC models: CER and WER, from sums of edits and of reference lengths.
 
 Rates are pooled over an epoch and equal `get_cer` and `get_wer` on the decoded strings.
 """
@@ -22,7 +22,7 @@ _FAR = 2**30  # more than any edit distance
 
 
 class _CountMetric(keras.metrics.Metric):
-    """A metric that keeps sums as integers: float32 is inexact beyond 16.7 million."""
+    """A metric that stores sums as integers: float32 is inexact beyond 16.7 million."""
 
     _direction = "down"
 
@@ -32,7 +32,7 @@ class _CountMetric(keras.metrics.Metric):
 
 @keras.saving.register_keras_serializable(package="mltu")
 class CWERMetric(_CountMetric):
-    """CER and WER from one decoding, logged as `CER`, `WER`, `val_CER` and `val_WER`.
+    """CER and WER from a single decoding, logged as `CER`, `WER`, `val_CER` and `val_WER`.
 
     Edits / reference characters, and wrong words / words where each label is one word; both pooled
     over the epoch.
@@ -40,7 +40,7 @@ class CWERMetric(_CountMetric):
     Args:
         name: with `"CER"`, Keras's callbacks know that a lower `val_CER` is better. A callback
             that monitors `val_WER` needs `mode="min"`.
-        dtype: of the results.
+        dtype: dtype of the results.
     """
 
     def __init__(self, name: str = "CER", dtype: Any = None) -> None:
@@ -101,7 +101,7 @@ class InfeasibleLabels(_CountMetric):
 
     Args:
         name: the key in the logs.
-        dtype: of the result.
+        dtype: dtype of the result.
     """
 
     def __init__(self, name: str = "infeasible", dtype: Any = None) -> None:
@@ -125,7 +125,7 @@ def _rate(errors: Any, total: Any) -> Any:
 
 
 def _edits_and_lengths(labels: Any, outputs: Any) -> tuple[Any, Any]:
-    """Return edits of the greedy decoding and characters of the label, for each sample."""
+    """Return, for each sample, the edits of the greedy decoding and the characters of the label."""
     blank = outputs.shape[2] - 1
     lengths = label_lengths(labels, blank)
     best = ops.cast(ops.argmax(outputs, axis=2), "int32")

@@ -1,4 +1,4 @@
-"""From CTC outputs to texts: greedy, prefix beam search, lexicons and patterns."""
+"""CTC decoding: greedy, prefix beam search, lexicons and patterns."""
 
 from mltu.decoders._automaton import Automaton
 from mltu.decoders._beam import BeamDecoder, Constraint, Decoder, Hypothesis

@@ -1,4 +1,4 @@
-"""A finite automaton over the classes of a model, which says what a decoder may return."""
+"""A finite automaton over the classes of a model: it defines which texts a decoder may return."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Automaton:
 
     @cached_property
     def num_missing(self) -> npt.NDArray[np.int32]:
-        """The least number of characters from each state to an accepting one, shape (states,)."""
+        """The minimum number of characters from each state to an accepting one, shape (states,)."""
         sources, classes = np.nonzero(self.transitions >= 0)
         targets = self.transitions[sources, classes]
         order = np.argsort(targets, kind="stable")
@@ -46,7 +46,7 @@ class Automaton:
         return missing
 
     def completions(self, logs: Array) -> Array:
-        """Bound what the rest of the outputs can still give to each state.
+        """Bound how much the remaining outputs can still add to the score of each state.
 
         Args:
             logs: logarithms of probabilities, shape (batch, time, classes), the blank last.
@@ -65,7 +65,7 @@ class Automaton:
         best[num_steps, self.accepting] = 0
         for step in range(num_steps - 1, -1, -1):
             now, later, emitted = best[step], best[step + 1], logs[:, step, classes].T
-            # To stay in a state is to emit the blank, or once more the class that led there.
+            # Staying in a state means emitting the blank, or repeating the class that led there.
             now[...] = logs[:, step, -1]
             np.maximum.at(now, targets, emitted)
             now += later

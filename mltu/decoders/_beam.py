@@ -1,4 +1,4 @@
-"""Prefix beam search: the most probable texts, each by the sum over its alignments."""
+"""Prefix beam search: finds the most probable texts, summing over the alignments of each."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mltu.decoders._automaton import Automaton
 from mltu.decoders._score import text_log_probabilities
 from mltu.utils.checks import check_count
 
-_ROWS = 64  # of a batch that are searched together
-_WIDEST = 256  # up to which a search that found nothing is repeated
+_ROWS = 64  # rows of a batch that are searched together
+_WIDEST = 256  # A search that found nothing is repeated with wider beams, up to this width.
 _LEAST = 1e-38  # a probability that float32 rounds to nothing
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so no prefix is lost in the product
 
@@ -27,7 +27,7 @@ class Hypothesis(NamedTuple):
     Attributes:
         text: the text.
         log_probability: natural logarithm of its CTC probability, the sum over all its alignments.
-        classes: of its characters.
+        classes: the classes of its characters.
     """
 
     text: str
@@ -36,12 +36,12 @@ class Hypothesis(NamedTuple):
 
 
 class Decoder(Protocol):
-    """Anything that reads the outputs of a CTC model."""
+    """Anything that decodes the outputs of a CTC model."""
 
     def decode(
         self, probabilities: npt.ArrayLike, vocab: str | Sequence[str]
     ) -> list[list[Hypothesis]]:
-        """Return the most probable texts of each row of the batch, the best first.
+        """Return the most probable texts for each row of the batch, best first.
 
         Args:
             probabilities: shape (batch, time, classes), the blank last.
@@ -50,19 +50,19 @@ class Decoder(Protocol):
 
 
 class Constraint(Protocol):
-    """Which texts a decoder may return."""
+    """Restricts which texts a decoder may return."""
 
     def automaton(self, vocab: tuple[str, ...]) -> Automaton:
-        """Return the automaton that accepts these texts alone, over the classes of `vocab`."""
+        """Return the automaton over the classes of `vocab` that accepts only these texts."""
 
 
 @dataclass(frozen=True)
 class BeamDecoder:
-    """Prefix beam search over the whole batch at once, free or within a constraint.
+    """Prefix beam search over the whole batch at once, with or without a constraint.
 
     Args:
-        beam_width: prefixes that are kept after each time step, at least 1.
-        num_best: texts to return at most, 1 to `beam_width`.
+        beam_width: number of prefixes kept after each time step, at least 1.
+        num_best: maximum number of texts to return, 1 to `beam_width`.
         constraint: a `Lexicon` or a `Pattern` that every returned text satisfies, or None.
 
     Raises:
@@ -81,7 +81,7 @@ class BeamDecoder:
         check_count("num_best", self.num_best, 1)
         if self.num_best > self.beam_width:
             raise ValueError(
-                f"`num_best` must be at most `beam_width`, here {self.beam_width}. "
+                f"`num_best` must be at most `beam_width` = {self.beam_width}. "
                 f"Received {self.num_best}. Widen the beam."
             )
 
@@ -91,11 +91,11 @@ class BeamDecoder:
         """Return up to `num_best` texts for each row of the batch; see `Decoder.decode`.
 
         Returns:
-            A list for each row; it is empty if the constraint has no text that fits into that
+            A list for each row; it is empty if no text of the constraint fits into that
             many time steps.
 
         Raises:
-            ValueError: the shape does not fit the vocabulary, values are no probabilities, or no
+            ValueError: the shape does not fit the vocabulary, values are not probabilities, or no
                 text of the constraint can be written in the vocabulary.
         """
         outputs, chars = _check_outputs(probabilities, vocab)
@@ -130,12 +130,12 @@ class BeamDecoder:
 
 
 def _search(logs: Array, beam_width: int, automaton: Automaton | None) -> list[list[list[int]]]:
-    """Return the texts in the last beam of each row, as lists of classes, in no order.
+    """Return the texts in the last beam of each row, as lists of classes, in no particular order.
 
     Args:
         logs: logarithms of probabilities, finite, shape (batch, time, classes), the blank last.
-        beam_width: prefixes kept after each step.
-        automaton: of the constraint.
+        beam_width: number of prefixes kept after each step.
+        automaton: the automaton of the constraint.
     """
     num_rows, num_steps, num_classes = logs.shape
     completions = None if automaton is None else automaton.completions(logs)
@@ -150,8 +150,8 @@ def _search(logs: Array, beam_width: int, automaton: Automaton | None) -> list[l
 class _Beam:
     """The prefixes of all rows, each array of shape (batch, beam).
 
-    A prefix is known by a hash of its characters, so that it is found again by whichever way the
-    search came to it.
+    A prefix is identified by a hash of its characters, so that it is recognised however the search
+    reached it.
     """
 
     def __init__(self, num_rows: int, width: int, blank: int) -> None:
@@ -173,7 +173,7 @@ class _Beam:
     def advance(
         self, logs: Array, automaton: Automaton | None, bound: Array | None
     ) -> tuple[Array, Array]:
-        """Go one time step further; return where each prefix came from and what it added.
+        """Advance one time step; return where each prefix came from and what it added.
 
         The idea: every prefix either stays as it is (it emits the blank, or its last character
         once more) or grows by one character. All of these candidates are scored at once, in one
@@ -215,7 +215,7 @@ class _Beam:
         stays = chosen < width
         source = np.where(stays, chosen, (chosen - width) // self.blank)
         added = np.where(stays, -1, (chosen - width) % self.blank)
-        # Make them the next beam; where there are fewer than its width, the rest is dead.
+        # Make them the next beam; if there are fewer than its width, the rest is dead.
         dead = ranks[rows, chosen] == -np.inf
         self.in_blank = np.where(stays & ~dead, stay_blank[rows, source], -np.inf)
         in_char = np.where(stays, stay_char[rows, source], scores[rows, chosen])
@@ -223,7 +223,7 @@ class _Beam:
         before = self.hash[rows, source]
         self.parent = np.where(stays, self.parent[rows, source], before)
         self.hash = np.where(stays, before, before * _FACTOR + (added + 2).astype(np.uint64))
-        # Without a last character a dead prefix is never taken for a living one of its hash.
+        # Without a last character, a dead prefix is never mistaken for a live one with its hash.
         self.last = np.where(dead, self.blank, np.where(stays, self.last[rows, source], added))
         if automaton is not None:
             self.state = np.where(
@@ -232,7 +232,7 @@ class _Beam:
         return source, added
 
     def _merge(self, longer: Array, stay_char: Array) -> None:
-        """Add a prefix that grows into one of the beam to that one, so that no text is there twice.
+        """Merge a grown prefix into the equal one that stays in the beam, so that texts are unique.
 
         "ab" may come from "ab" that stays or from "a" that grows by "b": where the parent of a
         prefix is in the beam as well, the sum of the growth goes to the prefix.
@@ -260,14 +260,14 @@ def _texts(history: Sequence[tuple[Array, Array]], row: int, beams: Array) -> li
 def _check_outputs(
     probabilities: npt.ArrayLike, vocab: str | Sequence[str]
 ) -> tuple[Array, tuple[str, ...]]:
-    """Return the outputs as an array of shape (batch, time, classes), and the vocabulary.
+    """Check the outputs; return them as an array (batch, time, classes), and the vocabulary.
 
     Raises:
-        ValueError: the shape does not fit the vocabulary, or values are no probabilities.
+        ValueError: the shape does not fit the vocabulary, or values are not probabilities.
     """
     found, chars = _as_floats(probabilities), tuple(vocab)
     if not chars:
-        raise ValueError("`vocab` must have at least one character. Received none.")
+        raise ValueError("`vocab` must have at least one character. Received an empty one.")
     if found.ndim != 3 or found.shape[2] != len(chars) + 1 or not found.shape[1]:
         raise ValueError(
             "`probabilities` must have the shape (batch, time, classes) with "
@@ -276,14 +276,14 @@ def _check_outputs(
         )
     if found.size and not (found.min() >= 0 and found.max() <= 1 + 1e-3):
         raise ValueError(
-            "`probabilities` must hold values in 0..1. Received values from "
+            "`probabilities` must be values in 0..1. Received values from "
             f"{found.min()} to {found.max()}. Apply a softmax to logits first."
         )
     return found, chars
 
 
 def _as_floats(probabilities: npt.ArrayLike) -> Array:
-    """Return real numbers as float32 or float64, in which logarithms can be taken."""
+    """Return real numbers as float32 or float64, which can represent their logarithms."""
     try:
         found = np.asarray(probabilities)
     except ValueError as error:  # Lists of different lengths.
@@ -291,7 +291,5 @@ def _as_floats(probabilities: npt.ArrayLike) -> Array:
             f"`probabilities` must be an array. Received {type(probabilities).__name__}: {error}"
         ) from error
     if found.dtype.kind not in "fiub":
-        raise ValueError(
-            f"`probabilities` must hold real numbers. Received the dtype {found.dtype}."
-        )
+        raise ValueError(f"`probabilities` must be real numbers. Received dtype {found.dtype}.")
     return found if found.dtype in (np.float32, np.float64) else found.astype(np.float64)

@@ -1,4 +1,4 @@
-"""A lexicon as a constraint: only its words may be read."""
+"""Lexicon: a constraint that allows only the words of a list."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Lexicon:
             read.
 
     Raises:
-        ValueError: there is no word, an empty one, or one of more than 10,000 characters.
-        TypeError: `words` is a string, or has an entry that is not one.
+        ValueError: `words` is empty, or a word is empty or has more than 10,000 characters.
+        TypeError: `words` is a string, or has an entry that is not a string.
 
     Source of the automaton: Daciuk et al., 2000, "Incremental Construction of Minimal Acyclic
     Finite-State Automata", for sorted words.
@@ -42,10 +42,10 @@ class Lexicon:
             if len(word) > _MAX_LENGTH:
                 raise ValueError(
                     f"`words` must have at most {_MAX_LENGTH} characters each. Received one of "
-                    f"{len(word)}, {word[:60]!r}... Is it a whole file?"
+                    f"{len(word)}, {word[:60]!r}... Is this a whole file?"
                 )
         if not found:
-            raise ValueError("`words` must hold at least one word. Received none.")
+            raise ValueError("`words` must contain at least one word. Received an empty list.")
         self.ignore_case = ignore_case
         self.words = tuple(sorted({self._fold(word) for word in found}))
         self.automaton = lru_cache(maxsize=4)(self._build)
@@ -78,7 +78,7 @@ class Lexicon:
         words = [word for word in self.words if symbols.issuperset(word)]
         if not words:
             raise ValueError(
-                "`words` must have one that the vocabulary of the model can write. Received "
+                "`words` cannot be written with the vocabulary of the model. Received "
                 f"{[word[:40] for word in self.words[:5]]} for the characters "
                 f"{''.join(vocab)[:80]!r}."
             )
@@ -97,7 +97,7 @@ Edges = tuple[tuple[str, int], ...]
 
 
 def _minimal_automaton(words: list[str]) -> tuple[list[Edges], list[bool]]:
-    """Build the smallest automaton of sorted words; the state 0 is the first.
+    """Build the minimal automaton of sorted words; state 0 is the initial state.
 
     Returns:
         The edges of each state, pairs of a character and a state, and whether it accepts.

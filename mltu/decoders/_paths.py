@@ -1,4 +1,4 @@
-"""Which time steps emit which character: greedy decoding, and the alignment of a given text."""
+"""Greedy decoding and forced alignment: which time steps emit which character."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Spans(NamedTuple):
     """The time steps that emit the characters of one text.
 
     Attributes:
-        classes: of the characters, shape (characters,).
+        classes: the classes of the characters, shape (characters,).
         starts: the first time step of each, shape (characters,).
-        ends: the step behind the last of each, shape (characters,).
+        ends: the step after the last of each, shape (characters,).
     """
 
     classes: Ints
@@ -54,7 +54,7 @@ def greedy_path(outputs: npt.NDArray[Any]) -> list[Spans]:
 
 
 def ctc_decoder(predictions: npt.ArrayLike, chars: str | Sequence[str]) -> list[str]:
-    """Read CTC outputs as text, greedily; see `mltu.decoders.greedy_path`.
+    """Decode CTC outputs to text greedily; see `mltu.decoders.greedy_path`.
 
     Args:
         predictions: probabilities or logits, shape (batch, time, classes); the last class is the
@@ -81,7 +81,7 @@ def ctc_decoder(predictions: npt.ArrayLike, chars: str | Sequence[str]) -> list[
 
 
 def required_steps(text: Sequence[Any]) -> int:
-    """Count the time steps that CTC needs: one a character, one more between equal neighbours.
+    """Count the time steps that CTC needs: one per character, one more between equal neighbours.
 
     Source: Graves et al., 2006, section 3.1.
 
@@ -96,7 +96,7 @@ def align_texts(probabilities: npt.NDArray[Any], classes: Sequence[npt.ArrayLike
 
     Args:
         probabilities: shape (batch, time, classes), the blank last.
-        classes: of the characters of each text.
+        classes: the classes of the characters of each text.
 
     Returns:
         One for each row.
@@ -117,20 +117,20 @@ def _align(logs: npt.NDArray[np.float64], text: Ints) -> Spans:
     needed = required_steps(text.tolist())
     if needed > num_steps:
         raise ValueError(
-            f"`classes` must hold texts that fit into {num_steps} time steps. Received one of "
-            f"{len(text)} characters, which needs {needed}: two equal ones need a blank between."
+            f"`classes` must be texts that fit into {num_steps} time steps. Received one of "
+            f"{len(text)} characters, which needs {needed}: equal neighbours need a blank between."
         )
     labels = np.full(2 * len(text) + 1, blank)
     labels[1::2] = text
     may_leap = np.zeros(len(labels), bool)
     may_leap[2:] = labels[2:] != labels[:-2]
-    # Impossible is a number, not -inf, so that the way back exists for every text that fits.
+    # Impossible is a number, not -inf, so that backtracking works for every text that fits.
     logs = np.maximum(logs, -1e4)
     scores = np.full(len(labels), -1e9)
     scores[:2] = logs[0, labels[:2]]
     moves = np.zeros((num_steps, len(labels)), np.int8)
     for step in range(1, num_steps):
-        origins = np.full((3, len(labels)), -np.inf)  # stay, go on by one label, leap over a blank
+        origins = np.full((3, len(labels)), -np.inf)  # stay, move to the next label, skip a blank
         origins[0], origins[1, 1:] = scores, scores[:-1]
         origins[2, 2:] = np.where(may_leap[2:], scores[:-2], -np.inf)
         moves[step] = origins.argmax(axis=0)

@@ -1,4 +1,4 @@
-"""A pattern as a constraint: texts of one form, such as the plates "[A-Z]{2}[0-9]{3}"."""
+"""Pattern: a constraint to texts of one form, such as the plates "[A-Z]{2}[0-9]{3}"."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 
 from mltu.decoders._automaton import Automaton
 
-# How much a pattern may grow while its automaton is built: each piece that is added counts one, a
-# state of the automaton as many as the pieces that it stands for. The limit is reached in about a
-# second; without it a short pattern, such as "(.*a.{30})", would never end.
+# How much a pattern may grow while its automaton is built: each piece counts as one, a state of the
+# automaton as the number of pieces that it stands for. The limit is reached in about a second;
+# without it, a short pattern such as "(.*a.{30})" would take forever.
 _MAX_STATES = 100_000
 _MAX_LENGTH = 10_000  # characters of a pattern
 _MAX_DEPTH = 50
@@ -76,18 +76,18 @@ class Pattern:
         automaton = Automaton(np.array(rows), np.array([end in states for states in waiting]))
         if automaton.num_missing[0] == np.iinfo(np.int32).max:
             raise ValueError(
-                "`pattern` must match some text that the vocabulary of the model can write. "
+                "`pattern` cannot be matched by any text in the vocabulary of the model. "
                 f"Received {self.pattern!r:.200} for the characters {''.join(vocab)[:80]!r}."
             )
         return automaton
 
 
 class _Graph:
-    """A nondeterministic automaton, built piece by piece.
+    """A nondeterministic finite automaton, built piece by piece.
 
     Attributes:
         free: the states that each state leads to without a character.
-        moves: the number of a test of a character and the state behind it, for each state.
+        moves: for each state, the number of the character test and the state after it, or None.
         tests: the number of each test.
     """
 
@@ -99,7 +99,7 @@ class _Graph:
         self.closures: dict[frozenset[int], frozenset[int]] = {}
 
     def add(self, tree: Tree, start: int) -> int:
-        """Add a piece behind a state; return the state behind the piece."""
+        """Add a piece after a state; return the state after the piece."""
         self._count(1)
         if tree[0] == "char":
             here, end = self._new(), self._new()
@@ -137,7 +137,7 @@ class _Graph:
         return end
 
     def groups(self, vocab: tuple[str, ...]) -> dict[frozenset[int], list[int]]:
-        """Return the classes of characters that pass the same tests, by these tests."""
+        """Group the classes of the characters by the tests that they pass."""
         groups: dict[frozenset[int], list[int]] = {}
         for column, char in enumerate(vocab):
             passed = frozenset(number for test, number in self.tests.items() if test(char))
@@ -145,7 +145,7 @@ class _Graph:
         return groups
 
     def closure(self, states: frozenset[int]) -> frozenset[int]:
-        """Return all states that can be reached without a character."""
+        """Return all states that can be reached without reading a character."""
         if states not in self.closures:
             reached, waiting = set(states), list(states)
             while waiting:
@@ -165,13 +165,13 @@ class _Graph:
         self.num_states += num_states
         if self.num_states > _MAX_STATES:
             raise ValueError(
-                f"`pattern` must need at most {_MAX_STATES} states. Received "
-                f"{self.pattern!r:.200}, which needs more. Use smaller counts."
+                f"`pattern` cannot be compiled into at most {_MAX_STATES} states. Received "
+                f"{self.pattern!r:.200}. Use smaller counts."
             )
 
 
 class _Parser:
-    """Reads a pattern from left to right into a tree."""
+    """Parses a pattern from left to right into a tree."""
 
     def __init__(self, pattern: str) -> None:
         if not isinstance(pattern, str):
@@ -184,7 +184,7 @@ class _Parser:
         self.pattern, self.position = pattern, 0
 
     def parse(self) -> Tree:
-        """Return the tree of the whole pattern."""
+        """Parse the whole pattern into a tree."""
         tree = self._alternatives(0)
         if self.position < len(self.pattern):
             raise self._error("unbalanced brackets")
@@ -192,7 +192,7 @@ class _Parser:
 
     def _alternatives(self, depth: int) -> Tree:
         if depth > _MAX_DEPTH:
-            raise self._error(f"groups are nested more than {_MAX_DEPTH} deep")
+            raise self._error(f"groups are nested more than {_MAX_DEPTH} levels deep")
         options = [self._sequence(depth)]
         while self._take("|"):
             options.append(self._sequence(depth))
@@ -208,15 +208,17 @@ class _Parser:
         char = self.pattern[self.position]
         if self._take("("):
             if self._take("?") and not self._take(":"):
-                raise self._error("the only group with a question mark is (?:...)")
+                raise self._error("(?:...) is the only supported group with a question mark")
             tree = self._alternatives(depth + 1)
             if not self._take(")"):
                 raise self._error("unbalanced brackets")
             return tree
         if char in "^$":
-            raise self._error(f"no anchor {char!r} is needed; \\{char} is the character")
+            raise self._error(f"no anchor {char!r} needed; write \\{char} for the character itself")
         if char in "*+?{":
-            raise self._error(f"nothing to repeat before {char!r}; \\{char} is the character")
+            raise self._error(
+                f"nothing to repeat before {char!r}; write \\{char} for the character"
+            )
         if self._take("["):
             return ("char", self._set())
         if self._take("."):
@@ -225,10 +227,10 @@ class _Parser:
         return ("char", accepts)
 
     def _member(self) -> tuple[str | None, Accepts]:
-        """Read what stands alone or begins a range: a character, or None and a class of them."""
+        """Read a single member or the start of a range: a character, or None and a class."""
         is_escaped = self._take("\\")
         if self.position == len(self.pattern):
-            raise self._error("a backslash at the end")
+            raise self._error("trailing backslash")
         char = self.pattern[self.position]
         self.position += 1
         if is_escaped and char.lower() in _CLASSES:
@@ -256,19 +258,19 @@ class _Parser:
         return lambda char: any(part(char) for part in parts) != negated
 
     def _range(self, low: str | None) -> Accepts:
-        """Read the rest of a range, of which both ends may be escaped."""
+        """Read the rest of a range; either end may be escaped."""
         self.position += 1
         if self.position == len(self.pattern):
             raise self._error("unbalanced brackets")
         high, _ = self._member()
         if low is None or high is None:
-            raise self._error("a class cannot end a range; put a minus sign last")
+            raise self._error("a class cannot end a range; put a literal minus sign last")
         if low > high:
             raise self._error(f"the range {low}-{high} is reversed")
         return lambda char: low <= char <= high
 
     def _counted(self, tree: Tree) -> Tree:
-        """Read the count behind a piece, if there is one."""
+        """Read the count after a piece, if there is one."""
         for sign, least, most in (("?", 0, 1), ("*", 0, None), ("+", 1, None)):
             if self._take(sign):
                 return self._once(("times", tree, least, most))
@@ -277,7 +279,7 @@ class _Parser:
         count = re.compile(r"(\d{1,4})(?:(,)(\d{1,4})?)?\}", re.ASCII)
         match = count.match(self.pattern, self.position)
         if match is None:
-            raise self._error("a count is {3}, {2,} or {2,5}")
+            raise self._error("a count must look like {3}, {2,} or {2,5}")
         least = int(match[1])
         most = least if not match[2] else int(match[3]) if match[3] else None
         if most is not None and most < least:
@@ -287,7 +289,9 @@ class _Parser:
 
     def _once(self, tree: Tree) -> Tree:
         if self.position < len(self.pattern) and self.pattern[self.position] in "?*+{":
-            raise self._error("two counts in a row; put a group around what the second one counts")
+            raise self._error(
+                "two counts in a row; put the part that the second one repeats in a group"
+            )
         return tree
 
     def _take(self, text: str) -> bool:

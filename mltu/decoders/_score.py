@@ -1,4 +1,4 @@
-"""From outputs to probabilities, and the CTC probability of a text: the sum over its alignments."""
+"""Probabilities from outputs, and the CTC probability of a text: the sum over its alignments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RESCALE = 8  # time steps; eight factors of 1e-38, the least of float32, stay a
 
 
 def kind_of_outputs(outputs: npt.NDArray[Any]) -> str:
-    """Tell `"probabilities"` from `"logits"` by values of shape (batch, time, classes)."""
+    """Return `"probabilities"` or `"logits"`, judging by values of shape (batch, time, classes)."""
     is_softmax = outputs.min() >= 0 and np.allclose(outputs.sum(axis=-1), 1, atol=1e-2)
     return "probabilities" if is_softmax else "logits"
 
@@ -27,7 +27,7 @@ def to_probabilities(outputs: Array, kind: str, temperature: float = 1.0) -> Arr
 
     Args:
         outputs: shape (..., classes).
-        kind: of the outputs, `"probabilities"`, whose logarithms serve as logits, or `"logits"`.
+        kind: `"probabilities"`, whose logarithms serve as logits, or `"logits"`.
         temperature: above 1 makes the model less confident, below 1 more.
 
     Returns:
@@ -35,7 +35,7 @@ def to_probabilities(outputs: Array, kind: str, temperature: float = 1.0) -> Arr
         returned as they came.
 
     Raises:
-        ValueError: `kind` is neither of the two.
+        ValueError: `kind` is neither.
 
     Source: Guo et al., 2017, "On Calibration of Modern Neural Networks", section 4.2.
     """
@@ -44,12 +44,12 @@ def to_probabilities(outputs: Array, kind: str, temperature: float = 1.0) -> Arr
     if kind == "probabilities":
         if temperature == 1:
             return outputs
-        # By the largest, lest all of them fall below the least number of float32.
+        # Shifted by the largest, so that not all of them underflow in float32.
         largest = outputs.max(axis=-1, keepdims=True)
         powers = (outputs / np.where(largest > 0, largest, 1)) ** (1 / temperature)
         powers = np.where(largest > 0, powers, 1)
     else:
-        with np.errstate(over="ignore"):  # What is that unlikely becomes 0.
+        with np.errstate(over="ignore"):  # Whatever is that improbable becomes 0.
             powers = np.exp((outputs - outputs.max(axis=-1, keepdims=True)) / temperature)
     return powers / powers.sum(axis=-1, keepdims=True)  # type: ignore[no-any-return]
 
@@ -61,13 +61,13 @@ def text_log_probabilities(
 
     Args:
         probabilities: shape (batch, time, classes), the blank last.
-        classes: of the characters of each text, whole numbers, without blanks.
+        classes: the classes of the characters of each text, integers, without blanks.
 
     Returns:
         Shape (batch,); -inf for a text that needs more time steps than there are.
 
     Raises:
-        ValueError: there are not as many texts as rows.
+        ValueError: the numbers of texts and rows differ.
 
     Source: Graves et al., 2006, section 4.1 (the forward variables).
     """
@@ -77,7 +77,7 @@ def text_log_probabilities(
             f"Received {len(classes)} texts and {len(probabilities)} rows."
         )
     labels, ends = _with_blanks(classes, probabilities.shape[2] - 1)
-    # 1 where a label may be reached by a leap over the blank before it: not if both are equal.
+    # 1 where the blank before a label may be skipped: not between equal characters.
     skips = np.zeros(labels.shape)
     skips[:, 1:2] = 1  # A text may begin with its first character.
     skips[:, 2:] = labels[:, 2:] != labels[:, :-2]
@@ -93,18 +93,18 @@ def _forward(probabilities: npt.NDArray[Any], labels: Ints, ends: Ints, skips: F
     """Sum over the alignments of one text for each row.
 
     The idea: a text with blanks around its characters is a chain of labels, and an alignment walks
-    along it: at each time step it stays at its label, goes on to the next one, or leaps over the
-    blank between two different characters. `sums` holds, for each row and label, the probability
-    of all walks that have arrived there; a time step adds up these three origins and multiplies by
-    what it gives to the label. Two buffers take turns, so that nothing is allocated in the loop.
-    Every few steps the sums are divided by their total, whose logarithm is kept, so that they do
-    not vanish.
+    along it: at each time step it stays at its label, moves to the next one, or skips the blank
+    between two different characters. `sums` holds, for each row and label, the probability of all
+    walks that have arrived there; a time step adds up these three origins and multiplies by the
+    probability that it assigns to the label. Two buffers alternate, so that nothing is allocated
+    in the loop. Every few steps the sums are divided by their total, whose logarithm is saved, so
+    that they do not underflow.
     """
     num_rows, num_labels = labels.shape
-    # (time, batch, labels): what each step gives to each label.
+    # (time, batch, labels): the probability that each step assigns to each label.
     rows = np.arange(num_rows)[:, None]
     gains = probabilities[rows, :, labels].transpose(2, 0, 1).astype(np.float64)
-    # Two columns of zeros stand before the first label, in the sums of this step and of the next.
+    # Two columns of zeros precede the first label, in the sums of this step and of the next.
     sums = np.zeros((2, num_rows, num_labels + 2))
     sums[0, :, 1] = 1  # Before the first step, one step before the first blank.
     this, other = ((s[:, 2:], s[:, 1:-1], s[:, :-2]) for s in sums)
@@ -128,11 +128,11 @@ def _forward(probabilities: npt.NDArray[Any], labels: Ints, ends: Ints, skips: F
 
 
 def _in_logarithms(gains: Floats, skips: npt.NDArray[np.bool_], end: int) -> float:
-    """Do the same for one row in logarithms, which never vanish but take far longer.
+    """Do the same for one row in logarithms, which never underflow but take far longer.
 
     Args:
-        gains: what each step gives to each label, shape (time, labels).
-        skips: whether a label may be reached by a leap over the blank before it.
+        gains: the probability that each step assigns to each label, shape (time, labels).
+        skips: whether the blank before a label may be skipped.
         end: the last label.
     """
     with np.errstate(divide="ignore"):
@@ -157,7 +157,7 @@ def skip_confident_blanks(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
         probabilities: shape (batch, time, classes), the blank last.
 
     Returns:
-        Shape (batch, fewer time steps, classes). A row that loses more than others is filled up
+        Shape (batch, fewer time steps, classes). A row that loses more than others is padded
         with such blanks at its end.
     """
     confident = probabilities[:, :, -1] >= _CONFIDENT_BLANK
@@ -170,7 +170,7 @@ def skip_confident_blanks(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _with_blanks(classes: Sequence[Sequence[int] | Ints], blank: int) -> tuple[Ints, Ints]:
-    """Return blank, c1, blank, c2 ... blank, filled up with blanks, and where each text ends."""
+    """Return blank, c1, blank, c2 ... blank, padded with blanks, and where each text ends."""
     lengths = np.array([len(text) for text in classes], np.intp)
     labels = np.full((len(classes), 2 * int(lengths.max(initial=0)) + 1), blank, np.intp)
     rows = np.repeat(np.arange(len(classes)), lengths)
