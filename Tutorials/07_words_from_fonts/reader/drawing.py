@@ -54,6 +54,8 @@ class Drawers:
     """
 
     def __init__(self, images, vocab, *, num_processes, seed):
+        if num_processes < 1:
+            raise ValueError(f"`num_processes` must be at least 1. Received {num_processes}.")
         self.shapes = [chunk_shape(width) for width in WIDTHS]
         self._per_process = len(WIDTHS) + _SPARE
         num_chunks = num_processes * self._per_process

@@ -9,7 +9,11 @@ import numpy as np
 
 
 def save_state(folder, trainer, record):
-    """Write weights and averages in float32, the optimizer in half of it, and `record` last."""
+    """Write weights and averages in float32, the optimizer in half of it, and `record` last.
+
+    Each file is old or new, never in part; after a cut between two of them they are of different
+    minutes, which a training does not mind.
+    """
     trainer.sync()
     _save(folder / "weights.npz", trainer.model.variables)
     _save(folder / "average.npz", trainer.averages)

@@ -8,7 +8,7 @@ programs=$(dirname "$(realpath -s "$1")")
 shift
 cd "$(dirname "$0")/../../../.."
 copy=$(mktemp -d)
-trap 'rm -rf "$copy" /tmp/mltu-site /tmp/mltu-state /tmp/mltu-jax' EXIT
+trap 'rm -rf "$copy" /tmp/mltu-site /tmp/mltu-pack /tmp/mltu-state /tmp/mltu-jax' EXIT
 { git ls-files -co --exclude-standard; find .gpu -type f; } | tar -cf - -T - | tar -xf - -C "$copy"
 du -sh "$copy"
 mkdir "$copy/.out"

@@ -6,13 +6,15 @@ set -euo pipefail
 begin=$(date +%s)
 seconds=$1 backend=$2
 shift 2
+processes=${PROCESSES:-$(($(nproc) - 1))}  # before OMP_NUM_THREADS, which nproc heeds
 cd "$(dirname "$0")/../../../.."
 here=Tutorials/07_words_from_fonts/reader
-site=/tmp/mltu-site kept=/tmp/mltu-state
+site=/tmp/mltu-site pack=/tmp/mltu-pack kept=/tmp/mltu-state  # outside of what each call replaces
 if [ ! -d "$site" ]; then
     python3 -m pip install -q --root-user-action=ignore --no-index --no-deps --no-compile --no-cache-dir --target "$site.part" .gpu/whl/*.whl
     mv "$site.part" "$site"
 fi
+[ -d "$pack" ] || cp -r .gpu/pack "$pack"
 start=()
 if [ -d "$kept" ]; then
     cp "$kept"/* "$OUT"
@@ -24,10 +26,10 @@ export PYTHONPATH=$site:$PWD PYTHONUNBUFFERED=1 KERAS_BACKEND=$backend
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1  # the cores are there to draw
 export XLA_PYTHON_CLIENT_MEM_FRACTION=0.6 JAX_COMPILATION_CACHE_DIR=/tmp/mltu-jax
 nvidia-smi --query-gpu=name,memory.total --format=csv,noheader 2>/dev/null || echo "no nvidia-smi"
-python3 "$here/gpu/check.py" "$CHUNKS"
+[ -d "$kept" ] || python3 "$here/gpu/check.py" "$CHUNKS"
 left=$((seconds - $(date +%s) + begin))
-python3 "$here/train.py" --output "$OUT" --seconds "$left" --pack .gpu/pack \
-    --processes "${PROCESSES:-$(($(nproc) - 1))}" --chunks "$CHUNKS" "${start[@]}" "$@" \
+python3 "$here/train.py" --output "$OUT" --seconds "$left" --pack "$pack" \
+    --processes "$processes" --chunks "$CHUNKS" "${start[@]}" "$@" \
     2> >(tee "$OUT/errors.log" >&2)
 mkdir -p "$kept"
 cp "$OUT"/*.npz "$OUT"/state.json "$kept"/
