@@ -123,7 +123,7 @@ class TorchTrainer(Trainer):
         self._torch, self._count = torch, 0
         self._device = self.averages[0].value.device
         if self._device.type == "cuda":
-            torch.backends.cudnn.benchmark = True  # few shapes come, each many times
+            # No cudnn.benchmark: it would try all algorithms for each convolution of each width.
             torch.set_float32_matmul_precision("high")
 
     def send(self, images, labels):
