@@ -50,7 +50,7 @@ def test_skipped_samples_make_the_batch_smaller():
 
 def test_a_batch_of_skipped_samples_alone_says_so():
     provider = make(50, {3}, on_bad_sample="skip", batch_size=1, shuffle=False)
-    with pytest.raises(ValueError, match="every sample of the batch was skipped"):
+    with pytest.raises(ValueError, match="all its samples were skipped"):
         provider[3]
 
 

@@ -479,7 +479,7 @@ def test_wrong_numbers_are_named(options, words):
 
 
 def test_no_sample_is_an_error():
-    with pytest.raises(ValueError, match="`samples` must hold at least one sample"):
+    with pytest.raises(ValueError, match="`samples` must contain at least one sample"):
         check([])
 
 

@@ -95,7 +95,7 @@ def test_short_row_is_named_with_its_line(tmp_path):
 def test_a_label_that_was_cut_at_its_comma_is_named(tmp_path):
     """It became a shorter label, in silence."""
     path = written(tmp_path, 'path,label\na.png,"Hello, world"\nb.png,Hello, world\n')
-    with pytest.raises(ValueError, match=r"' world'\] in line 3\. Put a label with commas into"):
+    with pytest.raises(ValueError, match=r"' world'\] in line 3\. Put labels with commas in"):
         read_csv(path)
 
 
@@ -504,12 +504,12 @@ def test_the_official_lists_of_iam_decide(tmp_path):
     assert {Path(path).stem[:11] for path in validation.data} == {"a01-001u-00", "a01-002u-01"}
     assert list(test.data) == ["x/a01-003u-00-00.png", "x/a01-003u-00-01.png"]
     (tmp_path / "testset.txt").write_text("z99-000-00\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="of 12 lines, with none for test"):
+    with pytest.raises(ValueError, match="of 12 lines, which leave test empty"):
         split_iam(samples, tmp_path)
 
 
 def test_what_cannot_be_split_by_forms():
-    with pytest.raises(ValueError, match="of 2 forms, with none for training"):
+    with pytest.raises(ValueError, match="of 2 forms, which leave training empty"):
         split_iam(iam_samples(2))
     with pytest.raises(ValueError, match=r"must have paths like .* 'x/cat\.png'"):
         split_iam(Samples.from_pairs([("x/cat.png", "cat")]))

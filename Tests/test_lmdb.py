@@ -298,7 +298,7 @@ def test_samples_that_are_being_read_keep_the_file_open(samples, tmp_path):
 @pytest.mark.parametrize(
     ("sample", "error", "message"),
     [
-        (("absent.png", "x"), FileNotFoundError, "no file 'absent.png', named in row 5"),
+        (("absent.png", "x"), FileNotFoundError, r"no file 'absent.png' \(row 5\)"),
         ((b"", "x"), ValueError, "Received no bytes from 0 bytes in row 5"),
     ],
 )
@@ -319,9 +319,9 @@ def test_an_empty_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("sample", "error", "message"),
     [
-        (("a.png", 7), TypeError, "text as labels. Received 7 of type int in row 1, for 'a.png'"),
+        (("a.png", 7), TypeError, "must be text. Received 7 of type int in row 1, for 'a.png'"),
         ((np.zeros((2, 2)), "x"), TypeError, r"Received ndarray in row 1. .*cv2\.imencode"),
-        (("a.png", "\ud800"), ValueError, r"can be stored as UTF-8\. Received '\\ud800' in row 1"),
+        (("a.png", "\ud800"), ValueError, r"must be valid UTF-8\. Received '\\ud800' in row 1"),
     ],
 )
 def test_what_cannot_be_stored_is_seen_before_anything_is(
@@ -333,7 +333,7 @@ def test_what_cannot_be_stored_is_seen_before_anything_is(
 
 
 def test_arguments(samples, tmp_path):
-    with pytest.raises(ValueError, match="`samples` must hold at least one"):
+    with pytest.raises(ValueError, match="`samples` must contain at least one"):
         pack([], tmp_path / "words.lmdb")
     with pytest.raises(ValueError, match="`commit_every` must be an integer of at least 1"):
         pack(samples, tmp_path / "words.lmdb", commit_every=0)

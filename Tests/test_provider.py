@@ -72,7 +72,7 @@ def test_the_smaller_last_batch_can_be_left_out():
     assert [len(source[i][0]) for i in range(len(source))] == [3, 3, 3]
     shard = source.shard(1, 2)
     assert [len(shard[i][0]) for i in range(len(shard))] == [3]
-    with pytest.raises(ValueError, match="`drop_last` must leave a batch"):
+    with pytest.raises(ValueError, match="`drop_last` must leave at least one batch"):
         provider(10, 11, drop_last=True)
 
 
@@ -200,9 +200,7 @@ def test_short_first_sorts_the_first_epoch_and_only_it():
 def test_padding_with_a_character_is_refused():
     steps = [LabelIndexer("abc"), LabelPadding(3, 20)]
     DataProvider([("x", "ab")], [], transformers=steps, skip_validation=True)
-    with pytest.raises(
-        ValueError, match=r"are 0 to 2\. Received LabelPadding\(max_word_length=3, p"
-    ):
+    with pytest.raises(ValueError, match=r"0 to 2\)\. Received LabelPadding\(max_word_length=3, p"):
         DataProvider(
             [("x", "ab")],
             [],
@@ -371,7 +369,7 @@ def test_a_state_leads_back_to_the_position():
     source.set_state(source.get_state())
     source.on_epoch_end()
     assert (source.epoch, source.step) == (5, 0)
-    with pytest.raises(ValueError, match=r"is of a data set of 10 samples\. This one has 9"):
+    with pytest.raises(ValueError, match=r"belongs to a data set of 10 samples\. This one has 9"):
         provider(9, 3).set_state(source.get_state())
 
 
@@ -470,7 +468,7 @@ def test_frame_with_wrong_columns():
 )
 def test_labels_that_are_numbers_or_absent(tmp_path, label):
     samples = [[np.zeros((1, 1), np.uint8), "ok"], [np.zeros((1, 1), np.uint8), label]]
-    with pytest.raises(TypeError, match=r"`dataset` must have text as labels. .* in row 1\. "):
+    with pytest.raises(TypeError, match=r"labels of `dataset` must be text. .* in row 1\. "):
         DataProvider(samples, [same])
     frame = pd.DataFrame({"path": ["x"], "label": pd.Series([label], dtype=object)})
     with pytest.raises(TypeError, match="dtype=str, keep_default_na=False"):
@@ -479,13 +477,13 @@ def test_labels_that_are_numbers_or_absent(tmp_path, label):
 
 @pytest.mark.parametrize("dataset", [[], pd.DataFrame(columns=["path", "label"])])
 def test_empty_data_sets(dataset):
-    with pytest.raises(ValueError, match="`dataset` must hold at least one sample"):
+    with pytest.raises(ValueError, match="`dataset` must contain at least one sample"):
         DataProvider(dataset, [same])
 
 
 @pytest.mark.parametrize("entry", ["ab", ("a",), ("a", "b", "c"), 7, None])
 def test_entries_that_are_no_pairs(entry):
-    with pytest.raises(TypeError, match=r"must hold pairs of a path and a label. .* in row 1\."):
+    with pytest.raises(TypeError, match=r"must contain pairs of a path and a label. .* in row 1\."):
         DataProvider([("a", "b"), entry], [same], skip_validation=True)
 
 

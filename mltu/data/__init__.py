@@ -1,4 +1,4 @@
-"""From samples to batches: `DataProvider`, and `Step` to write steps for it."""
+"""Data loading: `DataProvider`, and `Step`, the base class of its steps."""
 
 from typing import TYPE_CHECKING, Any
 

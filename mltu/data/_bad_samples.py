@@ -1,4 +1,4 @@
-"""BadSamples: which samples could not be read, and when there are too many of them."""
+"""BadSamples: records unreadable samples, and raises if there are too many."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from typing import Any, NamedTuple
 
 _LOGGER = logging.getLogger(__name__)
-# Training stops at so many bad samples if they are more than this share of the data set.
+# Training stops at this many bad samples if they exceed this share of the data set.
 _MIN_NUM = 10
 _MAX_SHARE = 0.01
 
@@ -24,7 +24,7 @@ class BadSamples:
     """The samples of one data set that could not be read; safe to use from several threads.
 
     Args:
-        num_samples: of the data set.
+        num_samples: number of samples in the data set.
     """
 
     def __init__(self, num_samples: int) -> None:
@@ -54,6 +54,6 @@ class BadSamples:
             ) from error
 
     def found(self) -> list[BadSample]:
-        """Return what was found so far, in the order of the data set."""
+        """Return the bad samples found so far, in the order of the data set."""
         with self._lock:
             return sorted(self._found.values())

@@ -1,4 +1,4 @@
-"""Loads batches: samples run through the steps; unreadable ones are replaced or skipped."""
+"""Loads batches by running samples through the steps; replaces or skips unreadable samples."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.steps import Step, as_step, check_callables
 
 _LOGGER = logging.getLogger(__name__)
-_CHUNK_SIZE = 1_000  # samples that a thread measures before the progress bar moves
+_CHUNK_SIZE = 1_000  # samples that a thread measures per update of the progress bar
 
 # Random streams that start from the same seed and must differ; 0 is the order, in `_epoch`.
 _SAMPLE, _REPLACEMENT = 1, 2
@@ -64,7 +64,7 @@ class Pipeline:
         self.free_axis = next((step.free_axis for step in last if step.free_axis is not None), None)
         resizers = [step for step in last if isinstance(step, ImageResizer)]
         self.resizer = next((step for step in resizers if len(step.widths) > 1), None)
-        self._finishing = [last]  # of each bucket
+        self._finishing = [last]  # steps of each bucket
         if self.resizer is not None:
             self._finishing = [
                 [one_width if step is self.resizer else step for step in last]
@@ -72,7 +72,7 @@ class Pipeline:
             ]
 
     def check_labels(self, labels: Sequence[Any]) -> None:
-        """Let the steps check all labels, up to the first whose effect on labels is unknown."""
+        """Let the steps check all labels, up to the first step with an unknown effect on labels."""
         checked: Sequence[Any] | None = labels
         for step in [*self._reading, *self.augmentors, *self._finishing[0]]:
             if checked is not None:
@@ -110,7 +110,7 @@ class Pipeline:
         return stack_batch(data, labels)
 
     def read_sample(self, data: Any, label: Any, source: object) -> tuple[Any, Any]:
-        """Run the preprocessors on one sample, which an error calls `source`."""
+        """Run the preprocessors on one sample, named `source` in errors."""
         sample = source, label
         for step in self._reading:
             data, label = _run_step(step, data, label, sample=sample)
@@ -130,7 +130,7 @@ class Pipeline:
 
 
 class _Sample(NamedTuple):
-    """A sample that has been read: the index that was wanted, and the one that it is from."""
+    """A sample that was read: the requested index, and the index of the sample actually read."""
 
     wanted: int
     source: int
@@ -166,13 +166,13 @@ class BatchLoader:
             RuntimeError: too many samples cannot be read.
             Exception: what a step raised, with a note that names the sample.
         """
-        # Three attempts, each slower than the one before and with more to say about an error:
+        # Three attempts, each slower than the one before but with more detail about an error:
         #
-        #   read_batch       -> finish_batch       fast, perhaps in another process; says nothing
+        #   read_batch       -> finish_batch       fast, perhaps in another process; no details
         #   read_sample * n  -> finish_batch       finds, and replaces or skips, unreadable samples
-        #   read_sample * n  -> finish_sample * n  names the sample that cannot be finished
+        #   read_sample * n  -> finish_sample * n  names the sample that fails
         #
-        # An error that does not occur again does no harm, since all three return the same batch.
+        # A transient error does no harm, since all three return the same batch.
         try:
             data, labels = self.samples.pick(indices)
             return self._run(data, labels, indices, epoch, bucket)
@@ -186,11 +186,11 @@ class BatchLoader:
         batch = self._finish(samples, epoch, bucket)
         if not self._has_warned and [each.source for each in samples] == indices.tolist():
             self._has_warned = True
-            _LOGGER.warning("Batches are made sample by sample, which is slower: %s", reason)
+            _LOGGER.warning("Batches are built sample by sample, which is slower: %s", reason)
         return batch
 
     def find_buckets(self, num_threads: int) -> npt.NDArray[np.int64] | None:
-        """Read every sample once, with a progress bar, to find which width it takes.
+        """Read every sample once, with a progress bar, to find its width bucket.
 
         Returns:
             For each sample an index into the widths of the pipeline's `resizer`, shape
@@ -250,7 +250,7 @@ class BatchLoader:
 
 
 def sample_rngs(seed: int, epoch: int, indices: Iterable[int]) -> Iterator[np.random.Generator]:
-    """Yield the generator of each sample in an epoch, to be used before the next is requested.
+    """Yield the random generator of each sample in an epoch; use it before requesting the next.
 
     Equal arguments give equal numbers on every machine. It is one Philox generator whose key holds
     the seed, the epoch and the sample; a new one for each sample would take ten times as long.
@@ -267,24 +267,24 @@ def sample_rngs(seed: int, epoch: int, indices: Iterable[int]) -> Iterator[np.ra
 
 
 def replacement(num_samples: int, seed: int, epoch: int, index: int, attempt: int) -> int:
-    """Return the index of the sample that replaces a bad one, a function of the arguments alone.
+    """Return the index of the sample that replaces a bad one; it depends only on the arguments.
 
-    `attempt` is 1 for the first choice, 2 if that is bad, too, and so on.
+    `attempt` is 1 for the first choice, 2 if that one is bad too, and so on.
     """
     rng = np.random.default_rng([seed, _REPLACEMENT, epoch, index, attempt])
     return int((index + 1 + rng.integers(num_samples - 1)) % num_samples)
 
 
 def stack_batch(data: Sequence[Any], labels: Sequence[Any]) -> Batch:
-    """Stack the samples of a batch, unless a step has returned one array already.
+    """Stack the samples of a batch, unless a step already returned one array.
 
     Raises:
         ValueError: the shapes differ within the batch, or there is no sample.
     """
     if not len(data):
         raise ValueError(
-            "`data` must hold at least one sample. Received none: every sample of the batch was "
-            "skipped. Use larger batches, or `on_bad_sample='replace'`."
+            "The batch must contain at least one sample. Received an empty one: all its samples "
+            "were skipped. Use larger batches, or `on_bad_sample='replace'`."
         )
     return _stack(data, "data", "ImageResizer or SpectrogramPadding"), _stack(
         labels, "label", "LabelPadding"
@@ -298,7 +298,7 @@ def _stack(items: Sequence[Any], name: str, remedy: str) -> npt.NDArray[Any]:
     shapes = sorted({array.shape for array in arrays})
     if len(shapes) > 1:
         raise ValueError(
-            f"`{name}` must have one shape throughout a batch. Received the shapes {shapes[:5]}. "
+            f"`{name}` must have one shape throughout a batch. Received shapes {shapes[:5]}. "
             f"Add {remedy} to `transformers`."
         )
     return np.stack(arrays)
@@ -321,11 +321,11 @@ def _run_step(
 
 
 def _check_padding(steps: Sequence[PlainStep]) -> None:
-    """Refuse padding with the index of a character, which would be read as that character."""
+    """Reject padding with the index of a character, which would be read as that character."""
     num_characters = max((len(x.vocab) for x in steps if isinstance(x, LabelIndexer)), default=0)
     for step in steps:
         if isinstance(step, LabelPadding) and 0 <= step.padding_value < num_characters:
             raise ValueError(
-                f"`padding_value` must not be the index of a character, which are 0 to "
-                f"{num_characters - 1}. Received {step!r}. Use `padding_value=len(vocab)`."
+                f"`padding_value` must not be the index of a character (0 to "
+                f"{num_characters - 1}). Received {step!r}. Use `padding_value=len(vocab)`."
             )

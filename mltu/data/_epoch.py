@@ -1,4 +1,4 @@
-"""EpochPlan: which samples each batch of an epoch holds."""
+"""EpochPlan: assigns the samples of an epoch to batches."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(eq=False)
 class EpochPlan:
-    """Batch i of an epoch as indices of its samples, for one of several processes.
+    """The sample indices of each batch of an epoch, for one of several processes.
 
     Raises:
         ValueError: `drop_last` leaves no batch, or `step` is outside the epoch.
     """
 
     num_samples: int
-    batch_size: int  # of one process
+    batch_size: int  # per process
     seed: int
     shuffle: bool
     drop_last: bool
     short_first: Sequence[Any] | None  # the labels, to sort epochs 0 and 1 by their length
     epoch: int
-    step: int = 0  # the batch of the epoch that comes first
-    buckets: Indices | None = None  # of each sample; a batch is from one bucket
+    step: int = 0  # the first batch of the epoch
+    buckets: Indices | None = None  # bucket of each sample; a batch is from one bucket
     rank: int = 0
     world_size: int = 1
 
@@ -54,8 +54,8 @@ class EpochPlan:
         order, starts = arrange_batches(order, size, self.buckets, drop_last=self.drop_last)
         if len(starts) < 2:
             raise ValueError(
-                f"`drop_last` must leave a batch. Received {len(order)} samples for batches of "
-                f"{size}."
+                f"`drop_last` must leave at least one batch. Received {len(order)} samples for "
+                f"batches of {size}."
             )
         if not 0 <= step < len(starts) - 1:
             raise ValueError(f"`step` must be in 0..{len(starts) - 2}. Received {step}.")
@@ -81,14 +81,14 @@ class EpochPlan:
             raise ValueError(f"`index` must be in 0..{count - 1}. Received {index}.")
         if self.world_size > 1 or self.step:
             raise ValueError(
-                "`shard` must be called on a whole provider at the start of an epoch. Received "
+                "`shard` must be called on a full provider at the start of an epoch. Received "
                 f"{'a shard' if self.world_size > 1 else f'one at step {self.step}'}. Call "
                 "`shard` first and `set_position` on the result."
             )
         return replace(self, rank=index, world_size=count)
 
     def select(self, indices: Indices, labels: Sequence[Any]) -> EpochPlan:
-        """Return the plan of the samples at `indices`, which have these labels."""
+        """Return the plan for the samples at `indices`, which have these labels."""
         return replace(
             self,
             num_samples=len(indices),
@@ -99,7 +99,7 @@ class EpochPlan:
 
 
 def epoch_order(num_samples: int, seed: int, epoch: int, shuffle: bool) -> Indices:
-    """Return the order of an epoch, a permutation that is a function of the arguments alone."""
+    """Return the order of an epoch, a permutation that depends only on the arguments."""
     if not shuffle:
         return np.arange(num_samples)
     return np.random.default_rng([seed, _ORDER, epoch]).permutation(num_samples)
@@ -113,7 +113,7 @@ def arrange_batches(
     Args:
         order: the indices of the samples, shape (num_samples,).
         batch_size: at least 1.
-        buckets: of each sample of the data set, by its index; None for one bucket.
+        buckets: the bucket of each sample of the data set, by its index; None for one bucket.
         drop_last: True to leave out the smaller batches.
 
     Returns:

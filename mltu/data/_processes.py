@@ -1,4 +1,4 @@
-"""WorkerProcesses: runs the steps in other processes, for steps that hold Python's lock."""
+"""WorkerProcesses: runs the steps in other processes, for steps that hold the GIL."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ Location = tuple[str, tuple[int, ...], int]
 
 
 class WorkerProcesses:
-    """Calls a function in other processes, which start at the first call, and returns its batches.
+    """Runs a function in other processes, started at the first call, and returns its batches.
 
-    They are spawned on every system, since a fork of a process that runs a framework's threads can
-    hang; so the steps must be importable, and a script needs its `if __name__ == "__main__":`.
+    They are spawned on every system, since forking a process that runs a framework's threads can
+    hang; so the steps must be importable, and a script needs `if __name__ == "__main__":`.
     Batches come back through shared memory, in one block for each call that runs at the same time.
     The first few, whose size is not known yet, come through a pipe; so do all if there is too
     little shared memory, as in a container with 64 MB of it.
 
     Args:
-        function: is sent to each process once; its batches are numbers in two arrays.
+        function: sent to each process once; its batches are numbers in two arrays.
         num_processes: at least 1.
 
     Raises:
@@ -54,10 +54,10 @@ class WorkerProcesses:
 
     def __init__(self, function: Callable[..., Batch], num_processes: int) -> None:
         try:
-            ForkingPickler.dumps(function)  # As it is sent to a spawned process.
+            ForkingPickler.dumps(function)  # The same pickler sends it to a spawned process.
         except Exception as error:
             raise TypeError(
-                f"`processes` needs steps that can be pickled. Received one that cannot: {error}. "
+                f"`processes` needs steps that can be pickled. One of them cannot: {error}. "
                 "Define it at the top of a module, or use `processes=0`."
             ) from error
         self._function = function
@@ -72,7 +72,7 @@ class WorkerProcesses:
         """Call the function.
 
         Raises:
-            RuntimeError: it raised; the text says what.
+            RuntimeError: it raised; the text names the error.
             BrokenProcessPool: a process died, by a signal or out of memory.
         """
         block = self._take_block()
@@ -101,7 +101,7 @@ class WorkerProcesses:
                     (self._function,),
                 )  # fmt: skip
                 weakref.finalize(self, _remove, self._free_blocks)
-                # At the exit of Python the pool ends by itself; twice is an error.
+                # When Python exits, the pool closes by itself; closing it twice is an error.
                 end = partial(self._pool.shutdown, wait=False, cancel_futures=True)
                 weakref.finalize(self, end).atexit = False
             return self._pool
@@ -126,7 +126,7 @@ class WorkerProcesses:
             if block.size >= self._block_size:
                 self._free_blocks.append(block)
                 return
-            self._allocated -= block.size  # A larger batch has come since.
+            self._allocated -= block.size  # A larger batch has arrived since.
         block.close()
         block.unlink()
 
@@ -144,7 +144,7 @@ def _remove(blocks: Sequence[SharedMemory]) -> None:
         block.unlink()
 
 
-# What follows runs in the processes.
+# The rest runs in the worker processes.
 
 _function: Callable[..., Batch]
 _blocks: dict[str, SharedMemory] = {}
@@ -153,14 +153,14 @@ _blocks: dict[str, SharedMemory] = {}
 def _receive(function: Callable[..., Batch]) -> None:
     global _function
     _function = function
-    # Ctrl-C goes to all processes of a terminal; only the one that trains decides what it means.
+    # Ctrl-C goes to all processes of a terminal; only the training process handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """Leave no process behind when the one that trains dies, for whatever reason."""
+    """Exit when the training process dies, for whatever reason."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -171,7 +171,7 @@ def _run(name: str | None, *arguments: Any) -> Batch | list[Location] | str:
     """Write a batch to the block and return its locations; return the batch if it does not fit.
 
     An exception becomes its text, since not every exception can be pickled; `BatchLoader` then
-    prepares the batch again in the process that trains, where the original exception is raised.
+    prepares the batch again in the training process, where the original exception is raised.
     """
     try:
         batch = _function(*arguments)

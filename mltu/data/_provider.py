@@ -1,4 +1,4 @@
-"""DataProvider: a data set as batches for Keras."""
+"""DataProvider: feeds a data set to Keras in batches."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class DataProvider(keras.utils.PyDataset):
 
     Batch i of an epoch is a function of (samples, seed, epoch, i): it can be read twice, from any
     thread and in any order. The provider counts the epochs that Keras has finished; it ignores the
-    extra `on_epoch_end` before the first one. It shuffles itself, so pass `shuffle=False` to `fit`
-    where the order of the batches has to be reproducible.
+    extra `on_epoch_end` before the first one. It does its own shuffling, so pass `shuffle=False` to
+    `fit` if the order of the batches has to be reproducible.
 
     Args:
-        dataset: what a reader of `mltu.datasets` returned, a list of `[path, label]` (the first
+        dataset: the result of a reader of `mltu.datasets`, a list of `[path, label]` (the first
             may also be bytes or an array, whatever the preprocessors take), a pandas DataFrame
             with the columns `path` and `label` (or with exactly two columns), or the path of a
             CSV or TSV file with those columns or of an LMDB folder. Never changed.
@@ -45,23 +45,23 @@ class DataProvider(keras.utils.PyDataset):
         augmentors: `Augmentor`s, called `(data, label, rng) -> (data, label)`.
         transformers: callables like the preprocessors, run last.
         skip_validation: True not to check that labels are present and files exist.
-        limit: take only the first so many samples.
+        limit: use only the first `limit` samples.
         on_bad_sample: what to do with a sample on which a preprocessor raises OSError or
             ValueError. `"replace"` takes another sample of the data set, chosen by the seed, so
             that batches keep their shape; `"skip"` makes the batch smaller; `"raise"` stops. The
             first two log each such sample once and list it in `bad_samples`, and stop when more
             than 1 % of the data set and at least ten samples are bad. Bad labels always stop.
-        seed: of the order and of the augmentors.
+        seed: random seed of the order and of the augmentors.
         short_first: True to sort the samples of epoch 1 by the length of their labels, so that CTC
             training makes progress sooner (Amodei et al., 2016, section 3.3).
         drop_last: True to leave out the last batch of an epoch if it is smaller than the others:
             several devices need equal parts.
-        workers: threads that prepare batches. OpenCV releases Python's lock, so they run in
-            parallel; use as many as there are idle cores.
+        workers: threads that prepare batches. OpenCV releases the GIL, so they run in parallel;
+            use as many as there are idle cores.
         max_queue_size: batches prepared ahead.
-        processes: how many processes prepare the batches while threads wait for them: worth it for
-            augmentors written in Python. Steps must be importable, and a script needs its
-            `if __name__ == "__main__":`. 0 for none.
+        processes: number of processes that prepare batches while threads wait for them: worth it
+            for augmentors written in Python. Steps must be importable, and a script needs
+            `if __name__ == "__main__":`. 0 prepares them in threads.
         use_multiprocessing: must be False. When one of Keras's worker processes is killed, Keras
             waits for it forever; use `processes`.
 
@@ -110,7 +110,7 @@ class DataProvider(keras.utils.PyDataset):
         self.use_multiprocessing = use_multiprocessing
         samples = load_samples(dataset)[:limit]
         if not samples:
-            raise ValueError("`dataset` must hold at least one sample. Received an empty one.")
+            raise ValueError("`dataset` must contain at least one sample. Received an empty one.")
         if not skip_validation:
             validate_samples(samples)
         pipeline = Pipeline(data_preprocessors, augmentors or [], transformers or [], seed)
@@ -208,7 +208,7 @@ class DataProvider(keras.utils.PyDataset):
 
         Args:
             epoch: at least 0.
-            step: how many batches of the epoch to leave out, less than the epoch has.
+            step: number of batches of the epoch to skip, less than the epoch has.
 
         Raises:
             ValueError: `epoch` is negative, or `step` is outside the epoch.
@@ -235,21 +235,21 @@ class DataProvider(keras.utils.PyDataset):
         """
         if state["samples"] != self.num_samples:
             raise ValueError(
-                f"`state` is of a data set of {state['samples']} samples. This one has "
+                f"`state` belongs to a data set of {state['samples']} samples. This one has "
                 f"{self.num_samples}. Continue with the data set of that training."
             )
         self.set_position(state["epoch"], state["step"])
 
     def shard(self, index: int, count: int) -> Self:
-        """Return the part of one of several processes that train together.
+        """Return the shard of one of several processes that train together.
 
         All shards have the same number of batches, and batch i of all shards together holds the
         samples that batch i of a provider with `count` times the batch size has. Where that batch
         has fewer samples than there are shards, those left without take its first sample.
 
         Args:
-            index: of this process, in 0..count - 1.
-            count: of processes, at least 1.
+            index: rank of this process, in 0..count - 1.
+            count: number of processes, at least 1.
 
         Raises:
             ValueError: an argument is out of its range, or this provider is a shard already.
@@ -260,7 +260,7 @@ class DataProvider(keras.utils.PyDataset):
         return part
 
     def split(self, split: float = 0.9, shuffle: bool = True) -> tuple[Self, Self]:
-        """Divide the samples among two independent providers, for training and validation.
+        """Split the samples into two independent providers, for training and validation.
 
         Args:
             split: the share of the first provider, between 0 and 1.
@@ -283,10 +283,10 @@ class DataProvider(keras.utils.PyDataset):
         return training, self._select(order[num_first:], [])
 
     def to_csv(self, path: StrPath) -> None:
-        """Write all samples to a CSV file that a provider reads back, in their own order.
+        """Write all samples, unshuffled, to a CSV file that a provider can read back.
 
         Args:
-            path: of the file, with the columns `path` and `label`, in UTF-8.
+            path: the file to write, with the columns `path` and `label`, in UTF-8.
 
         Raises:
             TypeError: the samples are not pairs of text.
@@ -348,16 +348,16 @@ class DataProvider(keras.utils.PyDataset):
 
 @dataclass(frozen=True)
 class _Signature:
-    """Replaces an array where Keras reads only its shape and dtype."""
+    """Stands in for an array of which Keras reads only the shape and dtype."""
 
     shape: tuple[int | None, ...]
     dtype: npt.DTypeLike
 
 
 def _is_within(*functions: str) -> bool:
-    """Tell whether a function of this name is running in this thread.
+    """Return whether a function of this name is running in this thread.
 
-    Keras passes on nothing that tells what it wants a batch for, and calls no other method before:
+    Keras does not say why it requests a batch, and calls no other method before:
     `test_keras_asks_for_a_shape_as_for_a_batch` would fail if it did.
     """
     return any(

@@ -1,4 +1,4 @@
-"""The check of a data set before training: every image and label, once."""
+"""Checks a data set before training: every image and label, once."""
 
 from mltu.data_check._check import check_data
 from mltu.data_check._findings import Example, Finding, Severity

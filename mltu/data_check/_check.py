@@ -1,4 +1,4 @@
-"""check_data: all checks of a data set, in one pass over the labels and one over the images."""
+"""check_data: runs all checks in one pass over the labels and one over the images."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def check_data(
     workers: int = 2,
     progress: bool = True,
 ) -> DataReport:
-    """Check a data set before training: files, labels, copies, balance and sizes.
+    """Check a data set before training: files, labels, duplicates, class balance and sizes.
 
-    Each file is read once, and about 60 bytes are kept for each sample. Nothing is changed, and no
-    fault of a sample raises.
+    Each file is read once, and about 60 bytes per sample stay in memory. Nothing is changed, and
+    no fault of a sample raises.
 
     Args:
         samples: training samples in any form that a `DataProvider` takes, such as pairs of (path,
@@ -66,7 +66,7 @@ def check_data(
     expected = Expected(known, max_word_length, time_steps, image_size)
     both = AllSamples(samples, validation)
     if not both.num_training:
-        raise ValueError("`samples` must hold at least one sample. Received none.")
+        raise ValueError("`samples` must contain at least one sample. Received an empty data set.")
     labels, matches = check_labels(both, expected, progress=progress)
     images = read_images(both, num_read=num_read, workers=workers, progress=progress)
     matches += check_images(both, images, labels, expected)
@@ -90,7 +90,7 @@ def check_data(
 
 
 def _statistics(labels: LabelFacts, images: ImageFacts) -> dict[str, Any]:
-    """Summarize training and validation samples together, in types that JSON knows."""
+    """Summarize training and validation samples together, in JSON types."""
     lengths = labels.lengths[labels.lengths >= 0]
     widths, heights = images.sizes[images.status == READ].T
     return {
@@ -105,7 +105,7 @@ def _statistics(labels: LabelFacts, images: ImageFacts) -> dict[str, Any]:
 
 
 def _quantiles(values: npt.NDArray[Any]) -> dict[str, Any]:
-    """Return quantiles that occur among the values; an empty dictionary without values."""
+    """Return quantiles that occur among the values; an empty dictionary if there are none."""
     ranks = {"min": 0.0, "5%": 0.05, "median": 0.5, "95%": 0.95, "max": 1.0}
     if not len(values):
         return {}

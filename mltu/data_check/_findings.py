@@ -1,4 +1,4 @@
-"""Findings: every fault that a data set can have, what it means, and how to fix it."""
+"""Findings: every fault that the check knows, what it means, and how to fix it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Positions = npt.NDArray[np.int64]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 MAX_EXAMPLES = 10
-_MIN_NUM = 10  # So few samples are tolerated in any data set, as in mltu.data.BadSamples.
+_MIN_NUM = 10  # Fewer samples than this are always tolerated, as in mltu.data.BadSamples.
 _MILDER: dict[Severity, Severity] = {"error": "warning", "warning": "info"}
 
 
@@ -27,7 +27,7 @@ class AllSamples:
 
     Args:
         training: a data set in any form that `mltu.datasets.load_samples` takes.
-        validation: the same; its positions start at `num_training`. None is no sample.
+        validation: the same; its positions start at `num_training`. None for no samples.
 
     Raises:
         TypeError, ValueError, OSError: as in `load_samples`.
@@ -36,7 +36,7 @@ class AllSamples:
     def __init__(self, training: Any, validation: Any = None) -> None:
         first = load_samples(training)
         second = load_samples(() if validation is None else validation)
-        samples = first + second  # Lazy columns stay unread.
+        samples = first + second  # Lazy columns are not read.
         self.num_training = len(first)
         self.num_validation = len(second)
         self.data, self.labels = samples.data, samples.labels
@@ -130,7 +130,7 @@ class Finding:
 
 
 def make_finding(match: Match, samples: AllSamples, num_examined: tuple[int, int]) -> Finding:
-    """Count the matches, decide the severity and take the first examples.
+    """Count the matches, set the severity, and select the first examples.
 
     Args:
         match: at least one position.
@@ -175,13 +175,13 @@ CHECKS = {
     # Files
     "missing_file": CheckSpec(
         "error",
-        "The path leads to no file.",
+        "There is no file at this path.",
         "Correct the paths or drop the samples; relative paths start at the working directory.",
     ),
     "unreadable_file": CheckSpec(
         "error",
         "The file is not a complete image. Training skips up to 1 % of such samples, then stops.",
-        "Fetch the files again or drop the samples.",
+        "Download or copy the files again, or drop the samples.",
         tolerated=0.01,
     ),
     # Labels
@@ -212,12 +212,12 @@ CHECKS = {
     ),
     "empty_label": CheckSpec(
         "warning",
-        "The label is empty: the model learns to read nothing in this image.",
-        "Write the label, or keep the sample only if its image shows no text.",
+        "The label is empty: the model learns that this image has no text.",
+        "Add the label, unless the image really shows no text.",
     ),
     "surrounding_whitespace": CheckSpec(
         "warning",
-        "The label begins or ends with whitespace, which no image shows.",
+        "The label begins or ends with whitespace, which is invisible in an image.",
         "Strip the labels.",
     ),
     "invisible_character": CheckSpec(
@@ -232,7 +232,7 @@ CHECKS = {
     ),
     "file_name_label": CheckSpec(
         "error",
-        "The label is a file name from a camera or a program; no image shows it.",
+        "The label looks like a file name from a camera or a program, not like text in the image.",
         "Write a table of paths and labels, or name the images after their texts.",
         tolerated=0.1,
     ),
@@ -251,7 +251,7 @@ CHECKS = {
     "conflicting_labels": CheckSpec(
         "error",
         "The same image appears with a different label; at least one of them is wrong.",
-        "Compare the two (they come first in the contact sheet) and keep the right one.",
+        "Compare the two (they come first in the contact sheet) and keep the correct one.",
     ),
     "duplicate_path": CheckSpec(
         "warning",
@@ -280,12 +280,13 @@ CHECKS = {
         "warning",
         "Validation labels contain characters of the vocabulary that no training label has: "
         "{characters}.",
-        "Add training samples with these characters; the model cannot learn them.",
+        "Add training samples with these characters; without them the model cannot learn them.",
         ("vocab", "validation"),
     ),
     "dominant_label": CheckSpec(
         "warning",
-        "The label {label} makes up {share:.0%} of the training samples; always guessing it pays.",
+        "The label {label} makes up {share:.0%} of the training samples, so always guessing it "
+        "pays off.",
         "Add samples with other labels, or drop some of these.",
     ),
     "rare_character": CheckSpec(
@@ -297,7 +298,7 @@ CHECKS = {
     "blank_image": CheckSpec(
         "warning",
         "All pixels of the image have the same colour, but the label is not empty.",
-        "Fetch or crop the images again, or drop the samples.",
+        "Download or crop the images again, or drop the samples.",
     ),
     "tiny_image": CheckSpec(
         "warning",
@@ -319,7 +320,7 @@ CHECKS = {
     "upscaled_image": CheckSpec(
         "warning",
         "Resizing to {width}x{height} enlarges the image more than {most} times.",
-        "Use larger images; or a smaller input, which learns as much and is faster.",
+        "Use larger images, or a smaller model input, which is faster and loses nothing.",
         ("image_size",),
         tolerated=0.1,
     ),

@@ -1,4 +1,4 @@
-"""Image checks: unreadable files, copies with equal or other labels, and sizes that do not fit."""
+"""Image checks: unreadable files, duplicates, conflicting labels, and unsuitable sizes."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _READER = ImageReader()
 
 _TINY = 4  # pixels
 _DENSE = 3  # pixels of width for each character
-_STRETCHED = 3.0  # times, one direction against the other
-_UPSCALED = 2.0  # times, in both directions
+_STRETCHED = 3.0  # factor of one direction relative to the other
+_UPSCALED = 2.0  # factor in both directions
 
 
 class ImageFacts(NamedTuple):
-    """What the pass over the images stores: arrays with one entry for each sample.
+    """Results of the pass over the images: arrays with one entry for each sample.
 
     `status` is uint8: NOT_READ, READ, MISSING or UNREADABLE; `first_paths` int64, the position of
     the first sample with the same path; `digests` int64, equal for files of equal content; `sizes`
     int32 of shape (samples, 2), width and height in pixels; `is_blank` bool. Samples that repeat a
-    path have the entries of the first. `reasons` says why the first unreadable files are.
+    path have the entries of the first. `reasons` says why the first few files are unreadable.
     """
 
     status: npt.NDArray[np.uint8]
@@ -77,7 +77,7 @@ def read_images(
         chosen = chosen[np.arange(num_read) * len(chosen) // num_read]
     bar = tqdm(total=len(chosen), desc="Checking images", unit="images", disable=not progress)
     with bar, ThreadPoolExecutor(workers) as pool:
-        # Block by block, or the pool would hold a task for each of millions of images.
+        # In blocks, or the pool would hold a task for each of millions of images.
         for block in np.split(chosen, range(_BLOCK, len(chosen), _BLOCK)):
             images = pool.map(partial(_read, samples), block.tolist())
             for position, image in zip(block.tolist(), images, strict=True):
@@ -99,7 +99,7 @@ def read_images(
 def check_images(
     samples: AllSamples, images: ImageFacts, labels: LabelFacts, expected: Expected
 ) -> Iterator[Match]:
-    """Yield what the image checks match."""
+    """Yield the matches of the image checks."""
     yield Match("missing_file", np.flatnonzero(images.status == MISSING), lambda _: "")
     yield Match(
         "unreadable_file",
@@ -111,7 +111,7 @@ def check_images(
 
 
 def _check_copies(samples: AllSamples, images: ImageFacts, labels: LabelFacts) -> Iterator[Match]:
-    """Find samples with the path or the content of an earlier one.
+    """Find samples with the path or content of an earlier one.
 
     A validation sample that is a copy of a training sample counts as leaked, whatever its label;
     other copies are conflicts or duplicates, depending on their label. A leaked sample with another
@@ -191,7 +191,7 @@ def _first_paths(samples: AllSamples) -> Positions:
 
 
 def _first_equal(values: npt.NDArray[np.int64], among: npt.NDArray[np.bool_]) -> Positions:
-    """Return for each position the first one of equal value; outside `among`, itself."""
+    """Return for each position the first one with an equal value; outside `among`, itself."""
     first = np.arange(len(values))
     positions = np.flatnonzero(among)
     _, indices, inverse = np.unique(values[positions], return_index=True, return_inverse=True)
@@ -200,7 +200,7 @@ def _first_equal(values: npt.NDArray[np.int64], among: npt.NDArray[np.bool_]) ->
 
 
 def _read(samples: AllSamples, position: int) -> _Image:
-    """Read one image; whatever is wrong with it becomes its status."""
+    """Read one image; any fault becomes its status."""
     try:
         data = samples.data[position]
         content = Path(data).read_bytes() if isinstance(data, str | os.PathLike) else data

@@ -1,4 +1,4 @@
-"""Label checks: what is wrong with the labels, without reading the images."""
+"""Label checks, which do not read the images."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tqdm import tqdm
 from mltu.data_check._findings import AllSamples, Expected, Match, Positions
 from mltu.decoders import required_steps
 
-_RARE = 10  # A character that occurs fewer times than this is hardly learned.
-_DOMINANT = 0.5  # the share of one label above which always guessing it pays
-_LONGEST = 0.75  # Uniform numbers of n digits written without zeros have n digits in 90 %.
-_MIN_NUM = 20  # Fewer labels say nothing about shares.
+_RARE = 10  # A character that occurs less often than this is hardly learned.
+_DOMINANT = 0.5  # the share of one label above which always guessing it pays off
+_LONGEST = 0.75  # Of uniform n-digit numbers without leading zeros, 90 % have n digits.
+_MIN_NUM = 20  # With fewer labels, shares mean nothing.
 _NUM_LISTED = 20  # characters listed in a sentence
 _JOINERS = "\u200c\u200d"  # Invisible, but part of the spelling in Persian and Indic scripts.
 _WHOLE_NUMBER = re.compile(r"[0-9]+(\.0)?")
@@ -31,7 +31,7 @@ _FILE_NAME = re.compile(
 
 
 class LabelFacts(NamedTuple):
-    """What the pass over the labels stores.
+    """Results of the pass over the labels.
 
     `lengths` is int32 of shape (samples,), in characters, -1 if the label is not text; `hashes` is
     int64 of shape (samples,), equal for equal labels; `counts` and `first_seen` give for each
@@ -75,7 +75,7 @@ def check_labels(
             if not first_seen.keys() >= set(label):
                 first_seen.update({char: position for char in label if char not in first_seen})
             counts.update(label)
-        # An empty cell is the usual reason that a table has floats instead of integers.
+        # An empty cell is the usual reason for floats instead of integers in a table.
         whole_numbers = whole_numbers and (not label or bool(_WHOLE_NUMBER.fullmatch(label)))
         for name, is_faulty in tests.items():
             if is_faulty(label):
@@ -90,7 +90,7 @@ def check_labels(
 
 
 def _tests(expected: Expected, counts: Mapping[str, int]) -> dict[str, Callable[[str], bool]]:
-    """Return the tests of single labels; `counts` is read while it grows."""
+    """Return the tests for single labels; `counts` is read while it grows."""
     known = counts.keys() if expected.vocab is None else expected.vocab
     tests: dict[str, Callable[[str], bool]] = {
         "empty_label": lambda label: not label,
@@ -149,7 +149,7 @@ def _match(
     detail: Callable[[Any], str] = repr,
     values: Mapping[str, object] | None = None,
 ) -> Match:
-    """Make a match whose details are made of the labels."""
+    """Make a match with the labels in its details."""
     return Match(name, positions, lambda position: detail(samples.labels[position]), values or {})
 
 
@@ -164,7 +164,7 @@ def _counted(counts: Sequence[tuple[str, int]]) -> str:
 
 
 def _check_balance(samples: AllSamples, facts: LabelFacts) -> Iterator[Match]:
-    """Find rare characters, and a label that is most of the training set."""
+    """Find rare characters, and a label that dominates the training set."""
     rare = {char: number for char, number in facts.counts.items() if number < _RARE}
     if rare:
         ordered = sorted(rare.items(), key=lambda item: item[1])
@@ -187,7 +187,7 @@ def _check_balance(samples: AllSamples, facts: LabelFacts) -> Iterator[Match]:
 
 
 def _check_numbers(samples: AllSamples, facts: LabelFacts) -> Iterator[Match]:
-    """Find traces of labels that were stored as numbers: `7.0`, and shorter labels."""
+    """Find signs that labels were stored as numbers: `7.0`, and lost leading zeros."""
     positions = np.flatnonzero(facts.lengths > 0)
     if not facts.whole_numbers or not len(positions):
         return
@@ -208,11 +208,11 @@ def _check_numbers(samples: AllSamples, facts: LabelFacts) -> Iterator[Match]:
 def _without_zeros(
     samples: AllSamples, positions: Positions, lengths: npt.NDArray[Any]
 ) -> Positions:
-    """Return those whose labels are shorter than most, if no label begins with a zero."""
+    """Return the positions of labels shorter than most, if no label begins with a zero."""
     is_short = lengths < lengths.max(initial=0)
     if len(positions) < _MIN_NUM or is_short.mean() > 1 - _LONGEST:
         return positions[:0]
-    # The number 0 itself is written as a zero; no other number begins with one.
+    # The number 0 itself is written as a zero; no other number begins with a zero.
     others = positions[(lengths > 1) | ~is_short]
     has_zero = any(samples.labels[p].startswith("0") for p in others.tolist())
     return positions[:0] if has_zero else positions[is_short]

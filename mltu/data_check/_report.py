@@ -1,4 +1,4 @@
-"""DataReport: the result of a data check as a page, as JSON and as a contact sheet."""
+"""DataReport: the result of a data check as text, JSON and a contact sheet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mltu.preprocessors import ImageReader
 from mltu.utils.files import StrPath, atomic_path
 
 _WIDTH = 100  # characters in a line
-_PATH_WIDTH = 48  # Its end tells more than its beginning.
+_PATH_WIDTH = 48  # The end of a path says more than its beginning.
 _NUM_SHOWN = 3  # examples of each finding on the page; JSON has up to ten
 _INDENT = "    "
 _NUM_TILES = 48
@@ -25,7 +25,7 @@ _CAPTION = 26  # characters that fit over an image
 
 @dataclass(frozen=True)
 class DataReport:
-    """What was checked and what was found, the most severe first.
+    """What was checked and what was found, most severe first.
 
     `num_examined` counts the samples whose image was read, or would have been if the file existed.
     `statistics` holds only numbers and texts. `skipped_checks` names the checks that were skipped,
@@ -41,24 +41,24 @@ class DataReport:
 
     @property
     def ok(self) -> bool:
-        """True if there is no error: training would run, and learn what the labels say."""
+        """True if there are no errors: training would run, and learn what the labels say."""
         return all(finding.severity != "error" for finding in self.findings)
 
     def to_text(self) -> str:
-        """Return a page: what was checked, the findings with their fixes, and what is fine."""
+        """Return a text report: what was checked, findings with their fixes, and what is fine."""
         blocks = [_overview(self), *map(_finding_text, self.findings), _closing(self)]
         page = "\n\n".join(blocks) + "\n"
         # File names that are not UTF-8 have characters that cannot be printed.
         return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
     def to_json(self) -> str:
-        """Return everything as JSON in ASCII, which can hold any file name."""
+        """Return everything as ASCII JSON, which can represent any file name."""
         content = {"ok": self.ok, **asdict(self)}
         return json.dumps(content, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> DataReport:
-        """Read back what `to_json` wrote.
+        """Load a report from the output of `to_json`.
 
         Raises:
             ValueError: the text is not JSON.
@@ -73,7 +73,7 @@ class DataReport:
         return cls(**content)
 
     def write_json(self, path: StrPath) -> None:
-        """Write a JSON file, completely or not at all."""
+        """Write a JSON file atomically."""
         with atomic_path(path) as temporary:
             temporary.write_text(self.to_json(), encoding="ascii")
 
@@ -154,7 +154,7 @@ def _cut_middle(text: str, size: int) -> str:
 
 
 def write_sheet(path: StrPath, report: DataReport, samples: Any, validation: Any = None) -> int:
-    """Write a contact sheet as PNG, up to 48 images with their labels; unreadable ones are skipped.
+    """Write a contact sheet (PNG) of up to 48 images with labels; unreadable ones are skipped.
 
     Conflicting labels come first, each beside the image it is a copy of, then the other findings,
     the most severe first, then samples drawn evenly.
@@ -191,7 +191,7 @@ def write_sheet(path: StrPath, report: DataReport, samples: Any, validation: Any
 
 
 def _tile_order(report: DataReport, samples: AllSamples) -> Iterator[tuple[int, str]]:
-    """Yield positions and captions, the most important first."""
+    """Yield positions and captions, most important first."""
     findings = sorted(report.findings, key=lambda finding: finding.name != "conflicting_labels")
     least, most = _NUM_EACH
     num_each = min(max(_NUM_TILES // max(len(findings), 1), least), most)

@@ -1,4 +1,4 @@
-"""Readers and writers of data sets: files become compact columns of (data, label)."""
+"""Readers and writers of data sets, which load as compact columns of (data, label)."""
 
 from mltu.datasets._folder import find_images, read_folder
 from mltu.datasets._iam import IamSplit, read_iam_lines, read_iam_words, split_iam

@@ -1,4 +1,4 @@
-"""Folders of images whose file names are their labels, as captchas come."""
+"""Folders of images named after their labels, as captchas often are."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def read_folder(
     if not images:
         raise FileNotFoundError(
             f"`folder` must contain images ({', '.join(sorted(_SUFFIXES))}) with names like "
-            f"{pattern!r}. Received {os.fspath(folder)!r}, which has none. Use `recursive=True` to "
-            "include its subfolders."
+            f"{pattern!r}. Received {os.fspath(folder)!r}, which has no such file. Use "
+            "`recursive=True` to include its subfolders."
         )
     pairs = [(image.replace("/", os.sep), _label(image, label_separator)) for image in images]
     return Samples.from_pairs(pairs).with_root(folder)
 
 
 def find_images(folder: StrPath, *, pattern: str = "*", recursive: bool = False) -> list[str]:
-    """List the images in a folder: paths below it with slashes, sorted by character.
+    """List the images in a folder: relative paths with slashes, sorted by character.
 
     Args:
         folder: the folder of images. Files with other suffixes and hidden files are ignored.
@@ -73,7 +73,7 @@ def find_images(folder: StrPath, *, pattern: str = "*", recursive: bool = False)
 
 
 def _images(folder: StrPath, recursive: bool) -> Iterator[str]:
-    """Yield the path of each image below `folder`, with slashes; each linked folder once."""
+    """Yield the path of each image below `folder`, with slashes; visit linked folders once."""
     seen = {os.path.realpath(folder)}
     for current, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
         places = {name: os.path.realpath(os.path.join(current, name)) for name in sorted(folders)}

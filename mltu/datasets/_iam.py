@@ -1,4 +1,4 @@
-"""IAM: handwriting, its words listed in `words.txt` and its lines in `lines.txt`."""
+"""IAM handwriting: words from `words.txt` and text lines from `lines.txt`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OFFICIAL = {
 
 
 class IamSplit(NamedTuple):
-    """Samples of IAM in three parts."""
+    """Samples of IAM, split into three parts."""
 
     training: Samples
     validation: Samples
@@ -49,8 +49,8 @@ def read_iam_words(root: StrPath, *, include_err: bool = False) -> Samples:
 
     Raises:
         FileNotFoundError: there is no `words.txt`.
-        ValueError: a line has another form or is not UTF-8, quoted with its number; or there is no
-            word.
+        ValueError: a line has another form or is not UTF-8 (it is quoted with its number), or
+            there is no word.
 
     Source: Marti and Bunke, 2002, https://fki.tic.heia-fr.ch/databases/iam-handwriting-database
     """
@@ -122,24 +122,24 @@ def split_iam(
     for name, part_indices in zip(IamSplit._fields, indices, strict=True):
         if not part_indices:
             raise ValueError(
-                f"`samples` must have some for each of {', '.join(IamSplit._fields)}. Received "
-                f"{len(samples)} samples of {len(set(keys))} {kind}, with none for {name}. "
+                f"`samples` must suffice for {', '.join(IamSplit._fields)}. Received "
+                f"{len(samples)} samples of {len(set(keys))} {kind}, which leave {name} empty. "
                 "Provide more samples, or split them yourself."
             )
     return IamSplit(*map(samples.take, indices))
 
 
 def _read(root: StrPath, kind: str, example: str, include_err: bool) -> Samples:
-    """Read `<kind>.txt`, whose lines are like `example`."""
+    """Read `<kind>.txt`, whose lines look like `example`."""
     listing = Path(root) / f"{kind}.txt"
     if not listing.is_file():
         raise FileNotFoundError(
             f"`root` must be a folder with the file {listing.name}. There is no file "
-            f"{str(listing)!r}. Unpack the archives, and give the folder that holds it."
+            f"{str(listing)!r}. Unpack the archives, and pass the folder that contains it."
         )
     samples = Samples.from_pairs(_pairs(listing, example, include_err))
     if not samples:
-        raise ValueError(f"{str(listing)!r} must list at least one {kind[:-1]}. Received none.")
+        raise ValueError(f"{str(listing)!r} must list at least one {kind[:-1]}. Received no line.")
     return samples.with_root(os.path.join(root, kind))
 
 
@@ -176,14 +176,14 @@ def _line_name(path: str) -> str:
 
 
 def _official_parts(root: Path) -> list[set[str]] | None:
-    """Return the names of the lines of each part; None if there is no list."""
+    """Return the names of the lines of each part; None if there are no lists."""
     files = {name: root / name for names in _OFFICIAL.values() for name in names}
     missing = [name for name, file in files.items() if not file.is_file()]
     if len(missing) == len(files):
         return None
     if missing:
         raise FileNotFoundError(
-            f"`root` must hold all of {', '.join(files)}, or none of them. Received {str(root)!r} "
+            f"`root` must contain either all of {', '.join(files)} or none. Received {str(root)!r} "
             f"without {', '.join(missing)}. Add them, or remove the others."
         )
     return [

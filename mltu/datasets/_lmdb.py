@@ -1,4 +1,4 @@
-"""LMDB: one file with all images and labels, in the layout that scene text data sets use.
+"""LMDB: one file with all images and labels, in the common layout of scene text data sets.
 
 The keys are `num-samples` (decimal digits), and `image-000000001` and `label-000000001` (UTF-8) for
 the first sample, and so on.
@@ -34,8 +34,8 @@ _NUM_SAMPLES = "num-samples"
 _TOTAL = "mltu-total"  # Written by `pack_lmdb`: the number of samples there will be, ...
 _DIGEST = "mltu-digest"  # ... and a digest of their names and labels.
 
-_ENTRY_SIZE = 16  # bytes of the file that each entry takes at least
-_NUM_DIGITS = 18  # of a count; no disk has room for more samples
+_ENTRY_SIZE = 16  # minimum number of bytes that an entry takes in the file
+_NUM_DIGITS = 18  # digits of a count; no disk has room for more samples
 _FIRST_MAP_SIZE = 1 << 26  # Doubled whenever it is full; Windows gives the file this size at once.
 
 
@@ -69,21 +69,21 @@ class LmdbFile:
         stat = self._environment.stat()
         self.num_entries = int(stat["entries"])
         num_pages = self._environment.info()["last_pgno"] + 1
-        # Reading behind the end of the file would kill the process.
+        # Reading past the end of the file would kill the process.
         expected = max(num_pages * stat["psize"], self.num_entries * _ENTRY_SIZE)
         size = os.path.getsize(os.path.join(path, "data.mdb"))
         if size < expected:
             self._environment.close()
             raise OSError(
                 f"The LMDB {path!r} is truncated or altered: it must have at least {expected} "
-                f"bytes. Received {size}. Fetch it again."
+                f"bytes. Received {size}. Download or copy it again."
             )
 
     @classmethod
     def open(cls, path: StrPath) -> LmdbFile:
-        """Open an LMDB, or return the one that is open in this process: LMDB allows only one.
+        """Open an LMDB, or return the handle that this process has: LMDB allows only one.
 
-        An LMDB that was deleted and packed again is another file.
+        An LMDB that was deleted and packed again counts as a different file.
 
         Raises:
             FileNotFoundError: there is no LMDB.
@@ -138,23 +138,22 @@ class LmdbFile:
             )
         if key == _NUM_SAMPLES and int(value) > self.num_entries:
             raise ValueError(
-                f"The LMDB {self._environment.path()!r} must have at least as many entries as "
-                f"{key!r} says. Received {int(value)}, and {self.num_entries} entries. Pack it "
-                "again."
+                f"The LMDB {self._environment.path()!r} must have at least the number of entries "
+                f"under {key!r}, {int(value)}. Received {self.num_entries} entries. Pack it again."
             )
         return int(value)
 
 
 def _identity(path: str) -> tuple[int, int]:
-    """Return what distinguishes the file in a folder from another one that takes its place."""
+    """Return an identity of the file in a folder, which changes if the file is replaced."""
     stat = os.stat(os.path.join(path, "data.mdb"))
     return stat.st_dev, stat.st_ino
 
 
 class LmdbImages(LazyColumn):
-    """The image files in an LMDB: entry i is read, as bytes, when it is asked for.
+    """The image files in an LMDB: entry i is read on access, as bytes.
 
-    It can be pickled, and used after a fork: each process opens the file for itself.
+    It can be pickled, and used after a fork: each process opens its own handle.
 
     Args:
         path: the folder that holds `data.mdb`.
@@ -174,7 +173,7 @@ class LmdbImages(LazyColumn):
     @overload
     def __getitem__(self, index: slice) -> Self: ...
     def __getitem__(self, index: int | slice) -> bytes | Self:
-        """Read the bytes of an image file, or return a part of the column without reading.
+        """Read the bytes of an image file; a slice returns a column without reading.
 
         Raises:
             IndexError: there is no such entry.
@@ -211,14 +210,14 @@ class LmdbImages(LazyColumn):
 
 
 def read_lmdb(path: StrPath) -> Samples:
-    """Read an LMDB in the layout of scene text: all labels now, each image when it is asked for.
+    """Read an LMDB in the layout of scene text: all labels now, each image on access.
 
     Args:
         path: the folder that holds `data.mdb`.
 
     Returns:
         (bytes of the image file, label) of each sample; `data` is an `LmdbImages` column. A file
-        that `pack_lmdb` has not finished gives the samples it has, with a warning in the log.
+        that `pack_lmdb` did not finish gives the samples it has, with a warning in the log.
 
     Raises:
         FileNotFoundError: there is no LMDB.
@@ -231,12 +230,12 @@ def read_lmdb(path: StrPath) -> Samples:
     num_samples, total = file.count(_NUM_SAMPLES), file.count(_TOTAL)
     if num_samples is None:
         raise ValueError(
-            f"The LMDB {os.fspath(path)!r} must have the key 'num-samples'. There is none: it is "
-            "not in the layout of scene text."
+            f"The LMDB {os.fspath(path)!r} must have the key 'num-samples'. There is no such key, "
+            "so it does not have the layout of scene text data sets."
         )
     if total is not None and num_samples < total:
         _LOGGER.warning(
-            "The LMDB %r holds %d of %d samples; `pack_lmdb` with the same samples finishes it.",
+            "The LMDB %r holds %d of %d samples; run `pack_lmdb` on the same samples to finish it.",
             os.fspath(path),
             num_samples,
             total,
@@ -286,13 +285,13 @@ def pack_lmdb(
     Image files are copied byte for byte. The samples are stored in groups, each together with the
     new `num-samples`, so the file is consistent at any time. Called again with the same samples
     after an interruption of any kind, it continues where it stopped; if everything is packed, it
-    returns at once.
+    returns immediately.
 
     Args:
         samples: anything that a `DataProvider` takes, with paths or bytes of image files as data
             and text as labels.
         path: the folder of the LMDB, created if it does not exist.
-        commit_every: samples stored together, at least 1; so many are held in memory.
+        commit_every: number of samples stored together and so in memory at a time, at least 1.
         verify: read everything back at the end and compare it with the originals.
         progress: show a progress bar.
 
@@ -300,9 +299,9 @@ def pack_lmdb(
         `path`.
 
     Raises:
-        ValueError: `path` holds an LMDB of other samples; a file is empty; there is no sample; or
-            `verify` finds a difference.
-        FileNotFoundError: a file is missing; it is named. What was stored before stays.
+        ValueError: `path` holds an LMDB of other samples; a file is empty; there are no samples;
+            or `verify` finds a difference.
+        FileNotFoundError: a file is missing; it is named. Samples stored before remain.
         TypeError: a label is not text, or data is neither a path nor bytes. Nothing is stored.
         OSError: the LMDB is damaged, or open in this process.
     """
@@ -311,7 +310,7 @@ def pack_lmdb(
     check_count("commit_every", commit_every, 1)
     columns, folder = load_samples(samples), Path(path)
     if not columns:
-        raise ValueError("`samples` must hold at least one sample. Received an empty list.")
+        raise ValueError("`samples` must contain at least one sample. Received an empty list.")
     digest, total = _digest(columns), len(columns)
     num_packed = _num_packed(folder, digest)
     if num_packed < total:
@@ -341,12 +340,12 @@ def _digest(samples: Samples) -> str:
         data, label = samples.source(row), samples.labels[row]
         if not isinstance(data, str | bytes | os.PathLike):
             raise TypeError(
-                "`samples` must have paths or the bytes of image files as data. Received "
+                "The data of `samples` must be paths or the bytes of image files. Received "
                 f"{type(data).__name__} in row {row}. Encode an array with `cv2.imencode`."
             )
         if not isinstance(label, str):
             raise TypeError(
-                f"`samples` must have text as labels. Received {label!r} of type "
+                f"The labels of `samples` must be text. Received {label!r} of type "
                 f"{type(label).__name__} in row {row}, for {_described(data)}."
             )
         name = data if isinstance(data, bytes) else str(data).encode("utf-8", "surrogatepass")
@@ -394,9 +393,9 @@ def _items(samples: Samples, start: int, end: int) -> Iterator[tuple[str, bytes]
         content = _content(samples.data[row], row)
         if not content:
             raise ValueError(
-                "`samples` must have image files that are not empty. Received no bytes from "
-                f"{_described(samples.source(row))} in row {row}. Fetch the file again, or remove "
-                "the sample."
+                "The image files of `samples` must not be empty. Received no bytes from "
+                f"{_described(samples.source(row))} in row {row}. Replace the file, or remove the "
+                "sample."
             )
         yield _image_key(row + 1), content
         yield _label_key(row + 1), _label_bytes(samples.labels[row], row)
@@ -409,8 +408,8 @@ def _content(data: Any, row: int) -> bytes:
         return Path(data).read_bytes()
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"`samples` must name files that exist. There is no file {os.fspath(data)!r}, named in "
-            f"row {row}. Relative paths start at the working directory, {os.getcwd()!r}."
+            f"The files of `samples` must exist. There is no file {os.fspath(data)!r} (row {row}). "
+            f"Relative paths start at the working directory, {os.getcwd()!r}."
         ) from error
 
 
@@ -419,8 +418,7 @@ def _label_bytes(label: str, row: int) -> bytes:
         return label.encode("utf-8")
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"`samples` must have labels that can be stored as UTF-8. Received {label!r} in row "
-            f"{row}: {error}"
+            f"The labels of `samples` must be valid UTF-8. Received {label!r} in row {row}: {error}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""MJSynth: nine million words, listed in annotation files."""
+"""MJSynth: nine million word images, listed in annotation files."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def read_mjsynth(root: StrPath, part: str = "train") -> Samples:
 
     Raises:
         FileNotFoundError: the annotation file is missing.
-        ValueError: a line has another form or is not UTF-8, quoted with its number; or there is no
-            line.
+        ValueError: a line has another form or is not UTF-8 (it is quoted with its number), or
+            there is no line.
 
     Source: Jaderberg et al., 2014, https://www.robots.ox.ac.uk/~vgg/data/text/
     """
@@ -35,8 +35,8 @@ def read_mjsynth(root: StrPath, part: str = "train") -> Samples:
     if not annotation.is_file():
         raise FileNotFoundError(
             f"`root` must be a folder with the annotation file annotation_{part}.txt. "
-            f"There is no file {str(annotation)!r}. Unpack the archive, and give the folder that "
-            "holds it."
+            f"There is no file {str(annotation)!r}. Unpack the archive, and pass the folder that "
+            "contains it."
         )
     samples = Samples.from_pairs(_pairs(annotation), capacity=count_lines(annotation))
     if not samples:

@@ -1,4 +1,4 @@
-"""Every form of a data set becomes `Samples`, and is validated before training."""
+"""Opens data sets of every supported form as `Samples`, and validates them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from mltu.utils.text_columns import TextColumn
 
 _NUM_NAMED = 10  # missing files that an error names
 _PARTS = ("train", "val", "test")
-_NUM_TRIED = 100  # files that are looked for to decide where relative paths start
+_NUM_TRIED = 100  # files to look for when deciding where relative paths start
 
 
 def load_samples(dataset: Any) -> Samples:
-    """Convert every form of a data set that a `DataProvider` takes to columns.
+    """Convert any data set that a `DataProvider` accepts to columns.
 
     Args:
         dataset: `Samples` (nothing is copied), pairs of (data, label), a pandas DataFrame, or the
@@ -49,7 +49,7 @@ def load_samples(dataset: Any) -> Samples:
 
 
 def validate_samples(samples: Sequence[tuple[Any, Any]]) -> None:
-    """Check that labels have a length and that files exist; shows progress after 2 s.
+    """Check that labels have a length and that files exist; shows a progress bar after 2 s.
 
     Args:
         samples: pairs of (data, label); only data that is a path is checked.
@@ -74,7 +74,7 @@ def validate_samples(samples: Sequence[tuple[Any, Any]]) -> None:
     ]
     if missing:
         raise FileNotFoundError(
-            f"`dataset` must name files that exist. {len(missing)} of {len(columns)} do not, among "
+            f"The files of `dataset` must exist. {len(missing)} of {len(columns)} do not, among "
             f"them {missing[:_NUM_NAMED]}. Relative paths start at the working directory, "
             f"{os.getcwd()!r}; `skip_validation=True` skips this check."
         )
@@ -83,7 +83,7 @@ def validate_samples(samples: Sequence[tuple[Any, Any]]) -> None:
 def open_samples(
     path: StrPath, *, part: str | None = None, label_separator: str | None = None
 ) -> Samples:
-    """Recognise the form of the data set at a path, and read it.
+    """Detect the form of the data set at a path, and read it.
 
     - a folder with `data.mdb`: an LMDB;
     - a folder with `annotation_train.txt`, `_val` or `_test`: the layout of MJSynth;
@@ -142,8 +142,8 @@ def _load_path(path: Path) -> Samples:
         return read_lmdb(path)
     if path.is_dir():
         raise ValueError(
-            "`dataset` must be the path of a CSV or TSV file, or of the folder of an LMDB. Received"
-            f" the folder {str(path)!r} without 'data.mdb'. Read its files with `read_folder`, "
+            "`dataset` must be the path of a CSV or TSV file, or of an LMDB folder. Received the "
+            f"folder {str(path)!r} without 'data.mdb'. Read its files with `read_folder`, "
             "`read_mjsynth` or `read_iam_words`."
         )
     return read_tsv(path) if path.suffix.lower() == ".tsv" else read_csv(path)
@@ -165,7 +165,7 @@ def _pairs(dataset: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
     for row, sample in enumerate(dataset):
         if isinstance(sample, str) or not hasattr(sample, "__len__") or len(sample) != 2:
             raise TypeError(
-                "`dataset` must hold pairs of a path and a label. "
+                "`dataset` must contain pairs of a path and a label. "
                 f"Received {sample!r} in row {row}."
             )
         yield sample[0], sample[1]
@@ -176,7 +176,7 @@ def _validate_labels(labels: Sequence[Any]) -> None:
         # None, numbers of Python and NumPy, NaN and pandas.NA have no length; texts and arrays do.
         if not hasattr(label, "__len__"):
             raise TypeError(
-                f"`dataset` must have text as labels. Received {label!r} of type "
+                f"The labels of `dataset` must be text. Received {label!r} of type "
                 f"{type(label).__name__} in row {row}. Read labels as text (in pandas: "
                 "`dtype=str, keep_default_na=False`), or leading zeros are lost."
             )
@@ -191,16 +191,16 @@ def _open_folder(folder: Path, label_separator: str | None) -> Samples:
         return read_folder(folder, recursive=True, label_separator=label_separator)
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            "`path` must be a folder with images, an LMDB or the lists of MJSynth in it. Received "
-            f"{str(folder)!r}, which has none of them."
+            "`path` must be a folder that contains images, an LMDB or the lists of MJSynth. "
+            f"Received {str(folder)!r}, which has none of them."
         ) from error
 
 
 def _open_table(table: Path) -> Samples:
     if zipfile.is_zipfile(table) or tarfile.is_tarfile(table):
         raise ValueError(
-            f"`path` must be a data set in a folder. Received {str(table)!r}, an archive. Unpack "
-            "it, and give the folder."
+            f"`path` must be an unpacked data set. Received {str(table)!r}, an archive. Unpack it, "
+            "and pass the folder."
         )
     samples = read_tsv(table) if table.suffix.lower() == ".tsv" else read_csv(table)
     return samples.with_root(_root(samples.data, table.parent))

@@ -1,4 +1,4 @@
-"""Samples: a data set as two columns, compact enough for millions of samples."""
+"""Samples: a data set stored as two columns, compact enough for millions of samples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mltu.utils.text_columns import ColumnBuilder, TextColumn, as_column, as_ind
 
 
 class LazyColumn(Sequence[Any], ABC):
-    """A column whose entries are read each time they are asked for."""
+    """A column whose entries are read on every access."""
 
     @abstractmethod
     def take(self, indices: npt.ArrayLike) -> Self:
@@ -29,7 +29,7 @@ class LazyColumn(Sequence[Any], ABC):
 
 
 class JoinedColumn(LazyColumn):
-    """Several columns, one after the other; lazy ones stay unread.
+    """Several columns concatenated; lazy ones are not read.
 
     Args:
         columns: columns of any kind.
@@ -84,7 +84,7 @@ class Samples(Sequence[tuple[Any, Any]]):
 
     Args:
         data: a `TextColumn` of paths, a `LazyColumn`, or a list of anything.
-        labels: as many.
+        labels: the labels, as many as there is data.
 
     Raises:
         ValueError: the columns differ in length.
@@ -101,11 +101,11 @@ class Samples(Sequence[tuple[Any, Any]]):
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[Sequence[Any]], *, capacity: int | None = None) -> Samples:
-        """Store pairs of (data, label); what is not text is stored as the object it is.
+        """Store pairs of (data, label); anything that is not text is stored as the object itself.
 
         Args:
             pairs: any iterable of pairs.
-            capacity: the number of pairs to expect, if `pairs` does not tell; it saves memory.
+            capacity: the expected number of pairs, if `pairs` has no length; it saves memory.
         """
         if isinstance(pairs, Samples):
             return cls(pairs.data, pairs.labels)
@@ -140,7 +140,7 @@ class Samples(Sequence[tuple[Any, Any]]):
         )
 
     def __add__(self, other: Samples) -> Samples:
-        """Return these samples and then the others; lazy columns stay unread."""
+        """Return these samples followed by the others; lazy columns are not read."""
         if not isinstance(other, Samples):
             return NotImplemented
         return Samples(_join(self.data, other.data), _join(self.labels, other.labels))

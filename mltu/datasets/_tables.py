@@ -1,4 +1,4 @@
-"""Tables of paths and labels: CSV with quotes, and tab-separated lists without them."""
+"""Tables of paths and labels: CSV files, and tab-separated lists without quoting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mltu.utils.files import StrPath, atomic_path
 def read_csv(path: StrPath, *, delimiter: str = ",") -> Samples:
     """Read a CSV file with the columns `path` and `label`; other columns are ignored.
 
-    Every cell stays the text it is: `007`, `NULL`, `nan` and the empty label survive.
+    Every cell stays text: `007`, `NULL`, `nan` and the empty label survive.
 
     Args:
         path: a UTF-8 file, with or without a byte order mark, with one header line.
@@ -42,11 +42,11 @@ def read_csv(path: StrPath, *, delimiter: str = ",") -> Samples:
 
 
 def read_tsv(path: StrPath, *, root: StrPath | None = None) -> Samples:
-    r"""Read a list of `path<TAB>label` lines, as data sets of scene text have them.
+    r"""Read a list of `path<TAB>label` lines, as used by scene text data sets.
 
     Quotes have no meaning: the label of `a.png<TAB>"` is one quotation mark. A first line with the
     cells `path` and `label` is a header, and then there may be more columns; without it, each line
-    has two cells. Blank lines are skipped. Read a table with quotes by
+    has two cells. Blank lines are skipped. Read a table with quotes with
     `read_csv(path, delimiter="\t")`.
 
     Args:
@@ -68,7 +68,7 @@ def write_csv(path: StrPath, samples: Iterable[tuple[object, object]]) -> None:
     """Write a CSV file that `read_csv` reads back unchanged: a header, no index column.
 
     Args:
-        path: the file; it is written completely or not at all.
+        path: the file to write, atomically.
         samples: pairs of (path, label), both text or paths.
 
     Raises:
@@ -117,7 +117,7 @@ def read_lines(path: StrPath) -> Iterator[tuple[int, str]]:
 
 
 def count_lines(path: StrPath) -> int:
-    """Count the lines of a file; a last line without an end counts."""
+    """Count the lines of a file; a last line without a line feed counts."""
     with open(path, "rb") as file:
         return 1 + sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
@@ -147,7 +147,7 @@ def _csv_pairs(rows: Any, path: StrPath) -> Iterator[tuple[str, str]]:
         if not max(first, second) < len(row) <= len(header):
             raise ValueError(
                 f"`dataset` {os.fspath(path)!r} must have {len(header)} cells in each line. "
-                f"Received {shorten(row)} in line {rows.line_num}. Put a label with commas into "
+                f"Received {shorten(row)} in line {rows.line_num}. Put labels with commas in "
                 "double quotes."
             )
         yield row[first], row[second]

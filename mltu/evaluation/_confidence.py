@@ -1,4 +1,4 @@
-"""Confidence: how well it predicts which readings are correct, and the temperature that fits it."""
+"""Calibration: how well confidence predicts correct readings, and the temperature that fits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class ReliabilityBin(NamedTuple):
-    """The readings whose confidence lies between two bounds; all shares are in [0, 1].
+    """The readings in one confidence bin; all shares are in [0, 1].
 
     Attributes:
         low: Lower bound, inclusive.
@@ -45,7 +45,7 @@ class ReliabilityBin(NamedTuple):
 
 
 class Coverage(NamedTuple):
-    """The readings that remain if only those above a threshold are accepted.
+    """The readings that are accepted at a confidence threshold.
 
     Attributes:
         threshold: Lowest confidence that is accepted.
@@ -143,7 +143,7 @@ Coverage(threshold=0.5, coverage=1.0, accuracy=0.5)]
 
 
 def widest_coverage(curve: Sequence[Coverage], accuracy: float) -> Coverage | None:
-    """Return the entry with the largest coverage that reaches an accuracy, or None."""
+    """Return the entry with the largest coverage at the required accuracy, or None."""
     return next((item for item in reversed(curve) if item.accuracy >= accuracy), None)
 
 

@@ -35,7 +35,7 @@ class Estimate(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """Metrics of a list of readings of words or text lines.
+    """Metrics of readings of words or text lines.
 
     Attributes:
         num_samples: Number of readings.
@@ -46,7 +46,7 @@ class Evaluation(NamedTuple):
         mean_cer_ignoring_case: `mean_cer` after `str.lower`.
         accuracy_ignoring_case: Share of samples read correctly in lower case with everything but
             [0-9a-z] removed, as published for scene text. Samples whose true text is then empty
-            are left out; None if there is no other.
+            are left out; None if no sample remains.
         exact: Share of samples read without any error, including case and white space. For
             single words it is 1 - `wer`.
     """
@@ -86,7 +86,7 @@ def evaluate_readings(
     check_count("num_resamples", num_resamples, 1)
     readings, truths = paired_texts(preds, target)
     if not truths:
-        raise ValueError("`target` must contain at least one text. Received none.")
+        raise ValueError("`target` must contain at least one text. Received an empty list.")
     lower_readings = [text.lower() for text in readings]
     lower_truths = [text.lower() for text in truths]
     cer, lower_cer = _edit_rate(readings, truths), _edit_rate(lower_readings, lower_truths)
@@ -181,7 +181,7 @@ def worst_samples(preds: Sequence[str], target: Sequence[str], num_samples: int 
     readings, truths = paired_texts(preds, target)
     edits = list(map(edit_distance, readings, truths))
     wrong = [index for index, count in enumerate(edits) if count]
-    # Of two texts with as many edits, the shorter one has the higher CER.
+    # Of two texts with the same number of edits, the shorter one has the higher CER.
     wrong.sort(key=lambda index: (-edits[index], max(len(truths[index]), 1)))
     return wrong[:num_samples]
 

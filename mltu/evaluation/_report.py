@@ -1,4 +1,4 @@
-"""The HTML report: the samples that it takes, and the values that `report.html.j2` lays out."""
+"""The HTML report: its samples, and the values for the template `report.html.j2`."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def write_report(
     num_resamples: int = 2_000,
     seed: int = 0,
 ) -> Evaluation:
-    """Write one HTML file that opens from disk, without a network and without scripts.
+    """Write a self-contained HTML report: one file, without network access or scripts.
 
     It shows the metrics with their intervals, accuracy against confidence (if there are
     confidences), the most frequent character errors, the worst samples with their images, and the
@@ -107,7 +107,7 @@ def write_report(
         path: The HTML file. It is replaced as a whole or not at all.
         samples: The samples. The report says so where an image can no longer be read.
         title: Title of the page.
-        num_images: Largest number of samples that are shown with their image; 0 for none.
+        num_images: Maximum number of samples shown with their image; 0 shows no images.
         num_resamples: Number of bootstrap resamples, as in `evaluate_readings`.
         seed: Seed of the bootstrap.
 
@@ -153,7 +153,7 @@ def _load_template() -> jinja2.Template:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # Markup is a subclass of str and has been through this already.
+        # Markup is a subclass of str and has already been escaped.
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
     environment.filters.update(
@@ -260,13 +260,13 @@ def _card(sample: Sample, name: str) -> dict[str, Any]:
         try:
             card["thumbnail"] = _thumbnail(sample.image)
         except (OSError, TypeError, ValueError) as error:
-            # The metrics hold without the image; the card says what is missing.
+            # The metrics do not need the image; the card says what is missing.
             card["problem"] = f"no image: {error}"
     return card
 
 
 def _differences(truth: str, reading: str) -> tuple[Parts, Parts]:
-    """Divide two texts into parts that are equal or differ in an optimal alignment."""
+    """Split two texts into parts that are equal or differ in an optimal alignment."""
     blocks = Levenshtein.opcodes(truth, reading)
     truth_parts = [(truth[b.src_start : b.src_end], b.tag != "equal") for b in blocks]
     reading_parts = [(reading[b.dest_start : b.dest_end], b.tag != "equal") for b in blocks]
@@ -297,7 +297,7 @@ def _thumbnail(image: Any) -> str:
 
 
 def _source_names(samples: Sequence[Sample]) -> list[str]:
-    """Name each sample by its path below the folder that all share, or else by its number."""
+    """Name each sample by its path relative to the common folder, or else by its number."""
     paths = [
         os.fsdecode(sample.image) if isinstance(sample.image, str | os.PathLike) else ""
         for sample in samples
