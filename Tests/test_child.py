@@ -74,5 +74,5 @@ def test_faults_come_back_whole(name, error, text):
 
 
 def test_a_child_that_hangs_is_ended():
-    with pytest.raises(TimeoutError, match=r"ended after 2 s \(`timeout`\)"):
+    with pytest.raises(TimeoutError, match=r"stopped after 2 s \(`timeout`\)"):
         call("hang", timeout=2)

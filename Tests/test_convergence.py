@@ -305,7 +305,7 @@ def test_an_unseen_gpu_is_named_and_does_not_stop(monkeypatch):
         ({"patience": 0}, ValueError, "`patience` must be"),
         ({"every": 0}, ValueError, "`every` must be"),
         ({"data": [1, 2, 3]}, TypeError, "`data` must be a PyDataset"),
-        ({"data": (np.zeros((0, 4)), np.zeros((0, 2)))}, ValueError, "`data` must hold"),
+        ({"data": (np.zeros((0, 4)), np.zeros((0, 2)))}, ValueError, "`data` must contain"),
     ],
 )
 def test_arguments_are_checked(arguments, error, words):

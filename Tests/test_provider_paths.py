@@ -491,7 +491,7 @@ def test_labels_are_checked_when_the_provider_is_made(tmp_path):
     with pytest.raises(TypeError, match=r"`label` must be text\. Received 7 of type int"):
         make([*samples, (samples[0][0], 7)], skip_validation=True)
     provider = make(samples)
-    with pytest.raises(ValueError, match="characters of `vocab`"):
+    with pytest.raises(ValueError, match="characters in `vocab`"):
         provider.transformers = [LabelIndexer("01234")]
     assert labels_of(provider)  # The good ones stay.
     with pytest.raises(TypeError, match="`label` must be text"):

@@ -412,7 +412,7 @@ def test_labels_that_stay_are_checked_before_training(images):
         make_provider(images, [["-", "n語"]])
     with pytest.raises(ValueError, match="A label is empty"):
         make_provider(images, [["-", ""]])
-    with pytest.raises(ValueError, match="made of characters of `vocab`"):
+    with pytest.raises(ValueError, match="consist of characters in `vocab`"):
         make_provider(images, [["-", "xyz"]], "abc")
 
 

@@ -26,7 +26,7 @@ _SEEDED_CALL = threading.Lock()
 
 
 class Augmentor(Step):
-    """A random step of a `DataProvider`: with a probability it changes the image.
+    """A random step of a `DataProvider`, which changes the image with a given probability.
 
     Subclass it and write `apply`. Images are uint8, shape (height, width) or
     (height, width, channels); `apply` returns a new array of the same dtype. The generator belongs
@@ -67,7 +67,7 @@ class Augmentor(Step):
         raise NotImplementedError(f"{type(self).__name__} must define `apply(image, rng)`.")
 
     def _check(self, data: Any) -> None:
-        """Refuse what `apply` cannot change."""
+        """Reject data that `apply` cannot change."""
         if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim not in (2, 3):
             received = getattr(data, "dtype", type(data).__name__)
             raise TypeError(
@@ -220,7 +220,7 @@ class RandomGaussianBlur(Augmentor):
 
 
 class ImageTransform(Augmentor):
-    """Take an image transform of another library as an augmentor.
+    """Wrap an image transform of another library as an augmentor.
 
     A transform with `set_random_seed` (an Albumentations pipeline) is seeded from the sample's
     generator and called as `transform(image=image)["image"]`; one with a parameter called `rng`
@@ -267,7 +267,7 @@ def write_augmented_sheet(
     num_variants: int = 5,
     seed: int = 0,
 ) -> None:
-    """Write a PNG that shows each image and, beside it, what the augmentors make of it.
+    """Write a PNG that shows each image next to augmented versions of it.
 
     Args:
         path: of the PNG file.

@@ -20,7 +20,7 @@ _MAX_BITS = 10_000  # of a whole number; Python writes no more than 4,300 digits
 
 
 class BaseModelConfigs:
-    """Attributes that can be saved next to the model and loaded again.
+    """Base class of settings that are saved next to the model and loaded again.
 
     Subclass it and set attributes in `__init__`; `model_path` names the run folder. Values are
     text, numbers, booleans, None, and lists or dicts of them; NumPy scalars and paths are stored
@@ -249,7 +249,7 @@ class ReaderConfigs(BaseModelConfigs):
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Return `value` in the types that safe YAML knows, or say which setting cannot be stored."""
+    """Return `value` in safe YAML types; raise for a setting that cannot be stored."""
     numpy = sys.modules.get("numpy")  # Not imported: `mltu train --help` reads this module.
     if numpy is not None and isinstance(value, numpy.generic):
         return _plain(name, value.item())

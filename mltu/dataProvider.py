@@ -1,4 +1,4 @@
-"""The import path of the tutorials; the code is in `mltu.data`."""
+"""Import path of the tutorials; the code is in `mltu.data`."""
 
 from mltu.data import DataProvider
 

@@ -1,4 +1,4 @@
-"""The import path of the tutorials; the code is in `mltu.inference`."""
+"""Import path of the tutorials; the code is in `mltu.inference`."""
 
 from mltu.inference import Character, OnnxInferenceModel, Reading, TextRecognizer, prepare_image
 

@@ -1,4 +1,4 @@
-"""The building blocks of the tutorial's models, under the path that its users import."""
+"""Import path of the tutorials; the code is in `mltu.models`."""
 
 from mltu.models import activation_layer, residual_block
 

@@ -43,7 +43,7 @@ def write_contact_sheet(
         ImportError: matplotlib is not installed.
     """
     if not tiles:
-        raise ValueError("`tiles` must contain at least one image. Received none.")
+        raise ValueError("`tiles` must contain at least one image. Received an empty list.")
     num_rows = -(-len(tiles) // num_columns)
     figure = _figure(num_columns * column_width, num_rows * 0.85)
     axes = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
@@ -124,7 +124,7 @@ def plot_curves(
         ImportError: matplotlib is not installed.
     """
     if not panels:
-        raise ValueError("`panels` must contain at least one plot. Received none.")
+        raise ValueError("`panels` must contain at least one plot. Received an empty dict.")
     figure = _figure(4.5 * len(panels), 3.2)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (title, lines) in zip(axes, panels.items(), strict=True):
@@ -178,7 +178,7 @@ def plot_bars(path: StrPath, values: Mapping[str, float], label: str) -> None:
         ImportError: matplotlib is not installed.
     """
     if not values:
-        raise ValueError("`values` must contain at least one bar. Received none.")
+        raise ValueError("`values` must contain at least one bar. Received an empty dict.")
     figure = _figure(7.0, 0.6 + 0.32 * len(values))
     axis = figure.subplots()
     bars = axis.barh(list(values), list(values.values()))

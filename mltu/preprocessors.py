@@ -1,4 +1,4 @@
-"""ImageReader: from a path to an array."""
+"""ImageReader: reads image files into arrays."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ImageReader(Step):
     Args:
         method: `cv2.IMREAD_COLOR` for BGR of shape (height, width, 3), `cv2.IMREAD_GRAYSCALE` for
             (height, width), or another flag of `cv2.imread`, with which arrays pass unchanged.
-        max_pixels: that a file may have. A few hundred bytes can claim an image of gigabytes, so
+        max_pixels: limit for a file. A few hundred bytes can claim an image of gigabytes, so
             the size is read from the header before anything is decoded.
     """
 
@@ -121,7 +121,7 @@ class ImageReader(Step):
             raise _undecodable(source, "nothing; it is empty")
         self._check_size(content, source)
         if self._ndim and _has_alpha(content):
-            # OpenCV drops transparency: black letters on nothing would become black on black.
+            # OpenCV drops transparency: black letters on transparent would become black on black.
             whole = _imdecode(content, cv2.IMREAD_UNCHANGED, source)
             if whole.ndim == 3 and whole.shape[2] == 4:
                 return self._convert(whole if whole.dtype == np.uint8 else _halved(whole))
@@ -134,7 +134,7 @@ class ImageReader(Step):
         if (risk := decoding_risk(content, self.max_pixels)) is not None:
             raise UnreadableImageError(
                 f"`data` must be a whole image of at most {self.max_pixels} pixels. Received "
-                f"{source}, with {risk}. Fetch it again. If you trust it, pass a larger "
+                f"{source}, with {risk}. Replace it. If you trust it, pass a larger "
                 "`max_pixels` to ImageReader, or decode it and pass the array.",
                 risk,
             )
@@ -203,7 +203,7 @@ def _read_whole(path: str) -> bytes:
 
 
 def _has_alpha(content: bytes) -> bool:
-    """Tell whether a PNG or WebP file may have transparent pixels."""
+    """Return whether a PNG or WebP file may have transparent pixels."""
     if content.startswith(b"\x89PNG"):
         return content[25:26] in (b"\x04", b"\x06") or b"tRNS" in content[: content.find(b"IDAT")]
     return content[:4] == b"RIFF" and content[8:12] == b"WEBP"

@@ -32,7 +32,7 @@ class ExpandDims(Step):
     """Add an axis of length 1 to the data, for example the channel of grey images.
 
     Args:
-        axis: of the new axis, as in `numpy.expand_dims`.
+        axis: position of the new axis, as in `numpy.expand_dims`.
     """
 
     keeps_label = True
@@ -56,13 +56,13 @@ class ImageResizer(Step):
     are interpolated bilinearly.
 
     Args:
-        width: of the result in pixels; or several widths, of which an image gets the smallest
+        width: width of the result in pixels; or several, of which an image gets the smallest
             that fits it at full height. The samples of a batch of a `DataProvider` then have one
             width, so that a model is compiled for no more shapes than there are widths.
-        height: of the result in pixels.
+        height: height of the result in pixels.
         keep_aspect_ratio: False stretches the image; True scales it until it fits and pads it
             evenly on both sides. Several widths need True.
-        padding_color: of the padding: one value 0..255 for each channel, in the order of the image
+        padding_color: one value 0..255 for each channel, in the order of the image
             (BGR), or one value for grey images.
 
     Raises:
@@ -87,8 +87,8 @@ class ImageResizer(Step):
                 raise ValueError(f"`width` must be in ascending order. Received {self.width}.")
             if not keep_aspect_ratio:
                 raise ValueError(
-                    f"`keep_aspect_ratio` must be True for several widths, here {self.width}. "
-                    "Images that are stretched need only one."
+                    "`keep_aspect_ratio` must be True for several widths. Received False with "
+                    f"{self.width}. Stretched images need only one width."
                 )
         self.height = height
         self.keep_aspect_ratio = keep_aspect_ratio
@@ -224,7 +224,7 @@ class ImageNormalizer(Step):
 
 
 class LabelIndexer(Step):
-    """Turn a text into the indices of its characters.
+    """Convert a text to the indices of its characters.
 
     Args:
         vocab: the characters in the order of their indices, a string or a list of strings of one
@@ -238,7 +238,7 @@ class LabelIndexer(Step):
     def __init__(self, vocab: str | Sequence[str]) -> None:
         if isinstance(vocab, set | frozenset):
             raise TypeError(
-                "`vocab` must be a string or a list, since the order gives the indices. Received "
+                "`vocab` must be a string or a list, since the order defines the indices. Received "
                 'a set, whose order changes with each run. Use `"".join(sorted(vocab))`.'
             )
         odd = [char for char in vocab if not isinstance(char, str) or len(char) != 1]
@@ -248,7 +248,7 @@ class LabelIndexer(Step):
             )
         repeated = sorted(char for char, number in Counter(vocab).items() if number > 1)
         if repeated:
-            raise ValueError(f"`vocab` must hold each character once. Received twice: {repeated}.")
+            raise ValueError(f"`vocab` must not repeat characters. Received twice: {repeated}.")
         self.vocab = vocab if isinstance(vocab, str) else tuple(vocab)
         self._indices = {char: index for index, char in enumerate(vocab)}
 
@@ -298,7 +298,7 @@ class LabelIndexer(Step):
         if unknown := distinct_characters(labels) - self._indices.keys():
             refused = [label for label in labels if unknown & set(label)]
             raise ValueError(
-                f"`dataset` must have labels made of characters of `vocab`. {len(refused)} of "
+                f"The labels of `dataset` must consist of characters in `vocab`. {len(refused)} of "
                 f"{len(labels)} labels have others, {''.join(sorted(unknown))!r}, among them "
                 f"{refused[:_NUM_NAMED]}. Add them to the vocabulary or drop the samples."
             )
@@ -380,7 +380,7 @@ class LabelPadding(Step):
         too_long = np.flatnonzero(text_lengths(labels) > self.max_word_length)
         if len(too_long):
             raise ValueError(
-                f"`dataset` must have labels of at most `max_word_length` = {self.max_word_length} "
+                f"Labels of `dataset` must have at most `max_word_length` = {self.max_word_length} "
                 f"characters. {len(too_long)} of {len(labels)} are longer, among them "
                 f"{[labels[int(i)] for i in too_long[:_NUM_NAMED]]}. Raise `max_word_length` or "
                 "drop the samples."

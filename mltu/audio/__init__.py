@@ -1,4 +1,4 @@
-"""Audio for a `DataProvider`: reading, random steps, and spectrograms as the model takes them.
+"""Audio for a `DataProvider`: reading recordings, augmentation and spectrograms.
 
 Reading and resampling files needs `pip install "mltu[audio]"`; spectrograms need only NumPy.
 """

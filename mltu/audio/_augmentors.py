@@ -1,4 +1,4 @@
-"""Random steps for audio: noise, and another speed."""
+"""Audio augmentors: random noise and random speed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Audio = npt.NDArray[np.float32]
 
 
 class AudioAugmentor(Augmentor):
-    """A random step for audio: with a probability it changes the samples.
+    """An audio augmentor: changes the samples with a given probability.
 
     Subclass it and write `apply(samples, rng)`, which returns a new float32 array of shape
     (samples,), values in -1..1, of any length.
@@ -50,7 +50,7 @@ class RandomNoise(AudioAugmentor):
         self.high = high
 
     def apply(self, samples: Audio, rng: np.random.Generator) -> Audio:  # type: ignore[override]
-        """Return the samples with noise; silence stays silent."""
+        """Return the samples with added noise; silence stays silent."""
         ratio = rng.uniform(self.low, self.high)
         deviation = np.sqrt(np.mean(np.square(samples, dtype=np.float64)) / 10 ** (ratio / 10))
         noise = rng.standard_normal(len(samples), np.float32) * np.float32(deviation)

@@ -1,4 +1,4 @@
-"""AudioReader: a recording becomes an array of samples."""
+"""AudioReader: reads a recording into an array of samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixed steps for audio: samples become spectrograms, spectrograms of a batch get one length."""
+"""Audio transformers: spectrograms, and their padding to one length per batch."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Spectrogram(Step):
 
 
 class MelSpectrogram(Spectrogram):
-    """A `Spectrogram` with bands on the mel scale, which are as wide as those of the ear.
+    """A `Spectrogram` with bands on the mel scale, which models human hearing.
 
     The power goes through triangular filters before it is converted to decibels. Their corners are
     equally spaced on the mel scale, 2595 log10(1 + f / 700), from `low` to `high`; each filter
@@ -155,7 +155,7 @@ class MelSpectrogram(Spectrogram):
 
 
 class SpectrogramPadding(Step):
-    """Pad spectrograms at their end with zeros, the mean of each band, to one length in a batch.
+    """Pad spectrograms at the end, with zeros (the mean of each band), to one length per batch.
 
     That is the length of the longest, rounded up, so that a compiled model meets few shapes.
 
@@ -182,7 +182,7 @@ class SpectrogramPadding(Step):
 
     @property
     def free_axis(self) -> int:
-        """The axis of the time, 1."""
+        """The time axis, 1."""
         return 1
 
     def __call__(self, data: npt.NDArray[Any], label: Any) -> tuple[npt.NDArray[Any], Any]:

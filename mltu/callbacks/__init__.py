@@ -1,4 +1,4 @@
-"""What runs beside the training: thin shells that Keras calls during `fit`."""
+"""Keras callbacks: logs, learning rate schedule, convergence watch, ONNX export, exact resume."""
 
 from mltu.callbacks._model2onnx import Model2onnx, onnx_path_for
 from mltu.callbacks._schedule import FollowSchedule

@@ -1,4 +1,4 @@
-"""Model2onnx: exports the best model, and proves before the first epoch that this works."""
+"""Model2onnx: exports the best model, after a trial export before the first epoch."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _NUM_TRIAL_IMAGES = 32
 
 
 class Model2onnx(keras.callbacks.Callback):
-    """Export the best model to ONNX when the training ends, beside its checkpoint.
+    """Export the best model to ONNX when training ends, next to its checkpoint.
 
-    Before the first epoch the untrained model is exported once and removed again, so that whatever
-    would make the export fail does so in the first minute. At the end the weights of the
-    checkpoint are restored into the model, the `.onnx` is written, run and compared with Keras. It
-    comes after the ModelCheckpoint in the list of callbacks.
+    Before the first epoch the untrained model is exported once and the file removed, so that an
+    export that would fail does so in the first minute. At the end the weights of the checkpoint
+    are restored into the model, and the `.onnx` is written, run and compared with Keras. Put this
+    callback after the ModelCheckpoint.
 
     Args:
         saved_model_path: the checkpoint, a `.keras`, `.h5` or `.weights.h5` path, as given to
@@ -32,16 +32,16 @@ class Model2onnx(keras.callbacks.Callback):
         metadata: stored in the file, such as `{"vocab": vocab}`; see `export_onnx`.
         validation: images to compare on: the validation provider, whose steps then go into the
             file, or a pair (images, labels); see `export_onnx`.
-        opset: of the ONNX file; the converter's own default if None.
-        at_best: True to export each new best checkpoint too. Should that fail, a warning says so
+        opset: opset of the ONNX file; the converter's default if None.
+        at_best: True to export each new best checkpoint too. If that fails, a warning says so
             and the training continues.
         int8: True to write `run/model.int8.onnx` too, calibrated on `validation`.
         dynamic_width: as in `export_onnx`.
         timeout: seconds for each export's child process.
 
     Attributes:
-        metrics: of the last export; None before.
-        int8_report: of the last quantisation; None before.
+        metrics: metrics of the last export; None before.
+        int8_report: report of the last quantisation; None before.
 
     Raises:
         ValueError: `saved_model_path` has another suffix, or `int8` comes without `validation`.
@@ -64,7 +64,7 @@ class Model2onnx(keras.callbacks.Callback):
         if int8 and validation is None:
             raise ValueError(
                 "`int8` must be False without images to calibrate on. Received True and no "
-                "`validation`. Add `validation=` with the validation provider."
+                "`validation`. Pass the validation provider as `validation`."
             )
         self.saved_model_path = Path(saved_model_path)
         self.onnx_path = onnx_path_for(self.saved_model_path)
@@ -81,7 +81,7 @@ class Model2onnx(keras.callbacks.Callback):
         self._checkpoint_seen: int | None = None
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Prove that this model can be exported on this machine."""
+        """Check that this model can be exported on this machine."""
         self._checkpoint_before = self._checkpoint_seen = _modification_time(self.saved_model_path)
         trial = self.onnx_path.with_name(f".{self.onnx_path.stem}.trial.onnx")
         try:
@@ -92,7 +92,7 @@ class Model2onnx(keras.callbacks.Callback):
         self._say(f"The ONNX export works; {self.onnx_path} is written at the end.")
 
     def on_resume_without_state(self) -> None:
-        """Take any checkpoint for one of this training, which began without this callback."""
+        """Accept any checkpoint as one of this training, which began without this callback."""
         self._checkpoint_before = None
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -110,7 +110,7 @@ class Model2onnx(keras.callbacks.Callback):
             self._export(self.onnx_path)
         except Exception as error:
             warnings.warn(
-                f"The best model so far, of epoch {epoch + 1}, has no ONNX file; the training "
+                f"The best model so far, of epoch {epoch + 1}, was not exported; the training "
                 f"continues. {error}",
                 stacklevel=2,
             )
@@ -159,14 +159,14 @@ class Model2onnx(keras.callbacks.Callback):
             self.int8_report = quantize_onnx(path, self.validation, **options)
 
     def _save(self) -> Path:
-        """Save a model that has no checkpoint of this training, over no other file."""
+        """Save a model without a checkpoint of this training; never overwrite another file."""
         path = self.onnx_path.with_name(f"{self.onnx_path.stem}.last.keras")
         with atomic_path(path) as temporary:
             self.model.save(temporary)
         return path
 
     def _say(self, text: str) -> None:
-        """Print a line where `fit` prints too."""
+        """Print a line to where `fit` prints."""
         if (self.params or {}).get("verbose", 1):
             print(text)
 

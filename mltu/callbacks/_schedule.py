@@ -1,4 +1,4 @@
-"""FollowSchedule: a learning rate schedule that works together with ReduceLROnPlateau."""
+"""FollowSchedule: a learning rate schedule that can be combined with ReduceLROnPlateau."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def num_executed(first: int, last: int, params: Mapping[str, Any]) -> int:
 
 
 class FollowSchedule(keras.callbacks.Callback):
-    """Let the learning rate follow a Keras schedule, and keep the reductions of other callbacks.
+    """Apply a Keras learning rate schedule on top of the reductions of other callbacks.
 
     An optimizer made with a schedule refuses `ReduceLROnPlateau`. This callback multiplies the rate
     by the change of the schedule at each step instead of setting it. Compile with a plain number.
@@ -44,13 +44,13 @@ class FollowSchedule(keras.callbacks.Callback):
         self.schedule = schedule
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Start at the step that the optimizer has reached, at the schedule's rate."""
+        """Start at the optimizer's current step, with the rate of the schedule."""
         self._step = int(self.model.optimizer.iterations)
         self._rate = self._scheduled()
         self.model.optimizer.learning_rate = self._rate
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Multiply the rate by how the schedule changed since the last step."""
+        """Multiply the rate by the change of the schedule since the last step."""
         self._batch = batch
         rate = self._scheduled()
         optimizer = self.model.optimizer

@@ -1,4 +1,4 @@
-"""Logs of a training: a text file, and TensorBoard where it is installed."""
+"""Training logs: a text file, and TensorBoard if it is installed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ with explain_missing():
 
 
 class TrainLogger(keras.callbacks.Callback):
-    """Write the metrics of each epoch to a log file, which opens and closes with the training.
+    """Write the metrics of each epoch to a log file, which is open only during training.
 
     Args:
-        log_path: the folder; it is made.
+        log_path: the folder; created if missing.
         log_file: the name of the file; a later training appends to it.
-        logLevel: of the file's logger, as in the module `logging`.
+        logLevel: level of the file's logger, as in the module `logging`.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class TrainLogger(keras.callbacks.Callback):
         self._started = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Write one line: the epoch, its seconds, and all its metrics."""
+        """Write one line: the epoch, its duration in seconds, and all its metrics."""
         metrics = "; ".join(f"{key}: {float(value):.6g}" for key, value in (logs or {}).items())
         seconds = time.monotonic() - self._started
         self._logger.info("Epoch %d; %.1f s; %s", epoch + 1, seconds, metrics)
@@ -84,14 +84,14 @@ class TrainLogger(keras.callbacks.Callback):
 
 
 def tensorboard(log_dir: StrPath, **options: Any) -> list[keras.callbacks.Callback]:
-    """Make Keras's TensorBoard callback, or warn where a package for it is missing.
+    """Create Keras's TensorBoard callback, or warn if a package for it is missing.
 
     Args:
         log_dir: the folder for its logs.
-        **options: of `keras.callbacks.TensorBoard`, such as `update_freq=1`.
+        **options: options of `keras.callbacks.TensorBoard`, such as `update_freq=1`.
 
     Returns:
-        A list with the callback, or an empty list where TensorFlow or tensorboard is absent.
+        A list with the callback, or an empty list if TensorFlow or tensorboard is missing.
     """
     absent = [name for name in ("tensorflow", "tensorboard") if find_spec(name) is None]
     if absent:

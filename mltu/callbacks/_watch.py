@@ -46,7 +46,7 @@ _STATE = (
 
 
 class Snapshot(NamedTuple):
-    """What is measured of a training at one step; None where it is not known.
+    """Measurements of a training at one step; None for those that are unknown.
 
     Attributes:
         step: batches since the training began.
@@ -67,9 +67,9 @@ class Snapshot(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """A cause by its stable name, and one paragraph: the evidence, and what to change.
+    """A cause by its stable name, and one paragraph with the evidence and what to change.
 
-    `should_stop` tells that the model will not learn with these settings.
+    `should_stop` is True if the model will not learn with these settings.
     """
 
     name: str
@@ -83,18 +83,18 @@ def diagnose(
     patience: int,
     measure_advantage: Callable[[], float | None],
 ) -> Diagnosis | None:
-    """Name the cause if a training does not learn.
+    """Find the cause if a training does not learn.
 
     Args:
-        snapshots: so far, at even distances.
-        first_loss: of the first step.
-        patience: steps without progress before a cause is looked for.
-        measure_advantage: tells by how many standard deviations the label of an image fits the
-            model's output better than other labels do; None if unknown. It is called only where the
-            verdict depends on it, since it costs a second.
+        snapshots: the snapshots so far, evenly spaced.
+        first_loss: the loss of the first step.
+        patience: steps without progress before looking for a cause.
+        measure_advantage: returns by how many standard deviations the label of an image fits the
+            model's output better than other labels do; None if unknown. It is called only if the
+            diagnosis depends on it, since it takes a second.
 
     Returns:
-        None as long as nothing speaks against learning.
+        None as long as nothing suggests that the model is not learning.
     """
     if len(snapshots) < 3:
         return None
@@ -113,7 +113,7 @@ def diagnose(
         return None
     advantage = measure_advantage()
     if advantage is None or advantage > _LEARNING:
-        # It begins to learn, or nobody knows: it gets four times the patience.
+        # The model is starting to learn, or that is unknown: use four times the patience.
         window = _last_steps(snapshots, 4 * patience)
         if not _is_stuck(window):
             return None
@@ -142,13 +142,13 @@ def diagnose(
 
 
 def _last_steps(snapshots: Sequence[Snapshot], num_steps: int) -> Sequence[Snapshot]:
-    """Return the snapshots of the last steps; none if the training is shorter."""
+    """Return the snapshots of the last steps; an empty list if the training is shorter."""
     first = snapshots[-1].step - num_steps
     return [s for s in snapshots if s.step > first] if first >= 0 else []
 
 
 def _is_stuck(window: Sequence[Snapshot]) -> bool:
-    """Tell whether nothing is read and the loss falls by less than 2 % from half to half."""
+    """Return whether the CER is stuck and the loss falls by less than 2 % between the halves."""
     half = len(window) // 2
     earlier, later = (sum(s.loss for s in part) for part in (window[:half], window[-half:]))
     reads_nothing = all(s.cer is not None and s.cer >= 0.9 for s in window)
@@ -182,31 +182,31 @@ def _loss_range(snapshots: Sequence[Snapshot]) -> str:
 
 
 class ConvergenceWatch(keras.callbacks.Callback):
-    """Recognise a training that does not learn, say once why and what to change, and stop it.
+    """Detect a training that does not learn, say once why and what to change, and stop it.
 
-    Recognised are: NaN or infinite loss; a learning rate that is too high or without effect; blank
+    It detects: NaN or infinite loss; a learning rate that is too high or without effect; blank
     collapse (the model emits only blanks and its outputs do not begin to follow the images); no
-    progress at all; a GPU that the backend does not see. Faults of the data are for
-    `mltu.data_check`, before the training.
+    progress at all; a GPU that the backend does not see. To find faults in the data, use
+    `mltu.data_check` before training.
 
     The model has to end in (batch, time, classes), the blank last; labels are padded by the blank
-    or by negative numbers. Each step costs one reading of the loss, every `every` steps one
-    prediction for 32 samples. The training itself stays the same, to the bit.
+    or by negative numbers. Each step costs reading the loss once, every `every` steps costs a
+    prediction for 32 samples. The training itself stays bit for bit the same.
 
     Args:
-        data: where up to 256 samples are taken from: a `DataProvider` or another PyDataset, or
+        data: the source of up to 256 samples: a `DataProvider` or another PyDataset, or
             a pair of arrays (images, labels). The validation data is best, since the model cannot
-            learn it by heart. Without data, only loss, learning rate, weights and a metric `CER`
+            memorize it. Without data, only loss, learning rate, weights and a metric `CER`
             are watched.
         stop: True to stop a training that will not learn with these settings.
-        patience: steps without any progress before that is said; it takes four times as long
-            where `data` is missing. Raise it for models of many time steps.
+        patience: steps without any progress before it is reported; four times as many without
+            `data`. Raise it for models with many time steps.
         every: steps from one snapshot to the next.
         log_path: a file to which the paragraphs are appended, besides the logger
             `mltu.callbacks.watch`.
 
     Attributes:
-        diagnoses: what was said, in order.
+        diagnoses: the diagnoses so far, in order.
 
     Raises:
         ValueError: `patience` or `every` is below 1, or `data` has no samples; from `fit`, the
@@ -233,7 +233,7 @@ class ConvergenceWatch(keras.callbacks.Callback):
                 f"labels). Received {type(data).__name__}. Take the first batch of other kinds."
             )
         if data is not None and not len(data[0] if is_pair else data):
-            raise ValueError("`data` must hold at least one sample. Received none.")
+            raise ValueError("`data` must contain at least one sample. Received an empty data set.")
         self.data = data
         self.stop = stop
         self.patience = patience
@@ -259,7 +259,7 @@ class ConvergenceWatch(keras.callbacks.Callback):
             if len(shape) != 3:
                 raise ValueError(
                     "`model` must have one output of shape (batch, time, classes). Received the "
-                    f"output shape {shape}. Remove ConvergenceWatch, or give it no `data`."
+                    f"output shape {shape}. Remove ConvergenceWatch, or omit its `data`."
                 )
             is_character = (self._labels >= 0) & (self._labels < shape[2] - 1)
             self._texts = [
@@ -268,13 +268,13 @@ class ConvergenceWatch(keras.callbacks.Callback):
             ]
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Begin a new mean of the loss, as Keras does."""
+        """Reset the mean of the loss, as Keras does."""
         self._epoch = epoch
         self._num_batches = 0
         self._sum_before = 0.0
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Note where the batches begin that Keras executes together."""
+        """Note the first of the batches that Keras executes together."""
         self._batch = batch
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -342,9 +342,9 @@ class ConvergenceWatch(keras.callbacks.Callback):
         )
 
     def _measure_advantage(self) -> float | None:
-        """Compare the loss of the own labels with the losses of other samples' labels.
+        """Compare the loss of each sample's own label with the losses of other samples' labels.
 
-        None without data, and until a quarter of the patience has passed since the last answer.
+        None without data, and until a quarter of the patience has passed since the last result.
         """
         is_recent = self._asked_at > 0 and self._step < self._asked_at + self.patience // 4
         if self.data is None or is_recent or len(self._labels) < 3:
@@ -384,7 +384,7 @@ class ConvergenceWatch(keras.callbacks.Callback):
         return any(diagnosis.should_stop for diagnosis in self.diagnoses)
 
     def _report(self, diagnosis: Diagnosis | None) -> None:
-        """Log a diagnosis, unless an earlier one explains it; stop if that was asked."""
+        """Log a diagnosis, unless an earlier one explains it; stop the training if requested."""
         if diagnosis is None or self._is_explained():
             return
         self.diagnoses.append(diagnosis)
@@ -400,7 +400,7 @@ class ConvergenceWatch(keras.callbacks.Callback):
 def _take_sample(
     data: keras.utils.PyDataset | Pair,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Take samples from all over the data; of batches, those shaped like the first."""
+    """Take samples spread over the data; from batches, those with the shape of the first."""
     if isinstance(data, keras.utils.PyDataset):
         batches = [data[int(number)] for number in _spread(len(data), _NUM_BATCHES)]
         most = -(-_SAMPLE_SIZE // len(batches))
@@ -410,7 +410,7 @@ def _take_sample(
     else:
         images, labels = (np.asarray(part) for part in data)
     count = min(len(images), _SAMPLE_SIZE)
-    # TensorFlow traces the model for each batch size, so the sample is made of whole ones.
+    # TensorFlow traces the model for each batch size, so the sample consists of whole batches.
     chosen = _spread(len(images), count - count % _PROBE_SIZE if count > _PROBE_SIZE else count)
     return images[chosen], labels[chosen]
 

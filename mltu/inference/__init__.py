@@ -1,4 +1,4 @@
-"""Reads images with an ONNX file, NumPy and onnxruntime; no deep-learning framework is imported.
+"""Inference with ONNX files, NumPy and onnxruntime; imports no deep-learning framework.
 
 OpenCV is imported when the first reader of images is made, so that a subclass of
 `OnnxInferenceModel` runs where it is not installed.

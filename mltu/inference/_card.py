@@ -37,7 +37,7 @@ class ModelCard:
         height: of the input in pixels.
         width: of the input in pixels, or growing widths of which an image takes the smallest that
             holds it.
-        channels: of the input.
+        channels: number of channels of the input.
         resize: `"stretch"`, or `"fit"`: scaled until it fits and padded evenly on both sides.
         padding_color: of `"fit"`, one value 0..255 for each channel or for all.
         scaling: `"in_model"`: values 0..255 go in; `"1/255"`: values are divided by 255 before.
@@ -45,9 +45,9 @@ class ModelCard:
         decoder: `"ctc greedy"`.
         rows: how many times the time steps go over the image, each time from left to right: 1, or
             the rows of a feature map that is read row by row.
-        temperature: by which logits are divided before probabilities become a confidence; fitted
-            by `mltu.evaluation.fit_temperature`.
-        num_parameters: of the model; None where the file does not say it.
+        temperature: divisor of the logits before probabilities become a confidence; fitted by
+            `mltu.evaluation.fit_temperature`.
+        num_parameters: number of parameters of the model; None if the file does not say.
         metrics: measured at the export, such as `"cer_onnx"`.
         versions: of the libraries that wrote the file.
     """
@@ -92,8 +92,8 @@ def read_card(entries: Mapping[str, str], source: str = "the file") -> ModelCard
             if "spectrogram" in entries:
                 fix = "It takes recordings, not images: subclass OnnxInferenceModel to run it."
             raise ValueError(
-                f"The metadata of {source} must have the key `{key}` for a reader to be made from "
-                f"the file alone. Received the keys {shorten(sorted(entries))}. {fix}"
+                f"The metadata of {source} must have the key `{key}` for a reader built from the "
+                f"file alone. Received the keys {shorten(sorted(entries))}. {fix}"
             )
     card = ModelCard(**check_card_fields(values, source))
     widths = card.width if isinstance(card.width, tuple) else (card.width,)
@@ -111,7 +111,7 @@ def read_card(entries: Mapping[str, str], source: str = "the file") -> ModelCard
 
 
 def check_card_fields(fields: Mapping[str, Any], source: str = "the file") -> dict[str, Any]:
-    """Check those of the values that a card has; return them in the types of `ModelCard`.
+    """Check the values that belong to a card; return them in the types of `ModelCard`.
 
     Args:
         fields: of a card, some or all, as JSON gives them; other keys are left out.
@@ -129,7 +129,7 @@ def check_card_fields(fields: Mapping[str, Any], source: str = "the file") -> di
 
 
 def parse_json(text: str) -> Any:
-    """Return the value of a JSON text; NaN and the infinities, which Python allows, are refused.
+    """Parse JSON; rejects NaN and the infinities, which Python allows.
 
     Raises:
         ValueError, RecursionError: it is not JSON.

@@ -1,4 +1,4 @@
-"""From any image to the input of a model, as the model's card says."""
+"""Prepares images as input of a model, as its model card says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Image = StrPath | bytes | bytearray | memoryview | Array
 
 
 class PreparedImage(NamedTuple):
-    """One image as the model takes it.
+    """One image, prepared for a model.
 
     Attributes:
         values: uint8, shape (height, width, channels).
@@ -31,8 +31,8 @@ class ImagePreparer:
     """Reads and resizes images for one model.
 
     Args:
-        card: of the model.
-        color_order: of arrays with three or four channels, `"BGR"` or `"RGB"`.
+        card: the card of the model.
+        color_order: order of channels in arrays with three or four of them, `"BGR"` or `"RGB"`.
     """
 
     def __init__(self, card: ModelCard, color_order: str = "BGR") -> None:
@@ -75,7 +75,7 @@ class ImagePreparer:
 
 
 def prepare_image(image: Image, card: ModelCard) -> Array:
-    """Bring an image into the form that a model takes.
+    """Prepare an image as input of a model.
 
     Args:
         image: a path, the bytes of an image file, or a uint8 array in BGR or grey; transparent

@@ -1,4 +1,4 @@
-"""What a reader returns for one image."""
+"""Reading: the result of a reader for one image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Character:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read in one image.
+    """The text read in one image.
 
     Attributes:
         text: the text; "" if nothing was seen.

@@ -1,4 +1,4 @@
-"""TextRecognizer: a reader made from one ONNX file, with a confidence for all that it reads."""
+"""TextRecognizer: a reader from a single ONNX file, with a confidence for every reading."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from mltu.utils.files import StrPath
 
 
 class TextRecognizer(OnnxInferenceModel):
-    """A reader that prepares images and reads outputs as the card in its file says.
+    """A reader that prepares images and decodes outputs as the model card in its file says.
 
-    Reading changes nothing in it, so threads may share one.
+    Reading does not change it, so threads may share one.
 
     Args:
         model_path: the `.onnx` file, a folder with `model.onnx` in it, or the name of a shipped
@@ -89,7 +89,7 @@ class TextRecognizer(OnnxInferenceModel):
         return self._read([self._preparer.prepare(image)])[0]
 
     def predict_batch(self, images: Iterable[Image], *, on_error: str = "raise") -> list[Reading]:
-        """Read images together, which is faster than one after the other.
+        """Read images in one batch, which is faster than one after the other.
 
         Args:
             images: as in `predict`, of any sizes.
@@ -112,7 +112,7 @@ class TextRecognizer(OnnxInferenceModel):
         on_error: str = "raise",
         progress: bool = False,
     ) -> Iterator[Reading]:
-        """Read images as they come, in batches, with no more than one batch in memory.
+        """Read images as they arrive, in batches, with only one batch in memory.
 
         Args:
             images: as in `predict`, as many as there are, from a list or a generator.
@@ -132,7 +132,7 @@ class TextRecognizer(OnnxInferenceModel):
         is_one = isinstance(images, str | bytes | bytearray | memoryview | os.PathLike)
         if is_one or _is_one_image(images):
             raise TypeError(
-                f"`images` must be several images. Received one {type(images).__name__}. "
+                f"`images` must be a sequence of images. Received one {type(images).__name__}. "
                 "Read it with `predict`, or put it into a list."
             )
         return self._stream(images, batch_size, on_error, progress)
@@ -158,7 +158,7 @@ class TextRecognizer(OnnxInferenceModel):
             yield from self._read_by_width(items)
 
     def _read_by_width(self, items: Sequence[PreparedImage | Reading]) -> list[Reading]:
-        """Read images of one width together; an item that is a reading already is kept."""
+        """Read images of equal width together; items that are already readings stay."""
         readings = {i: item for i, item in enumerate(items) if isinstance(item, Reading)}
         groups: dict[int, dict[int, PreparedImage]] = {}
         for i, item in enumerate(items):
@@ -235,7 +235,7 @@ def _is_one_image(images: Any) -> bool:
 
 
 def _output_fault(outputs: Any, num_rows: int, card: ModelCard) -> str | None:
-    """Say what is wrong with the outputs of a model; None if nothing is."""
+    """Describe what is wrong with the outputs of a model; None if nothing is."""
     if not isinstance(outputs, np.ndarray) or outputs.dtype.kind != "f":
         return f"{getattr(outputs, 'dtype', type(outputs).__name__)} values"
     rows, *sides = outputs.shape
@@ -249,7 +249,7 @@ def _output_fault(outputs: Any, num_rows: int, card: ModelCard) -> str | None:
 
 
 def _check_model(model: OnnxInferenceModel, card: ModelCard) -> None:
-    """Refuse a model that is no reader of images, or a card that is not the model's.
+    """Reject a model that does not read images, or a card that does not match the model.
 
     Raises:
         ValueError: the inputs or outputs are of another kind, or of other sizes than in the card.

@@ -19,17 +19,17 @@ _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class OnnxInferenceModel:
-    """An ONNX model to subclass: write `predict`, and calling the object calls it.
+    """An ONNX model to subclass: implement `predict`, which calling the object runs.
 
-    A model is a program: one that was made for it takes any amount of memory and time when it
-    runs. Run models of strangers in a process with limits.
+    A model is a program: a malicious one can take any amount of memory and time when it runs. Run
+    untrusted models in a process with limits.
 
     Args:
         model_path: the `.onnx` file, or a folder with `default_model_name` in it.
-        force_cpu: True to use the CPU; False takes CUDA where onnxruntime offers it.
-        default_model_name: the file to take when `model_path` is a folder.
+        force_cpu: True to use the CPU; False uses CUDA if onnxruntime offers it.
+        default_model_name: the file to load if `model_path` is a folder.
         providers: onnxruntime's execution providers, best first, instead of `force_cpu`.
-        num_threads: of one run on the CPU; None for onnxruntime's choice, the number of cores.
+        num_threads: threads per run on the CPU; None for onnxruntime's default, one per core.
 
     Attributes:
         model: the `onnxruntime.InferenceSession`; run it with
@@ -86,7 +86,7 @@ class OnnxInferenceModel:
         self.metadata = {key: _parse(value) for key, value in entries.items()}
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
-        """Read one input; a subclass writes this."""
+        """Read one input; implemented by the subclass."""
         raise NotImplementedError(f"{type(self).__name__} must define `predict`.")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -126,7 +126,7 @@ def _known_providers(names: Sequence[str]) -> list[str]:
 
 
 def _log_device(wanted: str, actual: str, is_chosen: bool) -> None:
-    """Warn when a GPU that could run the model does not."""
+    """Warn if a GPU that could run the model is not used."""
     if wanted != actual:
         _LOGGER.warning("Running on %s: onnxruntime could not start %s.", actual, wanted)
     elif actual == _CPU and not is_chosen and shutil.which("nvidia-smi"):

@@ -1,4 +1,4 @@
-"""The readers that come with the library; `weights/README.md` is their model card."""
+"""The pretrained readers that ship with the library; `weights/README.md` is their model card."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def pretrained_names() -> list[str]:
 
 
 def find_pretrained(name: str = "words") -> Path:
-    """Return the ONNX file of a shipped reader; `TextRecognizer` takes its name, too.
+    """Return the ONNX file of a shipped reader; `TextRecognizer` also takes its name.
 
     Args:
         name: `"words"`: single words of [0-9A-Za-z]; `"words_small"`: the same by a network of
@@ -31,7 +31,7 @@ def find_pretrained(name: str = "words") -> Path:
 
 
 def resolve_model(model: StrPath | None) -> Path:
-    """Return the file of a shipped reader for its name, or for None; any other path as it is.
+    """Resolve the name of a shipped reader, or None, to its file; return other paths unchanged.
 
     Raises:
         ValueError: a folder of the same name with a model in it is in the working directory.
@@ -42,7 +42,7 @@ def resolve_model(model: StrPath | None) -> Path:
         return Path(model)
     if (Path(model) / "model.onnx").exists():
         raise ValueError(
-            f"The model {model!r} is ambiguous: a reader that comes with mltu, and a folder with "
-            f"a model.onnx here. Write './{model}' for the folder."
+            f"The model {model!r} is ambiguous: it is the name of a shipped reader and of a folder "
+            f"here with a model.onnx. Write './{model}' for the folder."
         )
     return find_pretrained(os.fspath(model))

@@ -1,4 +1,4 @@
-"""Networks that read, their building blocks, and what a training does with them."""
+"""Reader networks, their building blocks, warm starts, fused kernels and distribution."""
 
 from mltu.models._blocks import activation_layer, residual_block
 from mltu.models._distribute import Processes, distribute

@@ -1,4 +1,4 @@
-"""Building blocks of Keras models: the residual block of the tutorials and its activation."""
+"""Building blocks for Keras models: the residual block of the tutorials and its activation."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def residual_block(
     Args:
         x: a Keras tensor of shape (batch, height, width, channels).
         filter_num: number of filters of both convolutions.
-        strides: of the first convolution and of the skip.
-        kernel_size: of both convolutions.
+        strides: strides of the first convolution and of the skip.
+        kernel_size: kernel size of both convolutions.
         skip_conv: True for the 1x1 convolution; False for the identity, which needs
             `strides=1` and `filter_num` channels in `x`.
         padding: `"same"`, or `"valid"` with `kernel_size=1`, so that the skip has the same shape.
-        kernel_initializer: of every convolution.
+        kernel_initializer: initializer of every convolution.
         activation: as in `activation_layer`.
         dropout: share of values set to zero in training, in [0, 1); 0 adds no layer.
 
@@ -83,7 +83,7 @@ def residual_block(
         skip = conv(x, 1, strides)
     if tuple(skip.shape) != tuple(out.shape):
         raise ValueError(
-            f"`skip_conv` must be True where the block changes the shape. Received "
+            f"`skip_conv` must be True if the block changes the shape. Received "
             f"{tuple(x.shape)}, which cannot be added to {tuple(out.shape)}."
         )
     # In inference TensorFlow 2.21 on a CPU fuses convolution, sum and LeakyReLU in bfloat16 and

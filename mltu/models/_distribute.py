@@ -1,4 +1,4 @@
-"""Training on several devices or machines, by the means of each backend."""
+"""Training on several devices or machines, with the native means of each backend."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Processes:
     """The processes of one training, seen from one of them.
 
     Attributes:
-        rank: of this process, in 0..world_size - 1.
+        rank: rank of this process, in 0..world_size - 1.
         world_size: number of processes.
-        num_devices: in all processes together.
+        num_devices: number of devices in all processes together.
         scope: the model is built and compiled within `scope()`.
     """
 
@@ -34,7 +34,7 @@ class Processes:
 
 
 class LocalCheckpoint(keras.callbacks.ModelCheckpoint):
-    """`keras.callbacks.ModelCheckpoint` for rank 0 of several processes, which alone writes.
+    """A `keras.callbacks.ModelCheckpoint` for rank 0, the only one of several processes to write.
 
     Keras creates a variable while it saves a model, which would wait for the other processes.
     """
@@ -50,7 +50,7 @@ class LocalCheckpoint(keras.callbacks.ModelCheckpoint):
 
 
 def distribute() -> Processes:
-    """Make models that are built from now on train on all devices of all processes.
+    """Make models built from now on train on all devices of all processes.
 
     Each device takes an equal part of each batch, and gradients are averaged. On JAX this is
     `keras.distribution.DataParallel`, with batch statistics of the whole batch; several processes,
@@ -84,6 +84,6 @@ def distribute() -> Processes:
 
     if ADDRESSES in os.environ:
         keras.distribution.initialize()
-    # Keras would share out a tf.data.Dataset by itself; a provider knows its own shard.
+    # Keras would shard a tf.data.Dataset by itself; a provider knows its own shard.
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     return Processes(jax.process_index(), jax.process_count(), jax.device_count())

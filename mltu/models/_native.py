@@ -1,4 +1,4 @@
-"""Fused kernels of the backend in layers that Keras composes of many small operations."""
+"""Replaces layers that Keras composes of many small operations by the backend's fused kernels."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def use_native_layers(model: keras.Layer) -> int:
 
 
 def layers_within(model: keras.Layer) -> list[keras.Layer]:
-    """Return a model or layer and all layers in it, also those that layers keep as attributes."""
+    """Return a model or layer and all layers in it, including attributes of layers."""
     found: dict[int, keras.Layer] = {}
     todo: list[Any] = [model]
     while todo:
@@ -61,7 +61,7 @@ def layers_within(model: keras.Layer) -> list[keras.Layer]:
 def _normalize(
     layer: Any, slow: Any, kernel: Any, inputs: Any, training: Any = None, mask: Any = None
 ) -> Any:
-    """Stand in for `keras.layers.BatchNormalization.call`."""
+    """Replace `keras.layers.BatchNormalization.call`."""
     learns = training and layer.trainable and layer.scale and layer.center
     renorm = getattr(layer, "renorm", False)  # New in Keras 3.14.
     special = mask is not None or layer.synchronized or renorm
@@ -101,7 +101,7 @@ _BATCH_NORMS = {"tensorflow": _tensorflow_norm, "torch": _torch_norm}
 def _inner_loop(
     layer: Any, slow: Any, sequences: Any, initial_state: Any, mask: Any, training: bool = False
 ) -> tuple[Any, Any, list[Any]]:
-    """Stand in for `keras.layers.RNN.inner_loop`: last output, all outputs, states."""
+    """Replace `keras.layers.RNN.inner_loop`: return last output, all outputs, states."""
     standard = (layer.activation, layer.recurrent_activation) == (
         keras.activations.tanh,
         keras.activations.sigmoid,

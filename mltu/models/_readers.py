@@ -26,13 +26,13 @@ def row_reader(
     """Build the reader of tutorial 01: 252,799 parameters for 32x128x3 and 62 characters.
 
     It reads its feature map row by row: height / 4 * width / 4 time steps of 64 features, eight
-    times as many as those of `column_reader`, and trains far more slowly.
+    times as many as `column_reader`, and trains far more slowly.
 
     Args:
         input_shape: (height, width, channels), both sides divisible by 4.
         num_characters: the size of the vocabulary, without the blank.
         activation: as in `activation_layer`.
-        dropout: of the residual blocks, in [0, 1).
+        dropout: dropout of the residual blocks, in [0, 1).
 
     Returns:
         A model that is not compiled.
@@ -54,7 +54,7 @@ def row_reader(
 def column_reader(
     input_shape: Shape, num_characters: int, activation: str = "leaky_relu", dropout: float = 0.2
 ) -> Model:
-    """Build a reader of about the size of `row_reader` that reads from left to right.
+    """Build a reader about the size of `row_reader` that reads columns from left to right.
 
     It has width / 4 time steps, and 269,439 parameters for 32x128x3 and 62 characters.
 

@@ -1,4 +1,4 @@
-"""Warm starts: weights of an earlier model are loaded where they fit, and the rest is listed."""
+"""Warm starts: loads the weights of an earlier model that fit, and lists the rest."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def warm_start(
     vocab: str | None = None,
     old_vocab: str | None = None,
 ) -> WarmStart:
-    """Load those weights of an earlier training that fit a model.
+    """Load the weights of an earlier training that fit a model.
 
     Layers are matched by class and order, their variables by shape. With both vocabularies, the
     output layer, a Dense with one unit per character and a last one for the blank, receives the
@@ -49,9 +49,9 @@ def warm_start(
 
     Args:
         model: a built functional or sequential Keras model; changed in place.
-        path: of a `.keras`, `.weights.h5` or legacy `.h5` file.
-        vocab: of the model.
-        old_vocab: of the file.
+        path: a `.keras`, `.weights.h5` or legacy `.h5` file.
+        vocab: vocabulary of the model.
+        old_vocab: vocabulary of the file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -59,7 +59,7 @@ def warm_start(
             or a vocabulary does not match the output layer.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"No file of weights at `path`, {path!r}.")
+        raise FileNotFoundError(f"There is no weights file at `path`, {path!r}.")
     if (vocab is None) != (old_vocab is None):
         raise ValueError("`vocab` and `old_vocab` must be given together or not at all.")
     output = model.layers[-1]
@@ -88,7 +88,7 @@ def warm_start(
         target.assign(values)
         loaded.append(target.path)
     if not loaded:
-        raise ValueError(f"No variable in {path!r} fits the model. Build it like the earlier one.")
+        raise ValueError(f"No variable in {path!r} fits the model. Build it like the saved one.")
     return WarmStart(loaded, skipped, "".join(sorted(set(vocab or "") - set(old_vocab or ""))))
 
 
@@ -114,7 +114,7 @@ def _with_output_units(model: keras.Model, units: int) -> keras.Model:
 
 
 def _load_floats(model: keras.Model, path: StrPath) -> dict[str, npt.NDArray[Any]]:
-    """Return the float variables in the file that fit the model, which stays as it was."""
+    """Return the float variables in the file that fit the model; the model is not changed."""
     floats = [variable for variable in model.variables if _is_float(variable)]
     before = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
     for variable in floats:

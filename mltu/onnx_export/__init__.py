@@ -1,4 +1,4 @@
-"""From a Keras model to a checked ONNX file; the only room that knows exporters."""
+"""Exports Keras models to verified ONNX files; the only package that uses exporters."""
 
 from mltu.onnx_export._compare import TOLERANCE, ExportMetrics
 from mltu.onnx_export._export import check_packages, export_onnx, export_run

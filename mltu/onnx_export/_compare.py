@@ -33,7 +33,7 @@ _NUM_CALIBRATED = 1024  # images; the outputs of more would fill the memory
 
 @dataclass(frozen=True, slots=True)
 class ValidationImages:
-    """Images as the model takes them, with their texts.
+    """Images prepared for the model, with their texts.
 
     Attributes:
         batches: of images, shape (batch, height, width, channels) each.
@@ -86,12 +86,12 @@ def gather(
         )
     if vocab is not None and "".join(prepared.get("vocab", vocab)) != "".join(vocab):
         raise ValueError(
-            "`vocab` must be that of the provider's LabelIndexer, or the file would read other "
-            f"characters than it learned. Received {''.join(vocab)!r} and {prepared['vocab']!r}."
+            "`vocab` must match the provider's LabelIndexer, or the file would emit the wrong "
+            f"characters. Received {''.join(vocab)!r} and {prepared['vocab']!r}."
         )
     batches, texts = _take(pairs, prepared.get("vocab", vocab), num_images)
     if not batches:
-        raise ValueError("`validation` must contain at least one image. Received none.")
+        raise ValueError("`validation` must contain at least one image. Received an empty set.")
     return ValidationImages(batches, texts, prepared)
 
 
@@ -153,7 +153,7 @@ def _texts(labels: Any, vocab: str | Sequence[str] | None, num_images: int) -> l
 
 @dataclass(frozen=True, slots=True)
 class ExportMetrics:
-    """Result of comparing an ONNX file with its model.
+    """The result of comparing an ONNX file with its model.
 
     Attributes:
         difference: largest absolute difference between the outputs.
@@ -237,7 +237,7 @@ def compare(
     if texts is None:
         return ExportMetrics(difference, num_images)
     cers = [get_cer(read, list(texts)) for read in readings]
-    # Where two classes tie, rounding decides which is emitted: one character more, one less.
+    # If two classes tie, rounding decides which one is emitted: one character more or less.
     num_ties = sum(int((lead <= 2 * difference).sum()) for lead in leads)
     rounding = 2 * num_ties / max(1, sum(map(len, texts)))
     _check("difference of the CER", abs(cers[0] - cers[1]), tolerance + rounding)
@@ -315,7 +315,7 @@ def _difference(ours: Array, theirs: Array) -> float:
 
 
 def _leads(outputs: Array) -> Array:
-    """Return how far the most probable class of each step is above the second."""
+    """Return the margin of the most probable class over the second, for each step."""
     best = np.partition(outputs, -2, axis=2)[:, :, -2:]
     return np.asarray(best[:, :, 1] - best[:, :, 0])
 

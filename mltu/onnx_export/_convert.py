@@ -1,4 +1,4 @@
-"""Convert a Keras model to ONNX in a child process."""
+"""Converts a Keras model to ONNX in a child process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Needed = tuple[str, str, str]  # module, name there, name in the file
 
 
 def stored_classes(path: StrPath, registered: Mapping[str, Any] | None = None) -> list[Needed]:
-    """List the classes and functions in a `.keras` file that are not of Keras, without loading it.
+    """List the non-Keras classes and functions in a `.keras` file, without loading it.
 
     Loss and metrics are left out, since a model can be loaded without compiling it.
 
@@ -63,7 +63,7 @@ def _walk(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def write_source(model: keras.Model, folder: Path) -> dict[str, Any]:
-    """Write a traced SavedModel or a `.keras` file for the child, and return its part of the job.
+    """Write a traced SavedModel or a `.keras` file for the child; return its part of the job.
 
     On TensorFlow the inference function is traced here, so the child does not need the classes of
     the model. TensorFlow cannot trace JAX and PyTorch, so there the child rebuilds the model.
@@ -203,7 +203,7 @@ def _load_keras(path: str, classes: Sequence[Needed]) -> Any:
 
 
 def _check_operations(proto: Any, definitions: Any) -> None:
-    """Refuse a graph with operations that the converter did not convert."""
+    """Reject a graph with operations that the converter could not convert."""
     versions = {opset.domain: opset.version for opset in proto.opset_import}
     unknown = sorted(
         f"{node.op_type} (in {node.name})"
@@ -213,7 +213,7 @@ def _check_operations(proto: Any, definitions: Any) -> None:
     )
     if unknown:
         raise RuntimeError(
-            f"ONNX has no such operation as {', '.join(unknown[:5])}. Build the layer from other "
+            f"ONNX has no equivalent of {', '.join(unknown[:5])}. Build the layer from other "
             "operations, or remove it from the exported model."
         )
 
@@ -221,7 +221,7 @@ def _check_operations(proto: Any, definitions: Any) -> None:
 def run_child(job: Mapping[str, Any], timeout: float) -> None:
     """Convert in a child process, on the CPU of TensorFlow; see `convert` for the job.
 
-    Neither kernels of a GPU nor its full memory can spoil an export there.
+    There, neither GPU kernels nor a full GPU memory can break an export.
 
     Raises:
         ImportError: the child could not import a package or a class.

@@ -60,7 +60,7 @@ def export_onnx(
     num_images: int = 2048,
     timeout: float = 600,
 ) -> ExportMetrics:
-    """Export a model in a child process, and keep the file only if it reads as the model does.
+    """Export a model in a child process; the file is kept only if it reads like the model.
 
     The file takes float32 inputs of any batch size, in the range that the model was trained on
     (0..255 in the tutorials). The child process runs TensorFlow on the CPU, whatever the backend of
@@ -141,14 +141,14 @@ def _free_width(model: keras.Model) -> keras.Model:
     except Exception as error:
         raise ValueError(
             "`dynamic_width` must be False for a model that needs a fixed width. This one, with "
-            f"the input {tuple(shape)}, does not run at another width: {error}. A Reshape with -1 "
-            "for the time steps leaves the width free."
+            f"input shape {tuple(shape)}, does not run at another width: {error}. Use a Reshape "
+            "with -1 for the time steps to leave the width free."
         ) from error
     return freed
 
 
 def _describe(model: keras.Model, images: ValidationImages | None) -> dict[str, Any]:
-    """Return what is known of the model, as fields of a model card."""
+    """Return what is known about the model, as fields of a model card."""
     card: dict[str, Any] = {
         "format": CARD_FORMAT,
         "versions": _versions(),
@@ -198,7 +198,7 @@ def _check_vocab(model: keras.Model, vocab: Sequence[str] | None) -> None:
     if vocab is not None and len(shape) == 3 and shape[2] != len(vocab) + 1:
         raise ValueError(
             f"`vocab` must have {shape[2] - 1} characters, one for each class of `model` but the "
-            f"blank. Received {len(vocab)}. Pass the vocabulary that indexed the labels."
+            f"blank. Received {len(vocab)}. Pass the vocabulary that the labels were indexed with."
         )
 
 
@@ -211,7 +211,7 @@ def _check_folder(folder: Path) -> None:
     except OSError as error:
         raise OSError(
             f"`path` must be in a writable folder. Received {str(folder)!r}: {error}. Choose "
-            "another folder, or check its permissions and the space on the disk."
+            "another folder, or check its permissions and the free disk space."
         ) from error
 
 
@@ -303,7 +303,7 @@ def export_run(
     images = _read_images(folder / "val.csv", fields, num_images)
     if int8 and images is None:
         raise ValueError(
-            "`int8` must be False without validation images to calibrate on. None of those in "
+            "`int8` must be False without validation images to calibrate on. None of the images in "
             f"{str(folder / 'val.csv')!r} exists on this machine. Copy them here, or export "
             "without int8."
         )

@@ -1,4 +1,4 @@
-"""An int8 variant of an ONNX file: smaller and faster, with its CER beside that of the original."""
+"""Quantises an ONNX file to int8: smaller and faster, with a report of the CER of both."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Variant(NamedTuple):
 
 
 class Int8Report(NamedTuple):
-    """An ONNX file and its int8 variant, both on the same images and the CPU."""
+    """An ONNX file and its int8 variant, measured on the same images on the CPU."""
 
     fp32: Variant
     int8: Variant
@@ -48,7 +48,7 @@ class Int8Report(NamedTuple):
 def quantize_onnx(
     path: StrPath, validation: Any, *, output: StrPath | None = None, num_images: int = 2048
 ) -> Int8Report:
-    """Write a file whose convolutions and matrix products compute in int8; LSTMs stay in float.
+    """Write a file with int8 convolutions and matrix products; LSTMs stay in float.
 
     The ranges of the activations come from the validation images (static quantisation, QDQ). Needs
     the package `onnx`, but neither Keras nor a framework.

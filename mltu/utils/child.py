@@ -1,7 +1,7 @@
-"""Call a function in a fresh interpreter: plain values in, plain values or an error that says why.
+"""Calls a function in a fresh interpreter: plain values in; plain values or a clear error out.
 
-Whatever kills the child does not kill the caller, and neither packages nor GPU memory of the
-caller are in its way.
+Whatever kills the child does not kill the caller, and the packages and GPU memory of the caller
+do not affect it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def call_in_child(
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise TimeoutError(
-            f"The child process was ended after {timeout:g} s (`timeout`). Allow more time, or "
+            f"The child process was stopped after {timeout:g} s (`timeout`). Allow more time, or "
             "check whether the machine is out of memory."
         ) from error
     replies = [line for line in done.stdout.splitlines() if line.startswith(_REPLY)]

@@ -1,4 +1,4 @@
-"""Texts in, numbers out: edit distance and error rates.
+"""Edit distance and error rates (CER, WER).
 
 Error rates are pooled: the edits of all pairs over the reference length of all pairs.
 """

@@ -48,7 +48,7 @@ def read_bytes(path: StrPath, kind: str) -> bytes:
     except ValueError as error:  # A NUL or a lone surrogate.
         raise ValueError(
             f"`data` must be the path of {kind}. Received {os.fspath(path)!r:.200}, which cannot "
-            f"name a file: {error}. Check the list that it came from."
+            f"be the name of a file: {error}. Check the list that it came from."
         ) from error
 
 
@@ -83,8 +83,8 @@ def refuse_working_folder(path: StrPath) -> Path:
     """
     if Path(path).resolve() == Path.cwd():
         raise FileExistsError(
-            f"`folder` must be a new one. Received {os.fspath(path)!r}, the current working "
-            "directory. Name a folder in it, or change to another."
+            f"`folder` must be new. Received {os.fspath(path)!r}, the current working directory. "
+            "Name a folder in it, or change to another directory."
         )
     return Path(path)
 

@@ -1,4 +1,4 @@
-"""GPUs: those that the driver of this machine lists, and those that a backend of Keras sees."""
+"""Lists the GPUs that the driver reports, and counts those that a Keras backend sees."""
 
 from __future__ import annotations
 

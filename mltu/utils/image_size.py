@@ -1,9 +1,9 @@
-"""What an image file says before it is decoded: how large the image is, and whether it is whole.
+"""Inspects image files before decoding: the size of the image, and whether the file is complete.
 
 A decoder allocates what a header claims, so the header is read first. The library for it, imagesize
 2.0.1, does not suffice: it finds no size in PAM, PFM, Sun raster, Radiance HDR, bare JPEG 2000 and
 some BigTIFFs and does not know the tiles of a TIFF, all of which OpenCV decodes; and it imports
-sockets and an XML parser, which take 50 ms and do not belong into a reader of uploads.
+sockets and an XML parser, which take 50 ms and do not belong in a reader of uploads.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def is_small_jpeg(content: bytes) -> bool:
 
 
 def is_cut_jpeg(content: bytes) -> bool:
-    """Tell whether a JPEG stops before its own end marker.
+    """Return whether a JPEG ends before its own end marker.
 
     Segments are skipped by their length, and with them an embedded thumbnail, which has an end
     marker of its own. Within a scan the byte FF is followed by 00, a restart marker or the marker
@@ -71,7 +71,7 @@ def is_cut_jpeg(content: bytes) -> bool:
 
 
 def decoding_risk(content: bytes, max_pixels: int = MAX_PIXELS) -> str | None:
-    """Say why decoding a file would take too much time or memory; None if it would not.
+    """Return why decoding a file would take too much time or memory; None if it would not.
 
     Args:
         content: the bytes of an image file.

@@ -1,4 +1,4 @@
-"""YAML of plain values: no tags that make objects, no links, no text that comes back changed."""
+"""YAML of plain values: no object tags, no aliases, and text that round-trips unchanged."""
 
 from __future__ import annotations
 

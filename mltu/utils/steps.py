@@ -9,7 +9,7 @@ from typing import Any
 class Step:
     """A step of a `DataProvider`: (data, label) in, a new (data, label) out.
 
-    Subclass it and write `__call__`; a plain callable with the same signature serves as well. The
+    Subclass it and implement `__call__`; a plain callable with the same signature also works. The
     other methods have defaults. A subclass does not inherit `batch`, because any method that it
     overrides may change the result. A subclass with its own `__call__` does not inherit
     `keeps_label`, `free_axis` and `check_labels` either.
