@@ -139,9 +139,9 @@ def test_usage_errors_end_with_2():
     assert "--formt" in run("read", "--formt", "json", "a.png", status=2).stderr
     assert "IMAGES" in run("read", status=2).stderr
     assert "DATA is required" in run("evaluate", "words", status=2).stderr
-    assert "Give DATA" in run("train", status=2).stderr
+    assert "Pass DATA" in run("train", status=2).stderr
     assert "--resume takes all" in run("train", "--resume", "r", "--seed", 1, status=2).stderr
-    assert "go together" in run("check", "x.csv", "--width", 8, status=2).stderr
+    assert "must be given together" in run("check", "x.csv", "--width", 8, status=2).stderr
 
 
 @pytest.mark.parametrize(

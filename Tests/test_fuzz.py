@@ -526,5 +526,5 @@ def test_a_damaged_state_is_named_whatever_is_wrong(tmp_path):
         content[place] ^= change
         (tmp_path / "state.npz").write_bytes(content)
         content[place] ^= change
-        with pytest.raises(ValueError, match="`folder` must hold a state that can be read"):
+        with pytest.raises(ValueError, match="`folder` must contain a readable state"):
             find_state(tmp_path)

@@ -169,12 +169,12 @@ def test_faults_of_the_data_end_with_one_sentence(tmp_path, tutorial):
             train.main(["--data", str(place), "--output", str(tmp_path / "run")])
     iam(tmp_path, tutorial)
     shutil.rmtree(tmp_path / kind)
-    with pytest.raises(SystemExit, match="must name files that exist"):
+    with pytest.raises(SystemExit, match="files of `dataset` must exist"):
         train.main(["--data", str(tmp_path), "--output", str(tmp_path / "run")])
     (tmp_path / f"{kind}.txt").write_text("# nothing\n", encoding="utf-8")
     with pytest.raises(SystemExit, match="must list at least one"):
         train.main(["--data", str(tmp_path), "--output", str(tmp_path / "run")])
-    with pytest.raises(SystemExit, match="must be the folder of a training"):
+    with pytest.raises(SystemExit, match="must be a run folder"):
         train.main(["--resume", str(tmp_path)])
     assert not (tmp_path / "run").exists()
 

@@ -56,7 +56,7 @@ def test_size_and_network_follow_the_data(labels, size, expected):
 def test_nothing_is_chosen_for_data_that_cannot_be_read(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
     report = check_data([(str(tmp_path / "a.png"), "a")], progress=False)
-    with pytest.raises(ValueError, match="images that can be read"):
+    with pytest.raises(ValueError, match="readable images"):
         choose_settings(report)
 
 

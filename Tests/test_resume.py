@@ -68,7 +68,7 @@ def test_a_damaged_state_gives_way_to_the_one_before(tmp_path, damage):
     with pytest.warns(UserWarning, match="The previous one is used: epoch 1, batch 3 of 5"):
         assert find_state(tmp_path).epoch == 0
     (tmp_path / "state.before.npz").write_bytes(b"no zip")
-    with pytest.raises(ValueError, match="can be read") as caught:
+    with pytest.raises(ValueError, match="readable state") as caught:
         find_state(tmp_path)
     assert "state.npz" in str(caught.value)
     assert "state.before.npz" in str(caught.value)
@@ -277,7 +277,7 @@ def test_keep_state_stands_last_and_needs_fit_resumable(tmp_path):
     keep, model = KeepState(tmp_path / "state"), make_model()
     provider = make_provider(make_data()[:8], 0)
     for callbacks in ([keep, TrainLogger(tmp_path)], [keep, keep], []):
-        with pytest.raises(ValueError, match="must end in their only KeepState"):
+        with pytest.raises(ValueError, match="must have exactly one KeepState"):
             fit_resumable(model, provider, callbacks=callbacks)
     with pytest.raises(ValueError, match="Received `initial_epoch`, `shuffle`"):
         fit_resumable(model, provider, callbacks=[keep], initial_epoch=1, shuffle=True)

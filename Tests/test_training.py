@@ -30,5 +30,5 @@ def test_an_untrained_reader_emits_blanks_whatever_its_layers_are_called(last):
 
 
 def test_a_model_without_a_bias_for_the_blank_is_refused():
-    with pytest.raises(ValueError, match="must have a Dense layer of 5 units with a bias"):
+    with pytest.raises(ValueError, match="must have a Dense layer with a bias and 5 units"):
         start_with_blanks(model_with(layers.Dense(5, use_bias=False)))

@@ -1,1 +1,1 @@
-"""The command line: one module for each command; what it does is imported when it runs."""
+"""The command line: one module per command; heavy imports happen when a command runs."""

@@ -1,4 +1,4 @@
-"""mltu bench: the speed of a reader on this machine."""
+"""mltu bench: measures the speed of a reader on this machine."""
 
 from __future__ import annotations
 

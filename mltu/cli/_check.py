@@ -55,7 +55,7 @@ def command(
     expected = {**(_expected(Path(run)) if run else {}), **_not_none(given)}
     width, height = expected.get("width"), expected.get("height")
     if (width is None) != (height is None):
-        raise click.UsageError("--width and --height go together.")
+        raise click.UsageError("--width and --height must be given together.")
     training = open_samples(train)
     validation_samples = open_validation(validation or train)
     if validation_samples is None and validation is not None:

@@ -1,4 +1,4 @@
-"""What several commands share: options, finding a model, and printing JSON."""
+"""Shared by the commands: options, finding a model, and printing JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 text_or_json = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
-    help="Format of the output.",
+    help="Output format.",
 )  # fmt: skip
 part_option = click.option(
     "--part", type=click.Choice(["train", "val", "test"]),

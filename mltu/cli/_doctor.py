@@ -1,4 +1,4 @@
-"""mltu doctor: what is installed here, which devices are seen, and what does not work."""
+"""mltu doctor: reports installed packages, visible devices, and what does not work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mltu.cli._common import print_json, text_or_json
 from mltu.utils.child import call_in_child
 from mltu.utils.gpus import num_gpus, nvidia_gpus
 
-# Of each row one package alone may be installed: they write to the same files.
+# Only one package of each row may be installed: they write to the same files.
 _RIVALS = (
     ("opencv-python", "opencv-python-headless", "opencv-contrib-python",
      "opencv-contrib-python-headless"),
@@ -30,7 +30,7 @@ _PACKAGES = (
     "tensorflow-cpu", "protobuf", "tensorboard", "lmdb", "soundfile", "soxr", "albumentations",
 )  # fmt: skip
 _VARIABLES = ("KERAS_BACKEND", "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "TF_USE_LEGACY_KERAS")
-# What an error of a probe contains, and what to do then.
+# Text in the error of a probe, and the fix for it.
 _FIXES = (
     (
         r"lib(GL|gthread|glib|SM|Xext)\b",
@@ -81,7 +81,7 @@ def command(form: str, timeout: float) -> None:
 
 
 def gather(timeout: float) -> dict[str, Any]:
-    """Collect plain values, from which all findings are made."""
+    """Collect the plain values on which all findings are based."""
     installed = {package.name.lower(): package.version for package in distributions()}
     packages = {name: installed[name] for name in _PACKAGES if name in installed}
     probes = ["opencv", "onnxruntime", *(["keras"] if "keras" in packages else [])]
@@ -155,7 +155,7 @@ def _failures(facts: dict[str, Any]) -> Iterator[str]:
 
 
 def _notes(facts: dict[str, Any]) -> Iterator[str]:
-    """List what works, and not as one would expect."""
+    """List what works, but not as expected."""
     packages, probes = facts["packages"], facts["probes"]
     for rivals in _RIVALS:
         if len(found := [name for name in rivals if name in packages]) > 1:

@@ -1,4 +1,4 @@
-"""mltu info: what is in an ONNX file."""
+"""mltu info: describes an ONNX file."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def command(
 def _make_decoder(
     name: str | None, width: int | None, lexicon: str | None, ignore_case: bool, pattern: str | None
 ) -> BeamDecoder | None:
-    """Return the decoder that the options ask for; None for greedy decoding."""
+    """Return the decoder that the options select; None for greedy decoding."""
     if lexicon is not None and pattern is not None:
         raise click.UsageError("--lexicon and --pattern cannot be combined.")
     if ignore_case and lexicon is None:

@@ -28,14 +28,22 @@ def command() -> None:
 
 @command.command("words", short_help="Write a data set of words.")
 @click.argument("folder", type=_PLACE)
-@click.option("--num-train", type=int, required=True, metavar="N", help="Images to train on.")
-@click.option("--num-validation", type=int, required=True, metavar="M", help="To validate on.")
-@click.option("--kind", type=click.Choice(_KINDS), default=_KINDS[0], help="Kind of the images.")
-@click.option("--fonts", type=_PLACE, metavar="FOLDER", help="Fonts; the shipped ones if omitted.")
-@click.option("--atlas", type=_PLACE, metavar="FOLDER", help="An atlas of fonts instead.")
+@click.option(
+    "--num-train", type=int, required=True, metavar="N", help="Number of training images."
+)
+@click.option(
+    "--num-validation", type=int, required=True, metavar="M", help="Number of validation images."
+)
+@click.option("--kind", type=click.Choice(_KINDS), default=_KINDS[0], help="Kind of images.")
+@click.option(
+    "--fonts", type=_PLACE, metavar="FOLDER", help="Folder of fonts (default: the shipped ones)."
+)
+@click.option(
+    "--atlas", type=_PLACE, metavar="FOLDER", help="Font atlas to use instead of --fonts."
+)
 @count_option("--seed", help="Random seed.", default=0, least=0)
-@count_option("--workers", help="Processes; 0 for none but this one.", least=0)
-@click.option("--lmdb", is_flag=True, help="Pack train.lmdb and val.lmdb too.")
+@count_option("--workers", help="Worker processes (0: draw in this process).", least=0)
+@click.option("--lmdb", is_flag=True, help="Also write train.lmdb and val.lmdb.")
 def words(
     folder: Path,
     *,

@@ -50,7 +50,7 @@ def _setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--output", metavar="RUN", help="Folder to write (default: runs/<time>).")
 @_setting_options
 @click.option("--resume", metavar="RUN", help="Continue a run; --epochs may be raised.")
-@click.option("--export/--no-export", default=True, help="Write model.onnx at the end, or not.")
+@click.option("--export/--no-export", default=True, help="Whether to write model.onnx at the end.")
 @click.pass_context
 def command(
     context: click.Context, /, data: str | None, resume: str | None, **options: Any
@@ -98,7 +98,7 @@ def _check_usage(context: click.Context, data: str | None, resume: str | None) -
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
     if resume is None and data is None:
-        raise click.UsageError("Give DATA to train on, or --resume RUN.")
+        raise click.UsageError("Pass DATA to train on, or --resume RUN.")
     if resume is not None and given - set(_WITH_RESUME):
         raise click.UsageError(
             "--resume takes all settings from the run; only --epochs and --no-export may be added."

@@ -1,4 +1,4 @@
-"""KeepState: saves, while a training runs, all that it needs to continue exactly there."""
+"""KeepState: saves, during training, everything needed to resume it exactly."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class KeepState(keras.callbacks.Callback):
-    """Save all that a training needs to continue exactly where it stopped; for `fit_resumable`.
+    """Save everything that a training needs to resume exactly; for `fit_resumable`.
 
     The state is saved before the first batch, every `every_steps` batches and at the end of each
-    epoch, after the other callbacks have run: this one is the last of them. The newest two states
-    are kept. Each has the weights, moving averages and dropout's seeds, the optimizer, the sums of
+    epoch, after the other callbacks have run: it must be the last one. The newest two states are
+    kept. Each has the weights, moving averages and dropout seeds, the optimizer, the sums of
     the metrics, what the other callbacks remember, and the position in the data. Nothing is
     pickled.
 
@@ -33,8 +33,8 @@ class KeepState(keras.callbacks.Callback):
     its `set_state(state, position)` then restores it.
 
     Args:
-        folder: of the states, such as `run / "state"`; of this run alone.
-        every_steps: batches between two states within an epoch; 0 for states between epochs only.
+        folder: the folder for the states, such as `run / "state"`; only for this run.
+        every_steps: batches between two states within an epoch; 0 to save only between epochs.
         settings: plain values without which the weights mean nothing, such as
             `{"vocab": vocab}`. A run with other ones is not continued.
     """
@@ -66,7 +66,7 @@ class KeepState(keras.callbacks.Callback):
         if self._others is None:
             raise RuntimeError(
                 "`KeepState` must be given to `mltu.callbacks.fit_resumable`. Received `model.fit`,"
-                " which tells a callback neither its data nor its neighbours."
+                " which shows a callback neither the data nor the other callbacks."
             )
         self._texts = _state.collect_texts(self._others)
         self._epoch, self._saved_step = 0, 0

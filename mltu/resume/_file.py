@@ -1,4 +1,4 @@
-"""The state of a training on disk: one file of plain arrays and JSON, the last two are kept."""
+"""The training state on disk: one file of plain arrays and JSON; the last two are kept."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _FACTS = "facts.json"
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Where a training stopped, and all that decides how it continues.
+    """Where a training stopped, and everything that determines how it continues.
 
     Attributes:
-        path: of the file.
+        path: the file.
         epoch: the epoch to continue in, counted from 0 as Keras does.
         step: how many batches of that epoch are done; 0 between two epochs.
-        num_steps: the batches of an epoch.
-        finished: True if the training came to its own end.
+        num_steps: number of batches per epoch.
+        finished: True if the training finished.
         facts: everything as plain values, the above included.
         arrays: the variables by key.
     """
@@ -51,7 +51,7 @@ class TrainingState:
 
 
 def write_state(folder: StrPath, facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-    """Write a state into the folder; the newest one there becomes the previous one.
+    """Write a state to the folder; the newest one there becomes the previous one.
 
     The folder has a complete file at every moment, even if the process or the machine dies. One
     process at a time may write to it. `facts` are plain values, with `epoch`, `step`, `num_steps`
@@ -75,11 +75,11 @@ def find_state(folder: StrPath) -> TrainingState | None:
     """Read the newest complete state of a folder.
 
     Args:
-        folder: that `write_state` wrote to.
+        folder: the folder that `write_state` wrote to.
 
     Returns:
-        The state, or None where there is none. One that is cut or altered is noticed by its
-        checksums; a warning names it and the previous one is read.
+        The state, or None if there is none. If the newest one is truncated or altered, by its
+        checksums, a warning names it and the previous one is read.
 
     Raises:
         ValueError: none of the files can be read; each is named with its fault.
@@ -103,7 +103,7 @@ def find_state(folder: StrPath) -> TrainingState | None:
         return state
     if faults:
         raise ValueError(
-            f"`folder` must hold a state that can be read. Received {'; '.join(faults)}. "
+            f"`folder` must contain a readable state. Received {'; '.join(faults)}. "
             "Start the training again in another folder."
         )
     return None
@@ -116,7 +116,7 @@ def mark_finished(folder: StrPath) -> None:
 
 
 def to_plain(value: Any, arrays: Arrays, key: str) -> Any:
-    """Return a value in types that JSON has; arrays go to `arrays`, with keys from `key` on.
+    """Return a value in JSON types; arrays go to `arrays`, under keys that begin with `key`.
 
     Raises:
         TypeError: `value` is not None, a truth value, number, text or array, or a list, tuple or
@@ -132,7 +132,9 @@ def to_plain(value: Any, arrays: Arrays, key: str) -> Any:
     if type(value) in (list, tuple):
         parts = [to_plain(part, arrays, f"{key}.{i}") for i, part in enumerate(value)]
         return parts if type(value) is list else {"tuple": parts}
-    raise TypeError(f"`value` must be plain values and arrays. Received {type(value).__name__}.")
+    raise TypeError(
+        f"`value` must consist of plain values and arrays. Received {type(value).__name__}."
+    )
 
 
 def from_plain(stored: Any, arrays: Arrays) -> Any:

@@ -1,4 +1,4 @@
-"""fit_resumable: `model.fit` that can be continued in the right epoch and batch."""
+"""fit_resumable: a `model.fit` that can resume in the right epoch and batch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fit_resumable(
     verbose: str | int = "auto",
     **options: Any,
 ) -> History:
-    """Call `model.fit` so that it can be continued, or continue it in the right epoch and batch.
+    """Call `model.fit` so that it can be resumed, or resume it in the right epoch and batch.
 
     On the CPU with deterministic operations the weights, the logs and the history of a training
     that was killed and resumed are those of one that never was, bit for bit. For TensorFlow that
@@ -42,17 +42,17 @@ def fit_resumable(
     NumPy are not saved: nothing in Keras or mltu draws from them while it trains this way.
 
     Ctrl-C stops after the running batch (after the validation, once it runs) and saves the state;
-    a second one stops at once.
+    a second one stops immediately.
 
     Args:
         model: compiled, and built the same way in each process.
         provider: a `DataProvider`. It shuffles, so Keras does not.
         epochs: the number of the last epoch; may be raised to continue a finished training.
         callbacks: as for `fit`; `KeepState` is the last one.
-        resume: True to continue from the newest state of `KeepState`'s folder. Where there is
-            none, the training was stopped before its first batch, and starts.
+        resume: True to continue from the newest state of `KeepState`'s folder. Without a state
+            there, the training was stopped before its first batch and starts from the beginning.
         verbose: as for `fit`.
-        **options: of `fit`, such as `validation_data`.
+        **options: other arguments of `fit`, such as `validation_data`.
 
     Returns:
         Keras's `History`, with the epochs from before the interruption.
@@ -69,7 +69,7 @@ def fit_resumable(
         refused.append("shuffle")
     if refused:
         raise ValueError(
-            "`options` must leave epochs, batches and their order to `provider`. "
+            "`options` must not set what `provider` controls: epochs, batches and their order. "
             f"Received {', '.join(f'`{name}`' for name in refused)}."
         )
     if getattr(model, "optimizer", None) is None:
@@ -99,8 +99,8 @@ def _last_callback(callbacks: Sequence[Callback]) -> KeepState:
     positions = [i for i, callback in enumerate(callbacks) if isinstance(callback, KeepState)]
     if positions != [len(callbacks) - 1]:
         raise ValueError(
-            "`callbacks` must end in their only KeepState, so that it saves what the others have "
-            f"done. Received {[type(callback).__name__ for callback in callbacks]}."
+            "`callbacks` must have exactly one KeepState, as the last entry, so that it saves the "
+            f"work of the others. Received {[type(callback).__name__ for callback in callbacks]}."
         )
     keep: KeepState = callbacks[-1]
     return keep
@@ -111,7 +111,7 @@ def _state_to_continue(keep: KeepState, resume: bool, epochs: int) -> TrainingSt
     if state is not None and not resume:
         raise FileExistsError(
             f"`folder` must be new to start a training. Received {str(keep.folder)!r}, which has "
-            f"the state of one at {state.position}. Give resume=True to continue it."
+            f"the state of a training at {state.position}. Pass resume=True to continue it."
         )
     if state is not None and state.finished and epochs <= state.facts["epochs"]:
         raise ValueError(
@@ -157,10 +157,10 @@ def _require_same_run(
 
 
 class _SharedCallbacks(CallbackList):
-    """The callbacks of one training that Keras runs in two fits, since the first is shorter.
+    """The callbacks of a resumed training, which Keras runs as two fits: the first is shorter.
 
-    A fit asks only once how many batches an epoch has. So the rest of an interrupted epoch is a fit
-    of its own; callbacks see one begin, one end, and the true numbers of the batches.
+    A fit asks only once how many batches an epoch has. So the rest of an interrupted epoch is a
+    separate fit; callbacks see one begin, one end, and the true batch numbers.
     """
 
     begins, ends, first_batch = True, True, 0
@@ -204,7 +204,7 @@ def _fit(
         callbacks.ends, callbacks.first_batch = False, state.step
         fit(first, first + 1)
         is_stopped = bool(model.stop_training)
-        # A fit ends by writing the moving averages of the optimizer, if it has any, to the weights.
+        # At its end, fit overwrites the weights with the optimizer's moving averages, if any.
         if (after := find_state(keep.folder)) is not None:
             _state.restore_variables(model, after)
         first += 1
@@ -216,7 +216,7 @@ def _fit(
 
 @contextmanager
 def _stopping_between_batches(keep: KeepState) -> Iterator[None]:
-    """Let the first Ctrl-C wait for a moment at which the state is complete."""
+    """Delay the first Ctrl-C until the state is complete."""
 
     def request_stop(_signum: int, _frame: Any) -> None:
         if keep.interrupted:

@@ -1,4 +1,4 @@
-"""Saves and restores the complete state of a training, bit for bit: variables and callbacks."""
+"""Saves and restores the complete training state, bit for bit: variables and callbacks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def collect_variables(model: keras.Model, arrays: Arrays) -> dict[str, list[list
 
 
 def check_variables(model: keras.Model, state: TrainingState) -> None:
-    """Raise ValueError if a state belongs to another model; the differences are named."""
+    """Raise ValueError with the differences if a state belongs to another model."""
     stored = state.facts["variables"]
     differences = []
     for group, variables in _groups(model, has_rng=bool(stored[_RNG])).items():
@@ -57,7 +57,7 @@ def check_variables(model: keras.Model, state: TrainingState) -> None:
     more = len(differences) - _NUM_SHOWN
     and_more = f" and {more} more" if more > 0 else ""
     raise ValueError(
-        f"`model` must be the one of {str(state.path)!r}, compiled the same way. Received another: "
+        f"`model` must match {str(state.path)!r} and be compiled the same way. Received another: "
         f"{'; '.join(differences[:_NUM_SHOWN])}{and_more}. Build it with the settings of that "
         "run, or start a new run in another folder."
     )
@@ -106,8 +106,8 @@ def _groups(model: keras.Model, has_rng: bool = False) -> dict[str, list[Any]]:
 
 
 def _global_seed(create: bool) -> list[Any]:
-    """Return the state of the generator for layers without a seed generator of their own."""
-    # Keras has no public access to it. It is created only where a state has one to put into it.
+    """Return the state of the global generator, for layers without their own seed generator."""
+    # Keras has no public access to it. It is created only if a saved state has one to restore.
     from keras.src.backend.common.global_state import get_global_attribute
     from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_generator
 
@@ -155,7 +155,7 @@ def collect_callbacks(
 
 
 def collect_texts(callbacks: Sequence[Callback]) -> list[dict[str, str]]:
-    """Return the attributes of each callback that hold text, to see later which have changed."""
+    """Return the text attributes of each callback, to detect later which have changed."""
     return [
         {name: repr(value) for name, value in vars(callback).items() if _has_text(value)}
         for callback in callbacks
@@ -165,7 +165,7 @@ def collect_texts(callbacks: Sequence[Callback]) -> list[dict[str, str]]:
 def restore_callbacks(callbacks: Sequence[Callback], state: TrainingState) -> None:
     """Restore the state of callbacks, matched by class and order; those without one start fresh.
 
-    One of these that has the method `on_resume_without_state()` is told so by it.
+    Of these, a callback with the method `on_resume_without_state()` has it called.
     """
     remaining = [
         (name, from_plain(plain, state.arrays)) for name, plain in state.facts["callbacks"]
@@ -190,7 +190,7 @@ def restore_callbacks(callbacks: Sequence[Callback], state: TrainingState) -> No
                 callback.wait = callback.stopped_epoch = 0  # Extending a run resets the patience.
     if missing := [name for name, saved in remaining if saved]:
         warnings.warn(
-            "The saved state of these callbacks is not used, since they are missing now: "
+            "The saved state of these callbacks is not used, because they are missing now: "
             f"{', '.join(missing)}.",
             stacklevel=2,
         )
@@ -224,7 +224,7 @@ def _has_text(value: Any) -> bool:
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of what computes a training, and the name of the backend."""
+    """Return the name of the backend and the versions of the libraries that compute a training."""
     backend = keras.backend.backend()
     framework = import_module(backend)
     return {

@@ -1,4 +1,4 @@
-"""A whole training: from a data set to a run folder with the ONNX file in it."""
+"""Complete trainings: from a data set to a run folder with an ONNX file."""
 
 from mltu.configs import ReaderConfigs
 from mltu.training._data import Choice, DatasetError, choose_settings

@@ -1,4 +1,4 @@
-"""The data of a training: its samples, their check, their batches, and settings that suit them."""
+"""The data of a training: samples, their check, their batches, and suitable settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NUM_CHECKED = 20_000  # images that the check reads; it reads all labels
 
 
 class DatasetError(ValueError):
-    """The data set has errors with which a training would stop or learn wrong.
+    """The data set has errors that would stop a training or teach it something wrong.
 
     Attributes:
         report: of the data check.
@@ -42,7 +42,7 @@ def gather_samples(data: Any, validation: Any, seed: int) -> tuple[Samples, Samp
         data: a path that `open_samples` knows, or anything that a `DataProvider` takes.
         validation: the same; None for the validation list of `data` in the layout of MJSynth, or
             else for a tenth of `data`.
-        seed: of the split.
+        seed: random seed of the split.
 
     Raises:
         OSError, ValueError, TypeError: a data set cannot be read, or is too small to be split.
@@ -63,7 +63,7 @@ def require_sound_data(
     time_steps: int,
     progress: bool,
 ) -> DataReport:
-    """Check the data for a model with so many time steps.
+    """Check the data for a model with `time_steps` time steps.
 
     Raises:
         DatasetError: there are errors.
@@ -121,7 +121,7 @@ def _split(samples: Samples, seed: int) -> tuple[Samples, Samples]:
     num_training = min(round(count * _TRAINING_SHARE), count - 1)
     if num_training < 1:
         raise ValueError(
-            "`data` must hold at least two samples to be split into training and validation. "
+            "`data` must contain at least two samples to be split into training and validation. "
             f"Received {count}."
         )
     order = epoch_order(count, seed, 0, True)
@@ -133,7 +133,7 @@ _WIDTHS = (64, 512)  # pixels, of which a reader is worth training on a CPU
 _WIDTH_STEP = 32
 _COLUMN = 4  # pixels of a time step of "columns"; "strong" has one for every second
 _ROOM = 2  # time steps for a character: it needs one, and often a blank beside it
-_MANY = 50_000  # samples, for which the larger network pays
+_MANY = 50_000  # samples from which the larger network pays off
 
 
 class Choice(NamedTuple):
@@ -166,8 +166,8 @@ def choose_settings(report: DataReport) -> Choice:
     lengths = report.statistics["label_length"]
     if not heights or not lengths:
         raise ValueError(
-            "`report` must be of samples with images that can be read, and labels. Received one of "
-            f"{report.num_examined} images, none of which serves. `mltu check` shows the reasons."
+            "`report` must cover readable images with text labels. Received one of "
+            f"{report.num_examined} images without a usable one. `mltu check` shows the reasons."
         )
     height = next((h for h in _HEIGHTS if heights["median"] <= h * 1.1), _HEIGHTS[-1])
     own_width = shapes["median"] * height

@@ -1,4 +1,4 @@
-"""Compiles a reader, and fits it with its callbacks: schedule, checkpoint, logs, export, state."""
+"""Compiles a reader and trains it with its callbacks: schedule, checkpoint, logs, export, state."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PATIENCE = 2000  # steps: CTC emits only blanks for the first few hundred, and 
 
 
 def start_with_blanks(model: keras.Model, blank_bias: float = 3.0) -> None:
-    """Let an untrained model emit blanks, so that it has no random text to unlearn first.
+    """Make an untrained model emit blanks, so that it has no random text to unlearn first.
 
     Args:
         model: its last Dense layer gives the logits or probabilities, those of the blank last.
@@ -55,13 +55,13 @@ def start_with_blanks(model: keras.Model, blank_bias: float = 3.0) -> None:
             layer.bias.assign(np.where(is_blank, np.float32(blank_bias), bias))
             return
     raise ValueError(
-        f"`model` must have a Dense layer of {num_classes} units with a bias, as its outputs have. "
+        f"`model` must have a Dense layer with a bias and {num_classes} units, one per class. "
         f"Received {model.name!r} without one."
     )
 
 
 def compile_reader(model: keras.Model, learning_rate: float) -> None:
-    """Make a model of `mltu.models`, or one like it, ready to be trained.
+    """Prepare a model of `mltu.models`, or a similar one, for training.
 
     It starts with blanks, uses the layers of its backend where they are faster, and is compiled
     with Adam, `CTCLoss` and `CWERMetric`.
@@ -104,11 +104,11 @@ def fit_reader(
         epochs: how many, including those before it was resumed.
         learning_rate: the peak.
         metadata: of the ONNX file, as in `Model2onnx`; `vocab` is needed.
-        keep_best: True to keep the weights of the least `val_CER`, and to end sooner where that has
+        keep_best: True to keep the weights with the lowest `val_CER`, and to stop early if it has
             not fallen for 2,000 steps and ten epochs; False for the weights of the last epoch,
             which were not selected on the validation samples.
         resume: True to continue from `state`.
-        export: True to write `model.onnx`, proven before the first epoch.
+        export: True to write `model.onnx`, after a trial export before the first epoch.
         int8: True to write `model.int8.onnx` too.
         processes: what `distribute` returned, None if it was not called. Of several processes rank
             0 alone writes, no `model.onnx` and no `state`: the run cannot be resumed.
@@ -129,7 +129,7 @@ def fit_reader(
             "Start a new run, or continue in one process."
         )
     with explain_missing():
-        import matplotlib  # noqa: F401  # For the curves at the end: it must not fail there.
+        import matplotlib  # noqa: F401  # Fail now rather than at the curves in the end.
     num_steps = len(training) * epochs
     warmup = min(_WARMUP, num_steps // 10)
     schedule = CosineDecay(
@@ -161,7 +161,7 @@ def fit_reader(
         history = model.fit(training, shuffle=False, callbacks=callbacks, **options).history
     else:
         callbacks.append(ConvergenceWatch(validation, log_path=folder / "watch.log"))
-        if export:  # Behind the checkpoint, whose file it reads.
+        if export:  # After the checkpoint callback, whose file it reads.
             callbacks.append(
                 Model2onnx(folder / "model.keras", dict(metadata), validation=validation, int8=int8)
             )

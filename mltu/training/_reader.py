@@ -55,7 +55,7 @@ class TrainedReader:
     Attributes:
         run: the folder.
         history: the metrics of each epoch, by name, as Keras gives them.
-        evaluation: of `model.onnx` on the validation samples; None without an export.
+        evaluation: metrics of `model.onnx` on the validation samples; None without an export.
     """
 
     run: Path
@@ -72,7 +72,7 @@ def train_reader(
     progress: bool = True,
     **settings: Any,
 ) -> TrainedReader:
-    """Train a reader on your own data, and write what tutorial 01 writes to a run folder.
+    """Train a reader on your own data, and write the same run folder as tutorial 01.
 
     The data is checked first. The learning rate rises to its peak and falls along a cosine; the
     training ends sooner if `val_CER` has not fallen for 2,000 steps and ten epochs. Keras's random
@@ -90,7 +90,7 @@ def train_reader(
             `workers`, as in `mltu.configs.ReaderConfigs`.
 
     Raises:
-        DatasetError: the data has errors with which the training would stop or learn wrong.
+        DatasetError: the data has errors that would stop the training or teach it something wrong.
         FileExistsError: `output` holds a run.
         OSError, ValueError, TypeError: the data cannot be read, or an argument is not valid.
         ImportError: a package is missing, with its pip line.
@@ -143,7 +143,7 @@ def resume_reader(
 
 
 def enough_epochs(num_samples: int, batch_size: int) -> int:
-    """Return how many epochs make 5,000 steps, in 10..1000: few images are shown more often."""
+    """Return the number of epochs for 5,000 steps, in 10..1000: more epochs for fewer images."""
     steps_per_epoch = max(-(-num_samples // batch_size), 1)
     least, most = _EPOCHS
     return min(max(-(-_STEPS // steps_per_epoch), least), most)

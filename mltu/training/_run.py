@@ -1,4 +1,4 @@
-"""The folder of a run: new, or continued; its samples; the evaluation of its ONNX file."""
+"""The run folder: creating or continuing it, its samples, and evaluating its ONNX file."""
 
 from __future__ import annotations
 
@@ -56,8 +56,7 @@ def continue_configs(run: StrPath, kind: type[Configs], epochs: int | None = Non
     folder = Path(run)
     if not (folder / "configs.yaml").is_file():
         raise FileNotFoundError(
-            f"`run` must be the folder of a training. Received {str(folder)!r}, which has no "
-            "configs.yaml."
+            f"`run` must be a run folder. Received {str(folder)!r}, which has no configs.yaml."
         )
     configs: Any = kind.load(folder / "configs.yaml")
     configs.model_path = str(folder)
@@ -66,7 +65,7 @@ def continue_configs(run: StrPath, kind: type[Configs], epochs: int | None = Non
     if state is not None and state.finished and configs.train_epochs <= state.facts["epochs"]:
         raise ValueError(
             f"`epochs` must be more than the {state.facts['epochs']} of the finished training in "
-            f"{str(folder)!r}. Received {configs.train_epochs}. Give a larger number (--epochs)."
+            f"{str(folder)!r}. Received {configs.train_epochs}. Pass a larger number (--epochs)."
         )
     return configs  # type: ignore[no-any-return]
 
@@ -88,7 +87,7 @@ def load_saved_samples(run: StrPath) -> tuple[Samples, Samples]:
     """Read the lists of a run: the training samples and the validation samples.
 
     Raises:
-        FileNotFoundError: the run has none.
+        FileNotFoundError: the run has no such lists.
     """
     training, validation = (Path(run) / name for name in _LISTS)
     if not (training.is_file() and validation.is_file()):
