@@ -39,7 +39,7 @@ def outputs_of(reader, samples):
 
 
 def best(decoder, outputs, vocab):
-    """Return the likeliest text of each row."""
+    """Return the most probable text of each row."""
     return [row[0].text if row else "" for row in decoder.decode(outputs, vocab)]
 
 
@@ -48,9 +48,10 @@ def nearest(words, outputs, vocab):
     readings = []
     for row in BeamDecoder(25, num_best=5).decode(outputs, vocab):
         found = [
-            process.extractOne(text.lower(), words, scorer=Levenshtein.distance) for text, _ in row
+            process.extractOne(hypothesis.text.lower(), words, scorer=Levenshtein.distance)
+            for hypothesis in row
         ]
-        # The likelier text wins where the distances are equal.
+        # The more probable text wins where the distances are equal.
         readings.append(min(found, key=lambda item: item[1])[0])
     return readings
 

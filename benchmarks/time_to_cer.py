@@ -84,7 +84,10 @@ def serve(tree, arguments):
 
         train.make_callbacks = make_with_turns
     else:
-        from mltu.training import fitting
+        try:
+            from mltu.training import _fit as fitting
+        except ImportError:  # A checkout of before the private files.
+            from mltu.training import fitting
 
         fit = fitting.fit_resumable
 
