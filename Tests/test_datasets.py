@@ -370,7 +370,7 @@ def test_a_pattern_chooses(captchas):
 
 
 def test_folders_without_images(captchas):
-    with pytest.raises(FileNotFoundError, match=r"with names like '\*\.gif'.* which has no such file"):
+    with pytest.raises(FileNotFoundError, match=r"with names like '\*\.gif'.* has no such file"):
         read_folder(captchas, pattern="*.gif")
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         read_folder(captchas / "absent")
