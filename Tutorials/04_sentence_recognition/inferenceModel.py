@@ -30,7 +30,7 @@ class SentenceModel(TextRecognizer):
 
 
 class KnownWords:
-    """A decoder: of the likeliest texts of a beam search, the one with few unknown words.
+    """A decoder: of the most probable texts of a beam search, the one with few unknown words.
 
     Args:
         words: that are known.

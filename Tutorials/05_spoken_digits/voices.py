@@ -115,7 +115,7 @@ def write_stand_in(root, takes, seed=0):
     Args:
         root: where the folder stands, which is named after what it holds.
         takes: of each digit by each of the 30 voices.
-        seed: of all chance.
+        seed: random seed.
     """
     try:
         espeak = Espeak()

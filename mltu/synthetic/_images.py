@@ -32,7 +32,7 @@ _MAX_DRAWS = 50
 class TextImages(Augmentor):
     """Draws pictures of texts: words and lines of signs, print, receipts, screens and displays.
 
-    As the first augmentor of a `DataProvider` it draws each sample's label anew in each epoch, or
+    As the first augmentor of a `DataProvider` it draws each sample's label again in each epoch, or
     with `new_texts` a new text for each sample.
 
     Args:
