@@ -71,7 +71,9 @@ def continue_run(args):
     configs = continue_configs(args.resume, ModelConfigs, args.train_epochs)
     test = args.resume / "test.csv"  # written behind train.csv and val.csv
     if not test.is_file():
-        raise FileNotFoundError(f"{args.resume} was stopped before its first batch. Start it again.")
+        raise FileNotFoundError(
+            f"{args.resume} was stopped before its first batch. Start it again."
+        )
     return configs, IamSplit(*load_saved_samples(args.resume), read_csv(test))
 
 
