@@ -8,7 +8,7 @@ import pytest
 from keras import layers, ops
 
 from mltu.model_utils import residual_block
-from mltu.models import _native, use_native_layers
+from mltu.models import _fused_layers, use_native_layers
 
 pytestmark = pytest.mark.backend
 
@@ -152,9 +152,9 @@ def test_a_normalization_learns_the_same(options, tolerance):
 )
 def test_the_kernel_is_taken_where_it_suits(options, is_taken, monkeypatch):
     calls, backend = [], keras.backend.backend()
-    kernel = _native._BATCH_NORMS[backend]
+    kernel = _fused_layers._BATCH_NORMS[backend]
     monkeypatch.setitem(
-        _native._BATCH_NORMS, backend, lambda *args: calls.append(args) or kernel(*args)
+        _fused_layers._BATCH_NORMS, backend, lambda *args: calls.append(args) or kernel(*args)
     )
     train_normalized(True, **options)
     assert bool(calls) == is_taken

@@ -25,12 +25,12 @@ from mltu.dataProvider import DataProvider
 from mltu.decoders import text_log_probabilities, to_probabilities
 from mltu.inferenceModel import OnnxInferenceModel, TextRecognizer
 from mltu.losses import CTCLoss
-from mltu.models._native import layers_within
+from mltu.models._fused_layers import layers_within
 from mltu.onnx_export import _compare, _convert, _export, export_onnx, export_run, quantize_onnx
 from mltu.onnx_export._convert import stored_classes
 from mltu.preprocessors import ImageReader
 from mltu.transformers import ImageNormalizer, ImageResizer, LabelIndexer, LabelPadding
-from mltu.utils.child import call_in_child
+from mltu.utils.child_process import call_in_child
 from mltu.utils.text_utils import ctc_decoder, get_cer
 
 pytestmark = pytest.mark.backend

@@ -22,8 +22,8 @@ from mltu.synthetic import (
     shipped_fonts,
     write_mjsynth,
 )
-from mltu.synthetic._banks import make_banks
 from mltu.synthetic._fonts import draw_glyph, family_weights, shipped_atlas
+from mltu.synthetic._textures import make_banks
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 
 FONTS = shipped_fonts()

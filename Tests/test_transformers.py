@@ -15,7 +15,7 @@ from mltu.transformers import (
     LabelPadding,
     Transformer,
 )
-from mltu.utils.steps import as_step
+from mltu.utils.pipeline_step import as_step
 
 
 def test_base_class_names_what_is_missing():

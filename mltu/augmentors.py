@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mltu._extras import explain_missing
 from mltu.plots import write_contact_sheet
-from mltu.utils.steps import Step
+from mltu.utils.pipeline_step import Step
 
 with explain_missing():
     import cv2

@@ -14,7 +14,7 @@ from mltu._extras import explain_missing
 from mltu.utils.checks import check_count
 from mltu.utils.files import read_bytes
 from mltu.utils.image_size import MAX_PIXELS, decoding_risk, is_cut_jpeg, is_small_jpeg
-from mltu.utils.steps import Step
+from mltu.utils.pipeline_step import Step
 
 with explain_missing():
     import cv2

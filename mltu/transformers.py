@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mltu._extras import explain_missing
 from mltu.utils.checks import check_count
-from mltu.utils.steps import Step
+from mltu.utils.pipeline_step import Step
 from mltu.utils.text_columns import TextColumn, distinct_characters, text_lengths
 
 with explain_missing():

@@ -1,4 +1,4 @@
-"""The networks of this tutorial; `mltu/models/_readers.py` shows how they are built."""
+"""The networks of this tutorial; `mltu/models/_networks.py` shows how they are built."""
 
 from mltu.models import column_reader, row_reader
 

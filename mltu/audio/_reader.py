@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mltu._extras import explain_missing
 from mltu.utils.checks import check_count
 from mltu.utils.files import read_bytes
-from mltu.utils.steps import Step
+from mltu.utils.pipeline_step import Step
 
 Audio = npt.NDArray[np.float32]
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu.utils.checks import check_count
-from mltu.utils.steps import Step, settings_of
+from mltu.utils.pipeline_step import Step, settings_of
 
 Floats = npt.NDArray[np.float32]
 

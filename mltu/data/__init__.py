@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from mltu.data._bad_samples import BadSample
 from mltu.data._epoch import epoch_order
-from mltu.utils.steps import Step
+from mltu.utils.pipeline_step import Step
 
 if TYPE_CHECKING:
     from mltu.data._provider import DataProvider

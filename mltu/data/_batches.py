@@ -19,7 +19,7 @@ from mltu.data._bad_samples import BadSamples
 from mltu.data._processes import Batch, WorkerProcesses
 from mltu.datasets import Samples
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
-from mltu.utils.steps import Step, as_step, check_callables
+from mltu.utils.pipeline_step import Step, as_step, check_callables
 
 _LOGGER = logging.getLogger(__name__)
 _CHUNK_SIZE = 1_000  # samples that a thread measures per update of the progress bar

@@ -2,8 +2,8 @@
 
 from mltu.decoders._automaton import Automaton
 from mltu.decoders._beam import BeamDecoder, Constraint, Decoder, Hypothesis
+from mltu.decoders._best_path import Spans, align_texts, ctc_decoder, greedy_path, required_steps
 from mltu.decoders._lexicon import Lexicon
-from mltu.decoders._paths import Spans, align_texts, ctc_decoder, greedy_path, required_steps
 from mltu.decoders._pattern import Pattern
 from mltu.decoders._score import (
     kind_of_outputs,

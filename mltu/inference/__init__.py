@@ -4,8 +4,8 @@ OpenCV is imported when the first reader of images is made, so that a subclass o
 `OnnxInferenceModel` runs where it is not installed.
 """
 
-from mltu.inference._card import CARD_FORMAT, ModelCard, check_card_fields, read_card
 from mltu.inference._image import prepare_image
+from mltu.inference._model_card import CARD_FORMAT, ModelCard, check_card_fields, read_card
 from mltu.inference._reading import Character, Reading
 from mltu.inference._recognizer import TextRecognizer
 from mltu.inference._session import OnnxInferenceModel

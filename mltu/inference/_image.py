@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mltu.inference._card import ModelCard
+from mltu.inference._model_card import ModelCard
 from mltu.utils.files import StrPath
 
 Array = npt.NDArray[Any]

@@ -18,8 +18,8 @@ from mltu.decoders import (
     text_log_probabilities,
     to_probabilities,
 )
-from mltu.inference._card import ModelCard, read_card
 from mltu.inference._image import Array, Image, ImagePreparer, PreparedImage
+from mltu.inference._model_card import ModelCard, read_card
 from mltu.inference._reading import Character, Reading
 from mltu.inference._session import OnnxInferenceModel
 from mltu.inference._weights import resolve_model

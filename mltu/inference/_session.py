@@ -10,7 +10,7 @@ from typing import Any
 
 import onnxruntime as ort
 
-from mltu.inference._card import parse_json
+from mltu.inference._model_card import parse_json
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
 

@@ -2,8 +2,8 @@
 
 from mltu.models._blocks import activation_layer, residual_block
 from mltu.models._distribute import Processes, distribute
-from mltu.models._native import use_native_layers
-from mltu.models._readers import column_reader, row_reader, strong_reader
+from mltu.models._fused_layers import use_native_layers
+from mltu.models._networks import column_reader, row_reader, strong_reader
 from mltu.models._warm_start import WarmStart, warm_start
 
 __all__ = [

@@ -18,7 +18,7 @@ from mltu.inference import OnnxInferenceModel
 from mltu.onnx_export._convert import in_float32, on_the_cpu
 from mltu.utils.error_rates import get_cer
 from mltu.utils.files import StrPath
-from mltu.utils.steps import as_step
+from mltu.utils.pipeline_step import as_step
 
 if TYPE_CHECKING:
     import keras

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltu._extras import explain_missing
-from mltu.utils.child import call_in_child
+from mltu.utils.child_process import call_in_child
 from mltu.utils.files import StrPath
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def write_source(model: keras.Model, folder: Path) -> dict[str, Any]:
 @contextmanager
 def in_float32(model: keras.Model) -> Iterator[None]:
     """Make layers of mixed precision compute in the dtype of their weights, within the block."""
-    from mltu.models._native import layers_within
+    from mltu.models._fused_layers import layers_within
 
     mixed = [layer for layer in layers_within(model) if layer.compute_dtype != layer.variable_dtype]
     before = [layer.dtype_policy for layer in mixed]
@@ -113,7 +113,7 @@ def on_the_cpu(model: keras.Model) -> Iterator[None]:
     """Trace for the CPU of TensorFlow within the block: ONNX has no cuDNN kernels."""
     import tensorflow as tf
 
-    from mltu.models._native import layers_within
+    from mltu.models._fused_layers import layers_within
 
     changed = [layer for layer in layers_within(model) if getattr(layer, "use_cudnn", False)]
     before = [layer.use_cudnn for layer in changed]

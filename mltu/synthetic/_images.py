@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu.augmentors import Augmentor
-from mltu.synthetic._banks import make_banks
 from mltu.synthetic._fonts import FontAtlas, shipped_atlas
-from mltu.synthetic._kinds import KINDS, Kind, Task
+from mltu.synthetic._image_kinds import KINDS, Kind, Task
 from mltu.synthetic._texts import ALPHABET, LATIN, Texts
+from mltu.synthetic._textures import make_banks
 from mltu.utils.files import StrPath
 from mltu.utils.text_columns import distinct_characters, text_lengths
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu.synthetic import _draw as d
-from mltu.synthetic._banks import Banks
 from mltu.synthetic._fonts import EM, FontAtlas
+from mltu.synthetic._textures import Banks
 
 Array = npt.NDArray[Any]
 Rng = np.random.Generator
