@@ -11,7 +11,9 @@ from mltu.utils.child_process import call_in_child
 
 
 def call(name, argument=None, timeout=60, **environment):
-    return call_in_child(f"test_child_process:{name}", argument, timeout=timeout, environment=environment)
+    return call_in_child(
+        f"test_child_process:{name}", argument, timeout=timeout, environment=environment
+    )
 
 
 def echo(argument):

@@ -15,7 +15,7 @@ from mltu.models import Processes, distribute
 from mltu.models._distribute import ADDRESSES
 from mltu.training import fit_reader
 
-SCRIPT = Path(__file__).with_name("distributed_training.py")
+SCRIPT = Path(__file__).parent / "tools" / "distributed_training.py"
 
 
 def begin(backend, *arguments, **environment):

@@ -43,7 +43,7 @@ def has(package):
 @pytest.mark.skipif(sys.platform != "linux", reason="limits and signals of Linux")
 def test_a_second_of_each_target():
     names = [name for name in targets.TARGETS if has(PACKAGES.get(name, "json"))]
-    command = [sys.executable, "Tests/fuzz.py", *names, "--seconds", "1", "--seed", "0"]
+    command = [sys.executable, "Tests/tools/fuzz.py", *names, "--seconds", "1", "--seed", "0"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout.splitlines()[-1])

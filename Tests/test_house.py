@@ -1,6 +1,5 @@
-"""What each module imports, what each package offers, and what no module does."""
+"""What each module imports, and what each package offers; the linter refuses unsafe calls."""
 
-import ast
 import importlib
 import re
 import subprocess
@@ -39,40 +38,6 @@ def run(code):
     )
     assert result.returncode == 0, result.stderr
     return result.stdout
-
-
-def module_name(file):
-    parts = file.relative_to(ROOT / "mltu").with_suffix("").parts
-    return ".".join(part for part in parts if part != "__init__")
-
-
-def parse(file):
-    return ast.parse(file.read_text(encoding="utf-8"))
-
-
-def imported(node, file):
-    """Return the absolute names of the modules that an import statement may load."""
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    base = node.module or ""
-    if node.level:
-        package = file.relative_to(ROOT).parts[: -node.level]
-        base = ".".join([*package, *([base] if base else [])])
-    return [base, *(f"{base}.{alias.name}" for alias in node.names)]
-
-
-def at_module_level(tree):
-    """Walk what runs at import: all but the bodies of functions."""
-    todo = list(tree.body)
-    while todo:
-        node = todo.pop()
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            yield node
-            todo += ast.iter_child_nodes(node)
-
-
-def module_files():
-    return pytest.mark.parametrize("file", FILES, ids=[module_name(f) or "mltu" for f in FILES])
 
 
 # Fresh interpreters
@@ -171,33 +136,8 @@ def test_each_hook_into_keras_has_its_test():
 
 def test_what_a_package_offers_is_there():
     for file in sorted((ROOT / "mltu").glob("*/__init__.py")):
-        lists = [
-            ast.literal_eval(node.value)
-            for node in parse(file).body
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
-        ]
-        for offered in lists:
-            module = importlib.import_module(f"mltu.{file.parent.name}")
-            assert all(hasattr(module, name) for name in offered), file
-
-
-@module_files()
-def test_no_framework_is_imported_at_module_level(file):
-    for node in at_module_level(parse(file)):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            packages = {name.partition(".")[0] for name in imported(node, file)}
-            assert packages.isdisjoint({"tensorflow", "torch", "jax", "pandas"})
-
-
-def test_the_walk_sees_with_blocks_and_not_functions():
-    tree = ast.parse("with a:\n  import torch\ndef f():\n  import jax\nclass C:\n  import pandas")
-    names = {
-        alias.name
-        for node in at_module_level(tree)
-        if isinstance(node, ast.Import)
-        for alias in node.names
-    }
-    assert names == {"torch", "pandas"}
+        module = importlib.import_module(f"mltu.{file.parent.name}")
+        assert all(hasattr(module, name) for name in getattr(module, "__all__", ())), file
 
 
 def test_audio_needs_its_packages_only_to_read():
@@ -206,70 +146,3 @@ def test_audio_needs_its_packages_only_to_read():
 
 def test_metrics_of_texts_need_no_opencv():
     assert loaded_by("mltu.evaluation").isdisjoint(HEAVY | {"cv2", "jinja2", "onnxruntime"})
-
-
-ALLOWED_RANDOM = {"default_rng", "Generator", "Philox", "SeedSequence"}
-BANNED_MODULES = {"random", "pickle", "dill", "shelve", "marshal"}
-BANNED_CALLS = {"eval", "exec", "yaml.load", "yaml.unsafe_load", "yaml.full_load"}
-
-
-def faults(tree):
-    """List what no module of the house does, with its line."""
-    found = []
-    for node in ast.walk(tree):
-        fault = None
-        if isinstance(node, ast.ExceptHandler) and node.type is None:
-            fault = "bare except"
-        elif isinstance(node, ast.Import):
-            names = {alias.name.partition(".")[0] for alias in node.names}
-            fault = next(iter(names & BANNED_MODULES), None)
-        elif isinstance(node, ast.ImportFrom):
-            names = {(node.module or "").partition(".")[0]} if not node.level else set()
-            fault = next(iter(names & BANNED_MODULES), None)
-            if node.module == "numpy.random":
-                fault = "from numpy.random import"
-        elif isinstance(node, ast.Call):
-            function = ast.unparse(node.func)
-            is_root_logger = function == "logging.getLogger" and not node.args
-            is_banned = function in BANNED_CALLS or function.rpartition(".")[2] == "basicConfig"
-            fault = function if is_banned or is_root_logger else None
-        elif isinstance(node, ast.Attribute):
-            is_numpy = ast.unparse(node.value) in ("np.random", "numpy.random")
-            fault = node.attr if is_numpy and node.attr not in ALLOWED_RANDOM else None
-        if fault:
-            found.append((node.lineno, fault))
-    return found
-
-
-@module_files()
-def test_no_global_chance_and_nothing_unsafe(file):
-    assert faults(parse(file)) == []
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "np.random.shuffle(x)",
-        "import random",
-        "from random import choice",
-        "from numpy.random import rand",
-        "try:\n  pass\nexcept:\n  pass",
-        "eval(x)",
-        "import pickle",
-        "logging.basicConfig()",
-        "logging.getLogger()",
-        "yaml.load(x, Loader)",
-        "yaml.unsafe_load(x)",
-    ],
-)
-def test_the_faults_are_found(code):
-    assert len(faults(ast.parse(code))) == 1
-
-
-def test_the_good_ways_are_no_faults():
-    code = (
-        "rng = np.random.default_rng(0)\nmodel.eval_step(x)\nyaml.safe_load(x)\n"
-        "logging.getLogger(__name__)\nkeras.ops.eval(x)\n"
-        "try:\n  pass\nexcept ValueError:\n  pass\nrng.random()\n"
-    )
-    assert faults(ast.parse(code)) == []

@@ -465,7 +465,8 @@ def test_processes_end_with_one_that_is_killed(tmp_path):
     )
     script = tmp_path / "script.py"
     script.write_text(code, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "Tests")])}
+    folders = [str(ROOT), str(ROOT / "Tests" / "tools")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
     # The pipe ends when the last process that holds it has ended.
     result = subprocess.run(
         [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60

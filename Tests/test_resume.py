@@ -32,6 +32,7 @@ from mltu.resume._file import find_state, from_plain, mark_finished, to_plain, w
 pytestmark = pytest.mark.backend
 
 ROOT = Path(__file__).resolve().parents[1]
+TOOLS = ROOT / "Tests" / "tools"
 FACTS = {"epoch": 1, "step": 2, "num_steps": 5, "finished": False}
 
 
@@ -315,7 +316,7 @@ def test_settings_are_no_state(tmp_path):
 @pytest.mark.parametrize(("backend", "workers"), [("tensorflow", 2), ("jax", 0), ("torch", 0)])
 def test_every_backend_is_exact(tmp_path, backend, workers):
     pytest.importorskip(backend)
-    script = ROOT / "Tests" / "resumable_training.py"
+    script = TOOLS / "resumable_training.py"
     done = subprocess.run(
         [sys.executable, script, tmp_path, "--prove", "--workers", str(workers)],
         env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True,
@@ -338,7 +339,7 @@ def test_averaged_and_best_weights_are_kept(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kill -9 and fork are for POSIX")
 def test_kill_9_and_resume(tmp_path):
     done = subprocess.run(
-        [sys.executable, ROOT / "Tests" / "kill_and_resume.py", "--kills", "4", "--no-export"],
+        [sys.executable, TOOLS / "kill_and_resume.py", "--kills", "4", "--no-export"],
         capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert json.loads(done.stdout.splitlines()[-1])["exact"] == 4, done.stdout + done.stderr

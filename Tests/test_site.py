@@ -176,8 +176,6 @@ def test_a_block_that_no_test_runs_is_refused(text, tmp_path, monkeypatch):
 def test_what_a_block_does_is_compared_with_the_page(text, fails, tmp_path, monkeypatch):
     page = page_with(text, tmp_path, monkeypatch)
     (tmp_path / "fails.py").write_text("raise SystemExit('no')", encoding="utf-8")
-    (tmp_path / "Tests").mkdir()
-    shutil.copy(ROOT / "Tests" / "run_page.py", tmp_path / "Tests")
     failure = pages.run_page(page, tmp_path, {})
     assert (fails in failure) if fails else failure == ""
 
@@ -334,5 +332,5 @@ def test_the_api_lists_every_module_that_is_for_users(monkeypatch):
 
     modules = {path.stem for path in (ROOT / "mltu").iterdir() if path.stem[0] not in "_."}
     # `data` and `resume` are offered by `dataProvider` and `callbacks`.
-    hidden = {"cli", "convergence", "data", "py", "resume", "utils"}
+    hidden = {"cli", "data", "py", "resume", "utils"}
     assert {name.partition(".")[0] for name in hooks.ROOMS} - {"utils"} == modules - hidden

@@ -1,6 +1,6 @@
 """Print the largest error of CTCLoss and its gradient by backend and dtype, against float64.
 
-python Tests/gradient_table.py [--seeds 5]
+python Tests/tools/gradient_table.py [--seeds 5]
 
 Each row: 8 labels with repetitions, one of them empty, over 32 time steps and 5 classes, for each
 seed. The gradient arrives in the dtype of the logits, so its own rounding counts: 2**-8 of
@@ -15,7 +15,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def largest_errors(kind, seeds):

@@ -1,4 +1,4 @@
-"""Feed damaged input to the doors of mltu: `python Tests/fuzz.py TARGET... --seconds N --seed S`.
+"""Feed damaged input to mltu: `python Tests/tools/fuzz.py TARGET... --seconds N --seed S`.
 
 Input number i is a function of (seed, i) and the seeds of the target. It is run in a child process
 with limits on its memory and on the processor time of one input; the input in hand lies in a file,
@@ -26,8 +26,8 @@ import warnings
 import zlib
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "Tests")]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
 
 MLTU = f"{ROOT}/mltu/"
 SECONDS = 5  # of the processor, for one input

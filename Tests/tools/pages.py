@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in (
@@ -156,7 +156,7 @@ def run_page(page, folder, small):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3",
                    "PYTHONUTF8": "1", "MPLBACKEND": "agg"}  # fmt: skip
     done = subprocess.run(
-        [sys.executable, str(ROOT / "Tests" / "run_page.py"), str(steps)], cwd=folder,
+        [sys.executable, str(Path(__file__).with_name("run_page.py")), str(steps)], cwd=folder,
         env=environment, capture_output=True, text=True, encoding="utf-8", check=False,
         timeout=1500,
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """A small training on any number of devices and processes; prints what it saw as JSON.
 
-python Tests/distributed_training.py [--devices N] [--batch-size 8] [--alone]
+python Tests/tools/distributed_training.py [--devices N] [--batch-size 8] [--alone]
 """
 
 import argparse
@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 BACKEND = os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

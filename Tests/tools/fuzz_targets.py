@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from fuzz_mutations import mutate
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "mltu" / "inference" / "weights" / "words.onnx"
 ASCII = "".join(map(chr, range(32, 127)))
 

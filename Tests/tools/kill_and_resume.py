@@ -1,6 +1,6 @@
 """Kill a small training with `kill -9` at chosen moments, resume it, compare with one left alone.
 
-    python Tests/kill_and_resume.py [--kills 20] [--seed 0] [--no-export]
+    python Tests/tools/kill_and_resume.py [--kills 20] [--seed 0] [--no-export]
 
 Some kills fall anywhere; the others wait for a state to be written, for the best model to be
 written, or for the export, and strike then. After each the run is resumed; its variables must be
@@ -26,7 +26,7 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402

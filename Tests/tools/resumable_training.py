@@ -1,6 +1,6 @@
 """A small training with all that has a state, for the tests of resume; also a script of its own.
 
-python Tests/resumable_training.py RUN [--resume] [--export] [--workers N] [--prove]
+python Tests/tools/resumable_training.py RUN [--resume] [--export] [--workers N] [--prove]
     [--processes N] [--slow SECONDS]
 """
 
@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import keras
 import numpy as np
