@@ -53,6 +53,8 @@ SMALL = {
         r"\1 --style mixed --batch-size 32 --limit 40" + _ONCE,
     r"font_tools\.py /usr/share/fonts \S+ \S+": f"font_tools.py {FONT_FOLDER}",
     # Benchmarks
+    r"before_after\.py --before CHECKOUT":
+        r"before_after.py --before . --images 64 --lines 1000 --rounds 2",
     r"data_pipeline\.py": r"\g<0> --images 128 --rounds 1",
     r"dataset_memory\.py": r"\g<0> --lines 1000 --lmdb 20 --rounds 1",
     r"benchmarks/training\.py":

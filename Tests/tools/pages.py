@@ -29,7 +29,7 @@ NOT_RUN = {
     r"git clone|cd mltu$": "fetches the project",
     r"python3 -m venv \.venv": "makes an environment",
     r"(\.venv/bin/)?pip (un)?install": "changes packages; test_packaging installs the wheel",
-    r"\.venv/bin/python -m pytest": "is what runs this",
+    r"\.venv/bin/python -m pytest( -n auto)?": "is what runs this",
     r"docker (build|run)": "needs Docker",
     r"python Tutorials/07\S*/word_lists\.py": "needs Debian's word lists and the package wordfreq",
     r"python benchmarks/time_to_cer\.py": "trains for an hour and has no small option",
