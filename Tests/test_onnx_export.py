@@ -257,23 +257,6 @@ def test_mixed_precision_is_written_in_float32(tmp_path):
     assert onnx.TensorProto.BFLOAT16 not in types
 
 
-@pytest.mark.slow
-def test_dynamic_width_frees_a_fixed_width_where_the_layers_allow_it(tmp_path):
-    inputs = keras.Input((16, 32, 3))
-    x = layers.Conv2D(5, 16, strides=(16, 4), padding="same")(inputs)
-    model = keras.Model(inputs, layers.Reshape((-1, 5))(x))
-    export_onnx(model, tmp_path / "fixed.onnx")
-    assert OnnxInferenceModel(tmp_path / "fixed.onnx").input_shape == [16, 32, 3]
-    export_onnx(model, tmp_path / "free.onnx", dynamic_width=True)
-    assert run_onnx(tmp_path / "free.onnx", np.zeros((1, 16, 96, 3))).shape == (1, 24, 5)
-
-
-def test_dynamic_width_is_refused_where_the_model_needs_its_width(tmp_path):
-    with pytest.raises(ValueError, match=r"(?s)`dynamic_width` must be False.*Reshape with -1"):
-        export_onnx(build(), tmp_path / "model.onnx", dynamic_width=True)
-    assert list(tmp_path.iterdir()) == []
-
-
 # Comparison -----------------------------------------------------------------------------------
 
 

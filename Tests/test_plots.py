@@ -5,17 +5,7 @@ import numpy as np
 import pytest
 
 from mltu import plots
-from mltu.plots import plot_bars, plot_history, write_readings
-
-
-def test_longer_bars_take_more_ink(tmp_path):
-    def ink(value):
-        plot_bars(tmp_path / "bars.png", {"a": 10.0, "b": value}, "images/s")
-        image = cv2.imread(str(tmp_path / "bars.png"))
-        blue, _, red = (image[..., channel].astype(int) for channel in range(3))
-        return int((blue - red > 60).sum())
-
-    assert ink(9.0) > 1.3 * ink(1.0)
+from mltu.plots import plot_history, write_readings
 
 
 def test_photographs_are_shrunk_before_they_are_drawn(tmp_path, monkeypatch):
@@ -28,12 +18,6 @@ def test_photographs_are_shrunk_before_they_are_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(plots, "shrink", lambda image, width: image[:8, :8] * 0 + 9)
     plots.write_contact_sheet(tmp_path / "sheet.png", [(image, "a")])
     assert (cv2.imread(str(tmp_path / "sheet.png")) == 9).sum() > 10_000
-
-
-def test_no_bars(tmp_path):
-    with pytest.raises(ValueError, match="at least one bar"):
-        plot_bars(tmp_path / "bars.png", {}, "images/s")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_history_has_three_panels(tmp_path, monkeypatch):

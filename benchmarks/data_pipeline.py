@@ -24,12 +24,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import cv2
 import keras
 import numpy as np
+from bars import plot_bars
 from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
 from mltu.augmentors import RandomBrightness, RandomRotate
 from mltu.dataProvider import DataProvider
 from mltu.datasets import read_mjsynth
-from mltu.plots import plot_bars
 from mltu.preprocessors import ImageReader
 from mltu.synthetic import write_mjsynth
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding

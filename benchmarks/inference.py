@@ -25,10 +25,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from bars import plot_bars
 from tqdm import tqdm
 from turns import Server
 
-from mltu.plots import plot_bars
 from mltu.synthetic import ALPHABET, TextImages, load_words, sample_word
 
 BATCHES = (1, 8, 64)

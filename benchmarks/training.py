@@ -20,10 +20,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from bars import plot_bars
 from tqdm import tqdm
 from turns import Server
 
-from mltu.plots import plot_bars
 from mltu.synthetic import load_words, render_word, sample_word, shipped_fonts
 
 ROOT = Path(__file__).resolve().parents[1]

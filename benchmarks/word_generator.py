@@ -16,9 +16,9 @@ import time
 
 import cv2
 import numpy as np
+from bars import plot_bars
 
 from mltu.datasets import read_mjsynth
-from mltu.plots import plot_bars
 from mltu.synthetic import KINDS, TextImages, write_mjsynth
 
 

@@ -165,30 +165,6 @@ def plot_history(
     plot_curves(path, panels, x_label=x_label)
 
 
-def plot_bars(path: StrPath, values: Mapping[str, float], label: str) -> None:
-    """Write a PNG with one horizontal bar per value, the first at the top.
-
-    Args:
-        path: The PNG file.
-        values: Maps the name of each bar to its length, at least 0.
-        label: Label of the x axis.
-
-    Raises:
-        ValueError: `values` is empty.
-        ImportError: matplotlib is not installed.
-    """
-    if not values:
-        raise ValueError("`values` must contain at least one bar. Received an empty dict.")
-    figure = _figure(7.0, 0.6 + 0.32 * len(values))
-    axis = figure.subplots()
-    bars = axis.barh(list(values), list(values.values()))
-    axis.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=8)
-    axis.invert_yaxis()
-    axis.margins(x=0.12)
-    axis.set_xlabel(label)
-    _save(figure, path)
-
-
 def _figure(width: float, height: float) -> Any:
     # A Figure without pyplot opens no window, has no global state and is safe in threads.
     with explain_missing():

@@ -36,7 +36,6 @@ class Model2onnx(keras.callbacks.Callback):
         at_best: True to export each new best checkpoint too. If that fails, a warning says so
             and the training continues.
         int8: True to write `run/model.int8.onnx` too, calibrated on `validation`.
-        dynamic_width: as in `export_onnx`.
         timeout: seconds for each export's child process.
 
     Attributes:
@@ -57,7 +56,6 @@ class Model2onnx(keras.callbacks.Callback):
         opset: int | None = None,
         at_best: bool = False,
         int8: bool = False,
-        dynamic_width: bool = False,
         timeout: float = 600,
     ) -> None:
         super().__init__()
@@ -73,7 +71,6 @@ class Model2onnx(keras.callbacks.Callback):
         self.opset = opset
         self.at_best = at_best
         self.int8 = int8
-        self.dynamic_width = dynamic_width
         self.timeout = timeout
         self.metrics: ExportMetrics | None = None
         self.int8_report: Int8Report | None = None
@@ -151,7 +148,6 @@ class Model2onnx(keras.callbacks.Callback):
             metadata=self.metadata,
             validation=self.validation,
             opset=self.opset,
-            dynamic_width=self.dynamic_width,
             timeout=self.timeout,
             **options,
         )

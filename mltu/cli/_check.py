@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 @click.option("--vocab", metavar="TEXT", help="Characters that the model knows.")
 @count_option("--width", help="Width of the model input, in pixels.")
 @count_option("--height", help="Height of the model input, in pixels.")
-@count_option("--steps", "--time-steps", "steps", help="Time steps of the model output.")
-@count_option(
-    "--max-length", "--max-word-length", "max_length", help="Longest label, in characters."
-)
+@count_option("--steps", help="Time steps of the model output.")
+@count_option("--max-length", help="Longest label, in characters.")
 @count_option("--num-read", help="Number of images to read (default: all).")
 @count_option("--workers", default=2, help="Threads that read images.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with more examples.")

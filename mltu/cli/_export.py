@@ -12,10 +12,9 @@ from mltu.cli._common import count_option
 @click.command("export", short_help="Write the ONNX file of a trained run.")
 @click.argument("run")
 @count_option("--opset", help="Opset of the ONNX file.")
-@click.option("--dynamic-width", is_flag=True, help="Accept images of any width.")
 @click.option("--int8", is_flag=True, help="Also write model.int8.onnx.")
 @click.option("--trust", is_flag=True, help="Load Lambda layers, whose code then runs.")
-def command(run: str, opset: int | None, dynamic_width: bool, int8: bool, trust: bool) -> None:
+def command(run: str, opset: int | None, int8: bool, trust: bool) -> None:
     """Write RUN/model.onnx from RUN/model.keras and compare both on the validation images.
 
     \b
@@ -24,9 +23,7 @@ def command(run: str, opset: int | None, dynamic_width: bool, int8: bool, trust:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from mltu.onnx_export import export_run
 
-    metrics, report = export_run(
-        run, opset=opset, dynamic_width=dynamic_width, int8=int8, trust=trust
-    )
+    metrics, report = export_run(run, opset=opset, int8=int8, trust=trust)
     click.echo(f"model.onnx: {metrics.to_text()}")
     if report is not None:
         click.echo(report.to_text())

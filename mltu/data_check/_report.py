@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mltu.data_check._findings import CHECKS, SEVERITIES, AllSamples, Example, Finding
+from mltu.data_check._findings import CHECKS, SEVERITIES, AllSamples, Finding
 from mltu.plots import Image, shrink, write_contact_sheet
 from mltu.preprocessors import ImageReader
 from mltu.utils.files import StrPath, atomic_path
@@ -55,22 +55,6 @@ class DataReport:
         """Return everything as ASCII JSON, which can represent any file name."""
         content = {"ok": self.ok, **asdict(self)}
         return json.dumps(content, indent=2) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> DataReport:
-        """Load a report from the output of `to_json`.
-
-        Raises:
-            ValueError: the text is not JSON.
-            KeyError, TypeError: it was not written by `to_json`.
-        """
-        content = json.loads(text)
-        del content["ok"]
-        for finding in content["findings"]:
-            finding["examples"] = tuple(Example(**example) for example in finding["examples"])
-        content["findings"] = tuple(Finding(**finding) for finding in content["findings"])
-        content["skipped_checks"] = tuple(map(tuple, content["skipped_checks"]))
-        return cls(**content)
 
     def write_json(self, path: StrPath) -> None:
         """Write a JSON file atomically."""

@@ -55,7 +55,6 @@ def export_onnx(
     metadata: Mapping[str, Any] | None = None,
     validation: Any = None,
     opset: int | None = None,
-    dynamic_width: bool = False,
     tolerance: float = TOLERANCE,
     num_images: int = 2048,
     timeout: float = 600,
@@ -63,7 +62,8 @@ def export_onnx(
     """Export a model in a child process; the file is kept only if it reads like the model.
 
     The file takes float32 inputs of any batch size, in the range that the model was trained on
-    (0..255 in the tutorials). The child process runs TensorFlow on the CPU, whatever the backend of
+    (0..255 in the tutorials). If the width of the input is free, the file is compared at a second
+    width too. The child process runs TensorFlow on the CPU, whatever the backend of
     the model is. On any failure, an older file at `path` stays as it was.
 
     Args:
@@ -75,8 +75,6 @@ def export_onnx(
             so that a reader can be made from it alone; a pair (images, labels); or images, shape
             (images, *input_shape). By default random values 0..255.
         opset: of the ONNX file; by default that of the converter.
-        dynamic_width: True to free the width of the input where the model has fixed it; its layers
-            must allow that. If the width is free, the file is compared at a second width too.
         tolerance: largest accepted difference of the CER and of outputs, for these in proportion
             beyond 1.
         num_images: largest number of images of `validation` to compare on.
@@ -97,16 +95,15 @@ def export_onnx(
     check_packages()
     fields = dict(metadata or {})
     images = None if validation is None else gather(validation, fields.get("vocab"), num_images)
-    traced = _free_width(model) if dynamic_width else model
     fields = {**_describe(model, images), **fields}
     check_card_fields(json.loads(json.dumps(fields)), "the export")
     _check_vocab(model, fields.get("vocab"))
     _check_folder(Path(path).parent)
     with atomic_path(path) as temporary:
         try:
-            job = write_source(traced, temporary.parent)
+            job = write_source(model, temporary.parent)
             run_child({**job, "target": str(temporary), "opset": opset}, timeout)
-            metrics = _compare_all(traced, temporary, images, fields.get("vocab"), tolerance)
+            metrics = _compare_all(model, temporary, images, fields.get("vocab"), tolerance)
             write_metadata(temporary, {**fields, **metrics.to_fields()})
         except Exception as error:
             raise _explain(model, error, temporary.parent) from error
@@ -124,27 +121,6 @@ def check_packages() -> None:
                 f"and export on another machine: {COMMAND} <run folder>",
                 name=package,
             )
-
-
-def _free_width(model: keras.Model) -> keras.Model:
-    """Return a model of the same layers and weights whose input has any width."""
-    with explain_missing():
-        import keras
-
-    shape = model.inputs[0].shape
-    try:
-        free = keras.Input((shape[1], None, *shape[3:]), name=model.inputs[0].name)
-        freed = keras.models.clone_model(model, input_tensors=free)
-        freed.set_weights(model.get_weights())
-        wide = _noise(freed.inputs[0].shape)[1]
-        freed(wide, training=False)
-    except Exception as error:
-        raise ValueError(
-            "`dynamic_width` must be False for a model that needs a fixed width. This one, with "
-            f"input shape {tuple(shape)}, does not run at another width: {error}. Use a Reshape "
-            "with -1 for the time steps to leave the width free."
-        ) from error
-    return freed
 
 
 def _describe(model: keras.Model, images: ValidationImages | None) -> dict[str, Any]:
@@ -260,7 +236,6 @@ def export_run(
     run: StrPath,
     *,
     opset: int | None = None,
-    dynamic_width: bool = False,
     int8: bool = False,
     trust: bool = False,
     num_images: int = 2048,
@@ -275,7 +250,6 @@ def export_run(
     Args:
         run: the folder.
         opset: as in `export_onnx`.
-        dynamic_width: as in `export_onnx`.
         int8: True to write `model.int8.onnx` too.
         trust: True to load a model that contains code (a Lambda layer) and run it. Only for your
             own files.
@@ -315,7 +289,6 @@ def export_run(
         metadata=fields,
         validation=images,
         opset=opset,
-        dynamic_width=dynamic_width,
         timeout=timeout,
     )
     return metrics, quantize_onnx(target, images) if int8 else None
