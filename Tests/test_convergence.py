@@ -12,7 +12,7 @@ import pytest
 from keras import layers
 
 from mltu.callbacks import ConvergenceWatch, _watch
-from mltu.callbacks._watch import Snapshot, diagnose
+from mltu.callbacks._watch import Snapshot, diagnose, diagnose_gap
 from mltu.losses import CTCLoss
 from mltu.resume._file import from_plain, to_plain
 from mltu.synthetic import render_word, shipped_fonts
@@ -102,6 +102,27 @@ def test_paragraphs_hold_the_evidence():
     high = diagnose(history([90.0] * 3, rate=0.1), 30.0, 1000, lambda: None)
     assert "The learning rate of 0.1 is too high. The loss began at 30" in high.text
     assert "\n" not in collapse.text + high.text
+
+
+@pytest.mark.parametrize(
+    ("cer", "validation_cer", "momentum", "words"),
+    [
+        (0.051, 1.0, 0.99, "momentum of 0.99 is too high"),
+        (0.051, 1.0, 0.9, "The model reads its training data (CER 5%)"),
+        (0.051, 0.4, 0.99, None),  # memorizing, as every small data set
+        (0.826, 1.0, 0.99, None),  # still at the start
+    ],
+)
+def test_a_validation_that_stands_while_training_falls_is_named(
+    cer, validation_cer, momentum, words
+):
+    diagnosis = diagnose_gap(cer, validation_cer, momentum)
+    if words is None:
+        assert diagnosis is None
+    else:
+        assert diagnosis.name == "validation_gap"
+        assert words in diagnosis.text
+        assert ("momentum" in diagnosis.text) == (momentum == 0.99)
 
 
 # The callback
@@ -360,6 +381,20 @@ def train(activation, depth, norm, rate, steps, seed=0):
         *words(2048, 0), batch_size=32, epochs=round(steps / 64), verbose=0, callbacks=[watch]
     )
     return watch
+
+
+def test_the_gap_is_said_once_and_does_not_stop(caplog):
+    """With its statistics untouched by training, a model validates at chance."""
+    model = keras.Sequential([keras.Input((4, 8, 1)), layers.BatchNormalization()])
+    watch = ConvergenceWatch(stop=True)
+    watch.set_model(model)
+    watch.on_train_begin()
+    for epoch in range(3):
+        watch.on_epoch_end(epoch, {"CER": 0.1, "val_CER": 1.0})
+    assert [diagnosis.name for diagnosis in watch.diagnoses] == ["validation_gap"]
+    assert "momentum of 0.99" in watch.diagnoses[0].text
+    assert logged(caplog) == [watch.diagnoses[0].text]
+    assert not getattr(model, "stop_training", False)
 
 
 @pytest.mark.slow

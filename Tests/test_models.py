@@ -57,6 +57,18 @@ def test_strong_reader_by_its_numbers():
     assert model.output_shape == (None, 64, 63)
 
 
+@pytest.mark.parametrize("build", READERS)
+def test_statistics_follow_the_training_within_a_few_steps(build):
+    """Keras's momentum of 0.99 lags by hundreds: validation stands while the model reads."""
+    norms = [
+        layer
+        for layer in build((32, 128, 1), 62).layers
+        if isinstance(layer, layers.BatchNormalization)
+    ]
+    assert len(norms) >= 11
+    assert {layer.momentum for layer in norms} == {0.9}
+
+
 COLUMNS = [(column_reader, 4), (strong_reader, 2)]  # and how many pixels a time step has
 
 
@@ -95,6 +107,30 @@ def test_each_reader_learns_a_few_words(build):
     model.compile(keras.optimizers.Adam(3e-3), CTCLoss(), metrics=[CWERMetric()])
     losses = [model.train_on_batch(images, labels)[0] for _ in range(12)]
     assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("native", [False, True])
+def test_inference_uses_the_statistics_of_the_last_few_steps(native, dtype):
+    """After 30 steps, in epochs of any length, 4 % are left of what was before them."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        model = column_reader((16, 32, 1), 5)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    if native:
+        use_native_layers(model)
+    norm = next(layer for layer in model.layers if isinstance(layer, layers.BatchNormalization))
+    images = np.random.default_rng(0).uniform(0, 255, (8, 16, 32, 1)).astype("float32")
+    model.compile(keras.optimizers.SGD(0.0), loss=CTCLoss())
+    model.fit(images, np.zeros((8, 2)), batch_size=8, epochs=30, verbose=0)  # a step each
+    features = keras.Model(model.inputs, norm.input)(images)
+    fresh = keras.ops.convert_to_numpy(keras.ops.cast(features, "float32")).var(axis=(0, 1, 2))
+    variance = keras.ops.convert_to_numpy(norm.moving_variance)
+    left = 0.9**30
+    np.testing.assert_allclose(variance, (1 - left) * fresh + left, rtol=0.02)
 
 
 @pytest.mark.slow

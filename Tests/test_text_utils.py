@@ -1,5 +1,6 @@
 """Error rates against literals and the full table; the decoder against its definition."""
 
+import os
 from contextlib import suppress
 
 import numpy as np
@@ -152,6 +153,42 @@ def test_atomic_path_makes_the_folder_and_replaces(tmp_path):
             temporary.write_text(content)
         assert target.read_text() == content
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_atomic_path_follows_links(tmp_path):
+    """Also one whose target does not exist yet."""
+    target, link = tmp_path / "disk" / "labels.csv", tmp_path / "labels.csv"
+    link.symlink_to(target)
+    for content in ("first", "second"):
+        with atomic_path(link) as temporary:
+            temporary.write_text(content)
+        assert link.is_symlink()
+        assert target.read_text() == content
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX has FIFOs.")
+def test_atomic_path_writes_through_what_is_no_file(tmp_path):
+    """Replacing it would put a file in the place of a device: /dev/null, as root."""
+    fifo = tmp_path / "pipe.html"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    with atomic_path(fifo) as temporary:
+        assert temporary.suffix == ".html"
+        temporary.write_text("report")
+    assert os.read(reader, 100) == b"report"
+    os.close(reader)
+    assert list(tmp_path.iterdir()) == [fifo]
+    assert fifo.is_fifo()
+
+
+def test_atomic_folder_follows_links(tmp_path):
+    link = tmp_path / "words"
+    link.symlink_to(tmp_path / "disk")
+    with atomic_folder(link) as unfinished:
+        (unfinished / "whole").touch()
+    assert link.is_symlink()
+    assert (tmp_path / "disk" / "whole").is_file()
 
 
 def test_atomic_folder_appears_whole_or_not_at_all(tmp_path):

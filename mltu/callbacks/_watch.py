@@ -19,6 +19,7 @@ from mltu._extras import explain_missing
 from mltu.callbacks._schedule import num_executed
 from mltu.decoders import greedy_path, kind_of_outputs
 from mltu.losses import CTCLoss
+from mltu.models._fused_layers import layers_within
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
 from mltu.utils.gpus import has_unhidden_gpu, num_gpus
@@ -38,6 +39,7 @@ _PROBE_SIZE = 32  # of them, samples that each snapshot reads
 _NUM_BATCHES = 8  # of `data`, from which the sample is drawn
 _NUM_WEIGHTS = 4096  # of each variable, enough to see whether it changes
 _NUM_ROLLS = 16
+_LAGGING = 0.95  # momentum; averages that reach back further do not follow a CTC training
 _LEARNING = 4.0  # standard deviations; an advantage above it is no accident
 _STATE = (
     "_step", "_epoch", "_num_batches", "_sum_before", "_loss_sum", "_first_loss", "_asked_at",
@@ -175,6 +177,36 @@ def _rate_too_high(last: Snapshot, evidence: str) -> Diagnosis:
     )
 
 
+def diagnose_gap(cer: float, validation_cer: float, momentum: float) -> Diagnosis | None:
+    """Find the cause if a model reads its training data but not the validation data.
+
+    Args:
+        cer: of the training, in an epoch.
+        validation_cer: after it.
+        momentum: the largest of the trainable batch normalization layers; 0 without any.
+    """
+    if not (cer <= 0.5 and validation_cer >= 0.9):
+        return None
+    cause = (
+        "Check that the provider of the validation data has the same preprocessors, transformers "
+        "and vocabulary as that of the training data, and that its images are of the same kind; if "
+        "so, the model memorizes: use more data, augmentation or dropout."
+    )
+    if momentum > _LAGGING:
+        cause = (
+            f"In training, batch normalization uses the statistics of each batch; in validation, "
+            f"averages over the last {3 / (1 - momentum):.0f} steps or so, which are not those of "
+            f"the present weights: the momentum of {momentum:g} is too high for this training. Use "
+            "BatchNormalization(momentum=0.9), as `mltu.models` does. Otherwise: "
+        ) + cause
+    return Diagnosis(
+        "validation_gap",
+        f"The model reads its training data (CER {cer:.0%}) but not the validation data (CER "
+        f"{validation_cer:.0%}). {cause}",
+        should_stop=False,
+    )
+
+
 def _loss_range(snapshots: Sequence[Snapshot]) -> str:
     values = [s.loss for s in snapshots[-10:]]
     low, high = f"{min(values):.3g}", f"{max(values):.3g}"
@@ -186,7 +218,9 @@ class ConvergenceWatch(keras.callbacks.Callback):
 
     It detects: NaN or infinite loss; a learning rate that is too high or without effect; blank
     collapse (the model emits only blanks and its outputs do not begin to follow the images); no
-    progress at all; a GPU that the backend does not see. To find faults in the data, use
+    progress at all; a model that reads the training data but not the validation data (if both have
+    the metric `CER`), and whether batch normalization can be why; a GPU that the backend does not
+    see. To find faults in the data, use
     `mltu.data_check` before training.
 
     The model has to end in (batch, time, classes), the blank last; labels are padded by the blank
@@ -307,6 +341,19 @@ class ConvergenceWatch(keras.callbacks.Callback):
             self._take_snapshot(logs.get("CER"))
             self._report(
                 diagnose(self._snapshots, self._first_loss, self.patience, self._measure_advantage)
+            )
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Compare the error rates of training and validation, where they are logged."""
+        is_said = any(diagnosis.name == "validation_gap" for diagnosis in self.diagnoses)
+        if logs and "CER" in logs and "val_CER" in logs and not is_said:
+            momenta = [
+                layer.momentum
+                for layer in layers_within(self.model)
+                if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+            ]
+            self._report(
+                diagnose_gap(float(logs["CER"]), float(logs["val_CER"]), max(momenta, default=0))
             )
 
     def get_state(self) -> dict[str, Any]:

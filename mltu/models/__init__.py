@@ -1,6 +1,6 @@
 """Reader networks, their building blocks, warm starts, fused kernels and distribution."""
 
-from mltu.models._blocks import activation_layer, residual_block
+from mltu.models._blocks import activation_layer, batch_norm, residual_block
 from mltu.models._distribute import Processes, distribute
 from mltu.models._fused_layers import use_native_layers
 from mltu.models._networks import column_reader, row_reader, strong_reader
@@ -10,6 +10,7 @@ __all__ = [
     "Processes",
     "WarmStart",
     "activation_layer",
+    "batch_norm",
     "column_reader",
     "distribute",
     "residual_block",

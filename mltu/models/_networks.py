@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from mltu._extras import explain_missing
-from mltu.models._blocks import activation_layer, residual_block
+from mltu.models._blocks import activation_layer, batch_norm, residual_block
 
 with explain_missing():
     from keras import Model, layers
@@ -82,7 +82,7 @@ def strong_reader(
     _check_sides(input_shape, 8, 2)
     inputs, x = _inputs(input_shape)
     x = layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False)(x)
-    x = activation_layer(layers.BatchNormalization()(x), activation)
+    x = activation_layer(batch_norm(x), activation)
     for filters, strides, num_blocks in ((32, 1, 1), (64, (2, 1), 2), (96, (2, 1), 2)):
         x = _stage(x, filters, strides, num_blocks, activation, dropout)
     return _head(inputs, _columns(x, 160, activation), num_characters, (96, 96))
@@ -122,7 +122,7 @@ def _stage(
 def _columns(x: Any, filters: int, activation: str) -> Any:
     """Turn each column of the feature map into one time step: (batch, width, filters)."""
     x = layers.Conv2D(filters, (x.shape[1], 1), use_bias=False)(x)
-    x = activation_layer(layers.BatchNormalization()(x), activation)
+    x = activation_layer(batch_norm(x), activation)
     return layers.Reshape((-1, filters))(x)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -56,8 +57,9 @@ def read_bytes(path: StrPath, kind: str) -> bytes:
 def atomic_path(path: StrPath) -> Iterator[Path]:
     """Yield a temporary path, with the same suffix, that replaces `path` at the end of the block.
 
-    It is on the same file system. A missing folder is created. If the block raises, the temporary
-    file is removed and a file at `path` stays as it was.
+    It is on the same file system. A missing folder is created, and links are followed. If the block
+    raises, the temporary file is removed and a file at `path` stays as it was. A device or a pipe
+    is written to, and not replaced.
 
     Raises:
         IsADirectoryError: `path` is a folder.
@@ -67,16 +69,24 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
         raise IsADirectoryError(
             f"`path` must be a file. Received the folder {str(target)!r}. Name a file in it."
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
+    is_replaced = target.is_file() or not target.exists()
+    if is_replaced:
+        target = target.resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
     suffixes = "".join(target.suffixes[-2:])
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+    place = target.parent if is_replaced else None  # None: that of the system
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=place) as folder:
         temporary = Path(folder) / f"new{suffixes}"
         yield temporary
-        temporary.replace(target)
+        if is_replaced:
+            temporary.replace(target)
+        else:
+            with temporary.open("rb") as source, target.open("wb") as sink:
+                shutil.copyfileobj(source, sink)
 
 
 def refuse_working_folder(path: StrPath) -> Path:
-    """Return the path of a folder that may be replaced.
+    """Return the path of a folder that may be replaced; links are followed.
 
     Raises:
         FileExistsError: it is the current working directory.
@@ -86,7 +96,7 @@ def refuse_working_folder(path: StrPath) -> Path:
             f"`folder` must be new. Received {os.fspath(path)!r}, the current working directory. "
             "Name a folder in it, or change to another directory."
         )
-    return Path(path)
+    return Path(path).resolve()
 
 
 @contextmanager

@@ -4,6 +4,8 @@ import keras
 from drawing import CHANNELS, HEIGHT
 from keras import layers
 
+from mltu.models import batch_norm
+
 STEPS_PER_COLUMN = 2  # the feature map has a column for every 4 pixels
 
 
@@ -31,7 +33,7 @@ def text_reader(num_characters, *, width=None):
     x = _block(x, 128)
     x = _block(x, 128)
     x = layers.Conv2D(192, (x.shape[1], 1), use_bias=False)(x)
-    x = layers.Activation("relu")(layers.BatchNormalization()(x))
+    x = layers.Activation("relu")(batch_norm(x))
     x = layers.Reshape((-1, 192))(x)
     for units in (128, 128):
         x = layers.Bidirectional(layers.LSTM(units, return_sequences=True))(x)
@@ -43,7 +45,7 @@ def text_reader(num_characters, *, width=None):
 
 def _convolution(x, filters, size, strides=1, activation="relu"):
     x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
+    x = batch_norm(x)
     return layers.Activation(activation)(x) if activation else x
 
 
