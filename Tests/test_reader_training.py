@@ -13,9 +13,11 @@ MODULES = ("drawing", "feeding", "network", "state", "steps", "validation")
 class Bars:
     """Draws an image as wide as its text is long, all of one value."""
 
-    def draw(self, rng):
+    def draw_aligned(self, rng):
         length = int(rng.integers(1, 9))
-        return np.full((32, 10 * length, 3), length, np.uint8), "a" * length
+        edges = 10.0 * np.arange(length + 1)
+        image = np.full((32, 10 * length, 3), length, np.uint8)
+        return image, "a" * length, np.stack([edges[:-1], edges[1:]], axis=1)
 
 
 @pytest.fixture
@@ -34,18 +36,31 @@ def test_a_chunk_holds_images_of_one_width_and_their_labels(reader):
 
     drawers = Drawers(Bars(), "ab", num_processes=1, seed=[0])
     try:
-        kind, images, labels = drawers.take()
+        kind, images, labels, frames = drawers.take()
     finally:
         drawers.close()
     shape = drawers.shapes[kind]
     assert images.shape == (shape.num_images, 32, shape.width, 3)
-    for image, label in zip(images, labels, strict=True):
+    assert frames.shape == (shape.num_images, shape.width // 2)
+    for image, label, classes in zip(images, labels, frames, strict=True):
         length = np.count_nonzero(label == 0)
         assert np.all(label[:length] == 0)
         assert np.all(label[length:] == 2)
         columns = np.flatnonzero(image[0, :, 0] != PADDING)
         assert len(columns) == 10 * length == columns[-1] - columns[0] + 1
         assert np.all(image[:, columns] == length)
+        middles = (columns[0] + 5 + 10 * np.arange(length)) // 2
+        assert np.all(classes[middles] == 0)
+        assert np.count_nonzero(classes != 2) < 0.7 * len(columns) / 2
+
+
+def test_a_frame_is_a_character_in_its_middle_half(reader):
+    from drawing import frames_of
+
+    spans = np.array([[0.0, 16.0], [16.0, 18.0], [30.0, 60.0]])  # wide, narrow, cut off
+    assert frames_of(spans, [5, 6, 7], 20, 9).tolist() == [9, 9, 5, 5, 5, 5, 9, 9, 6] + 10 * [9] + [
+        7
+    ]
 
 
 def test_old_batches_come_only_while_new_ones_are_missing(reader):
@@ -60,10 +75,11 @@ def test_old_batches_come_only_while_new_ones_are_missing(reader):
             if not self.chunks:
                 return None
             self.chunks -= 1
-            return 0, np.zeros((2, 32, 64, 3), np.uint8), np.zeros((2, 14), np.int16)
+            targets = np.zeros((2, 14), np.int16), np.zeros((2, 32), np.int16)
+            return 0, np.zeros((2, 32, 64, 3), np.uint8), *targets
 
     feeder = Feeder(Drawn(), chunks=1, replay=2, send=lambda *arrays: arrays)
-    assert [feeder._next()[2] for _ in range(3)] == [True, False, False]
+    assert [feeder._next()[1] for _ in range(3)] == [True, False, False]
     assert not feeder._kept
 
 
@@ -94,20 +110,46 @@ def test_a_state_goes_on_in_another_trainer(reader, tmp_path):
         return make_trainer(keras.Model(inputs, layers.Reshape((-1, 3))(x)))
 
     images = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3)).astype(np.uint8)
-    labels = np.array([[0, 1], [1, 2]])
+    labels, frames = np.array([[0, 1], [1, 2]]), np.array([[0, 2, 2, 2, 1, 2], [2, 2, 1, 1, 2, 2]])
+
+    def step(trainer, guide=0.0):
+        return float(trainer.step(trainer.send(images, labels, frames), 1e-2, guide))
+
     first, second = build(), build()
-    losses = [float(first.step(*first.send(images, labels), 1e-2)) for _ in range(3)]
+    losses = [step(first, guide=0.5) for _ in range(3)]
     assert losses[2] < losses[0]
-    save_state(tmp_path, first, {"images": 6})
+    save_state(tmp_path, first, {"images": 6, "steps": 3})
     load_state(tmp_path, second)
     assert int(second.optimizer.iterations) == 3
-    expected = float(first.step(*first.send(images, labels), 1e-2))
-    found = float(second.step(*second.send(images, labels), 1e-2))
+    expected, found = step(first), step(second)
     assert found == pytest.approx(expected, rel=1e-5)
     for a, b in zip(first.averages, second.averages, strict=True):
         np.testing.assert_allclose(
             keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b), rtol=1e-2, atol=1e-3
         )
+
+
+def test_a_cut_leaves_the_state_before(reader, tmp_path, monkeypatch):
+    import keras
+    import state
+    from steps import make_trainer
+
+    inputs = keras.layers.Input((1, None, 3))
+    trainer = make_trainer(keras.Model(inputs, keras.layers.Reshape((-1, 3))(inputs)))
+    assert state.read_record(tmp_path) is None
+    state.save_state(tmp_path, trainer, {"steps": 1})
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", cut)
+        with pytest.raises(KeyboardInterrupt):
+            state.save_state(tmp_path, trainer, {"steps": 2})
+    assert state.read_record(tmp_path) == {"steps": 1}
+    state.save_state(tmp_path, trainer, {"steps": 3})
+    assert state.read_record(tmp_path) == {"steps": 3}
+    assert len(list(tmp_path.glob("state-*"))) == 1
 
 
 def test_repeats_and_blanks_are_left_out(reader):

@@ -246,6 +246,21 @@ def test_letters_stand_out_from_the_ground(images, kind):
     assert np.mean(np.array(spread) < 12) < 0.1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_spans_say_where_the_characters_are(images, kind):
+    """The ink of letters is within their spans, and a space between has little."""
+    clear = []
+    for seed in range(20):
+        image, text, spans = images.draw_aligned(np.random.default_rng(seed), "HI MU", kind=kind)
+        assert spans.shape == (len(text), 2)
+        assert np.all(np.diff(spans.mean(axis=1)) > 0)
+        contrast = image.mean(axis=2).std(axis=0)
+        middles = np.clip(spans.mean(axis=1).astype(int), 2, image.shape[1] - 3)
+        ink = [contrast[middle - 2 : middle + 3].mean() for middle in middles]
+        clear.append(ink[2] < np.mean(ink))
+    assert np.mean(clear) > 0.7
+
+
 def test_kinds_are_drawn_by_their_weights(images, monkeypatch):
     drawn = []
 

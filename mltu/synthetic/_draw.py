@@ -33,13 +33,19 @@ _DISCS = {size: cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)) for s
 class Setting(NamedTuple):
     """Letters on a sheet: the mask, and the box (left, top, right, bottom) of the text's ink.
 
-    What lies outside of the box belongs to neighbouring words and lines. `cuts` are the columns
-    between the characters.
+    What lies outside of the box belongs to neighbouring words and lines. `lefts` and `rights` are
+    the columns where each character starts and ends; those of a space are equal or nearly so.
     """
 
     mask: Mask
     box: tuple[int, int, int, int]
-    cuts: Array
+    lefts: Array
+    rights: Array
+
+    @property
+    def cuts(self) -> Array:
+        """The columns between the characters."""
+        return (self.lefts[1:] + self.rights[:-1]) / 2
 
 
 # Letters. -----------------------------------------------------------------------------------
@@ -82,7 +88,6 @@ def set_text(
     lefts, rights = line.lefts[first : first + len(text)], line.rights[first : first + len(text)]
     left, right = int(lefts.min()), int(rights.max())
     _, top, _, height = cv2.boundingRect(line.mask[:, left:right])
-    cuts = (lefts[1:] + rights[:-1]) / 2
     above, below = PAD, PAD
     leading = int((1.05 + 0.35 * rng.random()) * EM) if around[0] or around[1] else 0
     if leading:
@@ -94,7 +99,7 @@ def set_text(
         if other:
             _lay(mask, atlas.set_line(font, other), above + line.baseline + shift, rng)
     box = (left + PAD, top + above, right + PAD, top + above + height)
-    return Setting(mask, box, cuts + PAD)
+    return Setting(mask, box, lefts + PAD, rights + PAD)
 
 
 def _with_small_caps(line: Line, scale: float) -> Line:
@@ -260,7 +265,7 @@ def segments(rng: Rng, text: str) -> Setting:
     thick, gap = rng.uniform(3.5, 7), rng.uniform(0.3, 1.2)
     slant, step = rng.uniform(0, 0.18), width + int(rng.integers(7, 13))
     sheet: Array = np.zeros((height + 2 * PAD, len(text) * step + 2 * PAD + 20), np.uint8)
-    x, cuts = float(PAD + 8), []
+    x, spans = float(PAD + 8), []
     ends = {"a": (0, 0, 1, 0), "b": (1, 0, 1, 0.5), "c": (1, 0.5, 1, 1), "d": (0, 1, 1, 1),
             "e": (0, 0.5, 0, 1), "f": (0, 0, 0, 0.5), "g": (0, 0.5, 1, 0.5)}  # fmt: skip
     for char in text:
@@ -269,6 +274,7 @@ def segments(rng: Rng, text: str) -> Setting:
                 lean = slant * (height - y)
                 centre = round((x - 2 + lean) * 16), round((PAD + y) * 16)
                 cv2.circle(sheet, centre, round(thick * 9), 255, -1, cv2.LINE_AA, 4)
+            spans.append((x - 2 - thick / 2, x - 2 + thick / 2))
             x += thick + 3
             continue
         for segment in _SEGMENTS[char]:
@@ -283,10 +289,11 @@ def segments(rng: Rng, text: str) -> Setting:
             points[:, 0] += x + slant * (height - points[:, 1])
             points[:, 1] += PAD
             cv2.fillConvexPoly(sheet, np.rint(points * 16).astype(np.int32), 255, cv2.LINE_AA, 4)
+        spans.append((x, x + width))
         x += step
-        cuts.append(x - 3)
     left, top, columns, rows = cv2.boundingRect(sheet)
-    return Setting(sheet, (left, top, left + columns, top + rows), np.array(cuts[:-1]))
+    lefts, rights = np.array(spans).T + slant * height / 2
+    return Setting(sheet, (left, top, left + columns, top + rows), lefts, rights)
 
 
 # Place. -------------------------------------------------------------------------------------
@@ -368,6 +375,24 @@ def _bent_grid(
         (a[0, 0] * x + a[0, 1] * y + a[0, 2]) / bottom,
         (a[1, 0] * x + a[1, 1] * y + a[1, 2]) / bottom,
     )
+
+
+def find_spans(place: Place, setting: Setting) -> Array:
+    """Return where each character starts and ends in the picture, at half of the text's height.
+
+    A space reaches from one neighbour to the other. Shape (characters, 2), in parts of the width.
+    """
+    lefts, rights = setting.lefts.astype(np.float64), setting.rights.astype(np.float64)
+    empty = np.flatnonzero(rights - lefts <= 1)
+    for i in empty[(empty > 0) & (empty < len(lefts) - 1)]:
+        lefts[i], rights[i] = rights[i - 1], setting.lefts[i + 1]
+    middle = (setting.box[1] + setting.box[3]) / 2
+    # A bent line is moved up and down, so its middle keeps its columns.
+    points = np.stack([lefts, rights], axis=1) / place.shrink - 0.5
+    a = place.matrix
+    row = middle / place.shrink - 0.5
+    x = a[0, 0] * points + a[0, 1] * row + a[0, 2]
+    return (x / (a[2, 0] * points + a[2, 1] * row + a[2, 2]) + 0.5) / place.size[0]
 
 
 def put(place: Place, layers: Sequence[Array]) -> list[Array]:

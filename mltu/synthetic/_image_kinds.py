@@ -41,7 +41,7 @@ _LAMPS = np.array(
      (255, 180, 60), (255, 120, 40), (245, 245, 245), (255, 240, 200), (60, 90, 250)], np.float32,
 )  # fmt: skip
 
-Painter = Callable[[Rng, FontAtlas, Banks, Task], Array]
+Painter = Callable[[Rng, FontAtlas, Banks, Task], tuple[Array, Array]]
 
 
 class Kind(NamedTuple):
@@ -51,7 +51,8 @@ class Kind(NamedTuple):
         weight: its share of the mixture.
         form: of its texts; see `Texts`.
         max_length: of its texts.
-        paint: draws a picture (height, width, 3) uint8 of any height.
+        paint: draws a picture (height, width, 3) uint8 of any height, and returns with it where
+            each character starts and ends, (characters, 2), in parts of the width.
         mono: share of the pictures with a font of one width.
         plain: share of the pictures with a font of running text.
     """
@@ -67,12 +68,13 @@ class Kind(NamedTuple):
 # Signs and covers: photographs. -------------------------------------------------------------
 
 
-def scene(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
+def scene(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> tuple[Array, Array]:
     """Photograph a word or a line on a sign."""
-    return _photograph(rng, banks, _sign(rng, atlas, banks, task), 0.25)
+    picture, spans = _sign(rng, atlas, banks, task)
+    return _photograph(rng, banks, picture, 0.25), spans
 
 
-def plain(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
+def plain(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> tuple[Array, Array]:
     """Draw a word that is easy to read: of strong contrast, straight or nearly so, in focus."""
     setting = d.set_text(rng, atlas, task.font, task.text)
     layers, style = [setting.mask], rng.random()
@@ -99,15 +101,18 @@ def plain(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     image = cv2.merge(list(picture))
     if rng.random() < 0.6:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.9) * task.height / 32)
-    return _noise(rng, banks, image, 0.6, 3.0)
+    return _noise(rng, banks, image, 0.6, 3.0), d.find_spans(place, setting)
 
 
-def distant(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
+def distant(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> tuple[Array, Array]:
     """Photograph a sign from afar: few pixels, out of focus, moved."""
-    return _photograph(rng, banks, _sign(rng, atlas, banks, task, far=True), 0.8)
+    picture, spans = _sign(rng, atlas, banks, task, far=True)
+    return _photograph(rng, banks, picture, 0.8), spans
 
 
-def _sign(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task, far: bool = False) -> Array:
+def _sign(
+    rng: Rng, atlas: FontAtlas, banks: Banks, task: Task, far: bool = False
+) -> tuple[Array, Array]:
     setting = _set(rng, atlas, task)
     mask, style = setting.mask, rng.random()
     if rng.random() < 0.36:
@@ -115,7 +120,8 @@ def _sign(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task, far: bool = Fals
     layers, paint = _style(rng, style, mask)
     place = _sign_place(rng, setting, task, far)
     layers = d.put(place, layers)
-    return _colour(rng, banks, layers, paint, place, setting)
+    picture = _colour(rng, banks, layers, paint, place, setting)
+    return picture, d.find_spans(place, setting)
 
 
 def _set(rng: Rng, atlas: FontAtlas, task: Task) -> d.Setting:
@@ -341,7 +347,7 @@ def _noise(rng: Rng, banks: Banks, image: Array, share: float, mean: float) -> A
 # Scans of print. ----------------------------------------------------------------------------
 
 
-def scan(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
+def scan(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> tuple[Array, Array]:
     """Scan a line of a page: black and white, or in grey."""
     gap = (0, 0, 0, 4, 12, 30)[int(6 * rng.random())] + 2 * rng.random()
     spacing = 0.0 if rng.random() < 0.75 else rng.uniform(-1, 3)
@@ -361,7 +367,8 @@ def scan(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     page = (_threshold if binary else _grey_scan)(rng, banks, ink)
     size = (max(round(page.shape[1] * task.height / height), 4), task.height)
     page = d.resize(page, size, cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC)
-    return cv2.merge([page, page, page]) if page.ndim == 2 else page
+    page = cv2.merge([page, page, page]) if page.ndim == 2 else page
+    return page, d.find_spans(place, setting)
 
 
 def _paper_place(
@@ -428,7 +435,7 @@ def _grey_scan(rng: Rng, banks: Banks, ink: Array) -> Array:
 # Receipts. ----------------------------------------------------------------------------------
 
 
-def receipt(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
+def receipt(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> tuple[Array, Array]:
     """Print a line of a receipt, by heat or needles, and scan or photograph it."""
     gap = (0, 0, 0, 8, 20)[int(5 * rng.random())] * rng.random()
     around = (task.others(), task.others()) if rng.random() < 0.25 else ("", "")
@@ -467,7 +474,8 @@ def receipt(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     if page.ndim == 2:
         page = _coloured(rng, page) if rng.random() < 0.25 else cv2.merge([page, page, page])
     size = (max(round(page.shape[1] * task.height / height), 4), task.height)
-    return d.resize(page, size, cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC)
+    page = d.resize(page, size, cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC)
+    return page, d.find_spans(place, setting)
 
 
 def _faded(rng: Rng, banks: Banks, ink: Array) -> Array:
@@ -499,7 +507,7 @@ def _coloured(rng: Rng, page: Array) -> Array:
 # Screens and displays. ----------------------------------------------------------------------
 
 
-def screen(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
+def screen(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> tuple[Array, Array]:
     """Copy a text from a screen: few pixels, with and without smoothing."""
     setting = d.set_text(rng, atlas, task.font, task.text)
     height = int(min(11 + rng.gamma(2.0, 6.0), 64) * task.height / 32)
@@ -537,10 +545,10 @@ def screen(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     how = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LINEAR, cv2.INTER_NEAREST)[
         int(rng.random() * 4)
     ]
-    return d.resize(image, size, how)
+    return d.resize(image, size, how), d.find_spans(place, setting)
 
 
-def display(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
+def display(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> tuple[Array, Array]:
     """Photograph digits of seven segments, or letters of lamps."""
     text, kind = task.text, rng.random()
     if set(text) <= set(d.SEGMENT_CHARACTERS) and text.strip(".: ") and kind < 0.75:
@@ -563,7 +571,7 @@ def display(rng: Rng, atlas: FontAtlas, banks: Banks, task: Task) -> Array:
     if lit:
         picture += (ink * np.float32(rng.uniform(0, 0.7)))[:, None, None] * halo
     d.blend(picture, ink, share)
-    return _photograph(rng, banks, picture, 0.4)
+    return _photograph(rng, banks, picture, 0.4), d.find_spans(place, setting)
 
 
 KINDS = {

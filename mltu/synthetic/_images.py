@@ -104,7 +104,18 @@ class TextImages(Augmentor):
     def draw(
         self, rng: Rng, text: str | None = None, *, kind: str | None = None, font: int | None = None
     ) -> tuple[Image, str]:
-        """Draw an image of a text.
+        """Draw an image of a text; the arguments are those of `draw_aligned`.
+
+        Returns:
+            uint8 of shape (height, width, 3) or (height, width), and the text.
+        """
+        image, text, _ = self.draw_aligned(rng, text, kind=kind, font=font)
+        return image, text
+
+    def draw_aligned(
+        self, rng: Rng, text: str | None = None, *, kind: str | None = None, font: int | None = None
+    ) -> tuple[Image, str, npt.NDArray[np.float64]]:
+        """Draw an image of a text, and tell where its characters are.
 
         Args:
             rng: source of all randomness; equal generators give equal images.
@@ -113,7 +124,8 @@ class TextImages(Augmentor):
             font: its number in the atlas; one that has the characters if None.
 
         Returns:
-            uint8 of shape (height, width, 3) or (height, width), and the text.
+            uint8 of shape (height, width, 3) or (height, width); the text; and where each character
+            starts and ends, in pixels from the left, of shape (characters, 2).
 
         Raises:
             ValueError: no font has all characters of `text`; or the kind is unknown.
@@ -130,12 +142,12 @@ class TextImages(Augmentor):
             if font is None:
                 raise ValueError(f"No font of the atlas has all characters of `text` {text!r}.")
         others = partial(self._draw_other, rng, chosen, font)
-        image = chosen.paint(
+        image, spans = chosen.paint(
             rng, self.atlas, self._banks, Task(text, others, font, self.height, self.max_width)
         )
         if not self.color:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        return image, text
+        return image, text, spans * image.shape[1]
 
     def __call__(self, data: Any, label: str, rng: Rng) -> tuple[Image, str]:
         """Draw the label, or a new text: uint8 of shape (height, width, channels), and the text.

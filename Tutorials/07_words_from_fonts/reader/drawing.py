@@ -19,6 +19,7 @@ HEIGHT = 32  # pixels
 CHANNELS = 3  # blue, green, red
 PADDING = 127  # becomes the 0 with which convolutions pad
 WIDTHS = (64, 96, 128, 192, 256, 384, 512, 768, 1024)
+PIXELS_PER_STEP = 2  # of the network
 CHUNK_COLUMNS = 4_096  # of pixels: 64 of the narrowest images, 4 of the widest
 _SPARE = 6  # chunks of a process beyond the one that it fills of each width
 _MAX_LABEL = 96
@@ -32,9 +33,13 @@ class Shape(NamedTuple):
     max_label: int
 
     def batch(self, num_chunks):
-        """Return the shapes of the images and labels of a batch of several chunks."""
+        """Return the shapes of images, labels and frames of a batch of several chunks."""
         count = num_chunks * self.num_images
-        return (count, HEIGHT, self.width, CHANNELS), (count, self.max_label)
+        return (
+            (count, HEIGHT, self.width, CHANNELS),
+            (count, self.max_label),
+            (count, self.width // PIXELS_PER_STEP),
+        )
 
 
 def chunk_shape(width):
@@ -46,8 +51,8 @@ class Drawers:
     """Processes that draw, and the chunks that they have filled.
 
     Args:
-        images: a picklable object whose `draw(rng)` returns an image, uint8 of shape
-            (height, width, channels), and its text.
+        images: a picklable object whose `draw_aligned(rng)` returns an image, uint8 of shape
+            (height, width, channels), its text, and where each character starts and ends.
         vocab: the characters of the texts; the class after them pads labels.
         num_processes: to start.
         seed: of all that is drawn; image n of process p depends on (seed, p, n) alone.
@@ -59,7 +64,7 @@ class Drawers:
         self.shapes = [chunk_shape(width) for width in WIDTHS]
         self._per_process = len(WIDTHS) + _SPARE
         num_chunks = num_processes * self._per_process
-        sizes = {"images": CHUNK_COLUMNS * HEIGHT * CHANNELS, "labels": _label_bytes(self.shapes)}
+        sizes = {"images": CHUNK_COLUMNS * HEIGHT * CHANNELS, "targets": _target_bytes(self.shapes)}
         self._folder = _roomy_folder(num_chunks * sum(sizes.values()))
         for name, size in sizes.items():
             with open(self._folder / name, "wb") as file:
@@ -80,11 +85,13 @@ class Drawers:
         ]  # fmt: skip
         for process in self.processes:
             process.start()
-        self._pixels, self._labels = _open_chunks(self._folder, num_chunks)
+        self._pixels, self._targets = _open_chunks(self._folder, num_chunks)
         self.num_left_out = 0  # texts too long for their width
 
     def take(self, timeout=60.0):
-        """Copy the next filled chunk: index of its width, images and labels; None if none is there.
+        """Copy the next filled chunk: index of its width, images, labels and frames, or None.
+
+        A frame is the class of a time step: a character in its middle half, else the blank.
 
         Raises:
             RuntimeError: a process has died.
@@ -96,10 +103,10 @@ class Drawers:
                 raise RuntimeError("A process that draws has died; see its error above.") from None
             return None
         self.num_left_out += left_out
-        images, labels = _views(self._pixels[number], self._labels[number], self.shapes[kind])
-        images, labels = images.copy(), labels.copy()
+        views = _views(self._pixels[number], self._targets[number], self.shapes[kind])
+        arrays = [view.copy() for view in views]
         self._free[number // self._per_process].put(number)
-        return kind, images, labels
+        return kind, *arrays
 
     def close(self):
         """End the processes and free the memory."""
@@ -107,7 +114,7 @@ class Drawers:
             process.terminate()
         for process in self.processes:
             process.join()
-        del self._pixels, self._labels
+        del self._pixels, self._targets
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
@@ -119,6 +126,28 @@ def place(image, pixels, left):
     pixels[:, right:] = PADDING
 
 
+def frames_of(spans, classes, num_steps, blank):
+    """Return the class of each time step: that of a character in its middle half, else the blank.
+
+    Args:
+        spans: where the characters start and end, in pixels, (characters, 2).
+        classes: of the characters.
+        num_steps: of the image.
+        blank: the class between characters.
+    """
+    frames = np.full(num_steps, blank, np.int16)
+    quarters = (spans[:, 1] - spans[:, 0]) / 4
+    starts = np.ceil((spans[:, 0] + quarters) / PIXELS_PER_STEP - 0.5)
+    ends = np.floor((spans[:, 1] - quarters) / PIXELS_PER_STEP - 0.5) + 1
+    middles = np.floor(spans.mean(axis=1) / PIXELS_PER_STEP)
+    narrow = ends <= starts
+    starts, ends = np.where(narrow, middles, starts), np.where(narrow, middles + 1, ends)
+    starts, ends = starts.clip(0, num_steps - 1).astype(int), ends.clip(1, num_steps).astype(int)
+    for start, end, number in zip(starts.tolist(), ends.tolist(), classes, strict=True):
+        frames[start:end] = number
+    return frames
+
+
 def _draw_for_ever(images, vocab, shapes, folder, num_chunks, seed, free, filled):
     """Draw until the process is ended, or its parent is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the training's to handle.
@@ -126,13 +155,13 @@ def _draw_for_ever(images, vocab, shapes, folder, num_chunks, seed, free, filled
 
     cv2.setNumThreads(1)
     classes = {char: index for index, char in enumerate(vocab)}
-    pixels, labels = _open_chunks(Path(folder), num_chunks)
+    pixels, targets = _open_chunks(Path(folder), num_chunks)
     widths = [shape.width for shape in shapes]
     chunks, left_out, count = {}, 0, 0
     while True:
         rng = np.random.default_rng([*seed, count])
         count += 1
-        image, text = images.draw(rng)
+        image, text, spans = images.draw_aligned(rng)
         kind = int(np.searchsorted(widths, image.shape[1]))
         if kind == len(shapes) or not 0 < len(text) <= shapes[kind].max_label:
             left_out += 1
@@ -140,13 +169,16 @@ def _draw_for_ever(images, vocab, shapes, folder, num_chunks, seed, free, filled
         if kind not in chunks:
             if (number := _wait_for(free)) is None:
                 return
-            chunks[kind] = [number, *_views(pixels[number], labels[number], shapes[kind]), 0]
-        number, rows, targets, row = chunks[kind]
-        place(image, rows[row], int(rng.integers(widths[kind] - image.shape[1] + 1)))
-        targets[row] = len(vocab)
-        targets[row, : len(text)] = [classes[char] for char in text]
-        chunks[kind][3] += 1
-        if chunks[kind][3] == len(rows):
+            chunks[kind] = [number, *_views(pixels[number], targets[number], shapes[kind]), 0]
+        number, rows, labels, frames, row = chunks[kind]
+        left = int(rng.integers(widths[kind] - image.shape[1] + 1))
+        place(image, rows[row], left)
+        label = [classes[char] for char in text]
+        labels[row] = len(vocab)
+        labels[row, : len(text)] = label
+        frames[row] = frames_of(spans + left, label, frames.shape[1], len(vocab))
+        chunks[kind][4] += 1
+        if chunks[kind][4] == len(rows):
             filled.put((number, kind, left_out))
             left_out = 0
             del chunks[kind]
@@ -164,17 +196,21 @@ def _wait_for(queue):
 
 def _open_chunks(folder, num_chunks):
     pixels = np.memmap(folder / "images", np.uint8, "r+").reshape(num_chunks, -1)
-    return pixels, np.memmap(folder / "labels", np.int16, "r+").reshape(num_chunks, -1)
+    return pixels, np.memmap(folder / "targets", np.int16, "r+").reshape(num_chunks, -1)
 
 
-def _views(pixels, labels, shape):
-    sides = shape.num_images, HEIGHT, shape.width, CHANNELS
-    labels = labels[: shape.num_images * shape.max_label]
-    return pixels[: np.prod(sides)].reshape(sides), labels.reshape(shape.num_images, -1)
+def _views(pixels, targets, shape):
+    images, labels, frames = shape.batch(1)
+    ends = np.prod(labels), np.prod(labels) + np.prod(frames)
+    return (
+        pixels[: np.prod(images)].reshape(images),
+        targets[: ends[0]].reshape(labels),
+        targets[ends[0] : ends[1]].reshape(frames),
+    )
 
 
-def _label_bytes(shapes):
-    return 2 * max(shape.num_images * shape.max_label for shape in shapes)
+def _target_bytes(shapes):
+    return 2 * max(sum(np.prod(sides) for sides in shape.batch(1)[1:]) for shape in shapes)
 
 
 def _roomy_folder(num_bytes):

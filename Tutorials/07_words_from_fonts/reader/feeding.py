@@ -10,7 +10,7 @@ import numpy as np
 class Feeder(threading.Thread):
     """Makes batches of the chunks that are drawn, and repeats old ones where drawing is slower.
 
-    `get` returns images, labels, and whether they are new.
+    `get` returns the batch as the device has it, the number of its images, and whether it is new.
     """
 
     MAX_KEPT = 8 << 30  # bytes of old batches
@@ -28,9 +28,9 @@ class Feeder(threading.Thread):
     def run(self):
         try:
             while not self._stopped:
-                if batch := self._next():
-                    images, labels, is_new = batch
-                    self._put((*self._send_to_device(images, labels), is_new))
+                if found := self._next():
+                    arrays, is_new = found
+                    self._put((self._send_to_device(*arrays), len(arrays[0]), is_new))
         except Exception as error:  # get() raises it where the training sees it.
             self.error = error
 
@@ -69,27 +69,27 @@ class Feeder(threading.Thread):
             kind, *arrays = chunk
             self._open[kind].append(arrays)
             if len(self._open[kind]) == self._chunks:
-                images, labels = map(np.concatenate, zip(*self._open[kind], strict=True))
+                batch = [np.concatenate(arrays) for arrays in zip(*self._open[kind], strict=True)]
                 self._open[kind] = []
-                self._keep(images, labels)
-                return images, labels, True
+                self._keep(batch)
+                return batch, True
         return None
 
-    def _keep(self, images, labels):
+    def _keep(self, batch):
         if self._replay:
-            self._kept.append([images, labels, self._replay])
-            self._num_kept_bytes += images.nbytes
+            self._kept.append([batch, self._replay])
+            self._num_kept_bytes += batch[0].nbytes
             while self._num_kept_bytes > self.MAX_KEPT:
-                self._num_kept_bytes -= self._kept.pop(0)[0].nbytes
+                self._num_kept_bytes -= self._kept.pop(0)[0][0].nbytes
 
     def _old(self):
         index = int(self._rng.integers(len(self._kept)))
-        images, labels, left = self._kept[index]
-        self._kept[index][2] -= 1
+        (images, *targets), left = self._kept[index]
+        self._kept[index][1] -= 1
         if left == 1:
             self._num_kept_bytes -= images.nbytes
             self._kept.pop(index)
-        return vary(images, self._rng), labels, False
+        return [vary(images, self._rng), *targets], False
 
 
 def vary(images, rng):

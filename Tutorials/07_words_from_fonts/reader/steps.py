@@ -1,7 +1,7 @@
 """One step of training on each backend of Keras: gradients, AdamW, and an average of the weights.
 
-A trainer has `send(images, labels)`, which begins to copy a batch to the device;
-`step(images, labels, rate)`, which returns the loss as a tensor that need not be computed yet;
+A trainer has `send(images, labels, frames)`, which begins to copy a batch to the device;
+`step(batch, rate, guide)`, which returns the loss as a tensor that need not be computed yet;
 `predict(images)`, which returns logits; and `sync()`, after which the variables of the model, the
 optimizer and `averages` hold what was trained.
 """
@@ -34,22 +34,34 @@ class Trainer:
         self._ctc = CTCLoss(from_logits=True, reduction="none")
         self.momentum = momentum
 
-    def loss(self, labels, logits):
-        """Return nats per character, so that words and lines weigh the same."""
+    def loss(self, labels, frames, logits, guide):
+        """Return the CTC loss in nats per character, and with it what is minimised.
+
+        That is the CTC loss plus `guide` times the cross-entropy of the frames, also per character.
+        Where the letters are is all that CTC has to find out at first; the renderer knows it.
+        """
+        ops = keras.ops
         lengths = label_lengths(labels, logits.shape[-1] - 1)
-        return keras.ops.sum(self._ctc(labels, logits)) / keras.ops.sum(
-            keras.ops.cast(lengths, "float32")
-        )
+        num_characters = ops.sum(ops.cast(lengths, "float32"))
+        ctc = ops.sum(self._ctc(labels, logits)) / num_characters
+        guided = keras.losses.sparse_categorical_crossentropy(frames, logits, from_logits=True)
+        return ctc, ctc + guide * ops.sum(guided) / num_characters
 
     def prepare(self, shapes):
-        """Compile for the shapes of batches, pairs of those of images and labels."""
+        """Compile for the shapes of batches, those of images, labels and frames."""
 
-    def send(self, images, labels):
-        """Return a batch as `step` takes it; called by another thread than `step`."""
-        return images, labels.astype(np.int32)
+    def send(self, images, labels, frames):
+        """Return a batch as `step` takes it; called by another thread than `step`.
 
-    def step(self, images, labels, rate):
-        """Train on a batch: uint8 (batch, height, width, channels) and int32 (batch, length)."""
+        Args:
+            images: uint8 (batch, height, width, channels).
+            labels: (batch, length), padded with the blank.
+            frames: the class of each time step, (batch, steps).
+        """
+        return images, labels.astype(np.int32), frames.astype(np.int32)
+
+    def step(self, batch, rate, guide=0.0):
+        """Train on a batch and return its CTC loss per character."""
         raise NotImplementedError
 
     def predict(self, images):
@@ -87,12 +99,13 @@ class TensorFlowTrainer(Trainer):
 
         number = tf.TensorSpec([], tf.float32)
 
-        @tf.function(input_signature=[image, label, number, number])
-        def step(images, labels, rate, share):
+        @tf.function(input_signature=[image, label, label, number, number, number])
+        def step(images, labels, frames, guide, rate, share):
             variables = model.trainable_variables
             with tf.GradientTape() as tape:
-                loss = self.loss(labels, model(tf.cast(images, tf.float32), training=True))
-            gradients = tape.gradient(loss, [v.value for v in variables])
+                logits = model(tf.cast(images, tf.float32), training=True)
+                loss, total = self.loss(labels, frames, logits, guide)
+            gradients = tape.gradient(total, [v.value for v in variables])
             self.optimizer.learning_rate.assign(rate)
             self.optimizer.apply(gradients, variables)
             self._average(share)
@@ -104,8 +117,8 @@ class TensorFlowTrainer(Trainer):
 
         self._step, self._predict = step, predict
 
-    def step(self, images, labels, rate):
-        return self._step(images, labels, np.float32(rate), self._new_share())
+    def step(self, batch, rate, guide=0.0):
+        return self._step(*batch, np.float32(guide), np.float32(rate), self._new_share())
 
     def predict(self, images):
         return self._predict(images).numpy()
@@ -126,15 +139,17 @@ class TorchTrainer(Trainer):
             # No cudnn.benchmark: it would try all algorithms for each convolution of each width.
             torch.set_float32_matmul_precision("high")
 
-    def send(self, images, labels):
-        return self._send(images), self._send(labels.astype(np.int32))
+    def send(self, images, labels, frames):
+        return [self._send(x) for x in super().send(images, labels, frames)]
 
-    def step(self, images, labels, rate):
+    def step(self, batch, rate, guide=0.0):
+        images, labels, frames = batch
         variables = self.model.trainable_variables
-        loss = self.loss(labels, self.model(images.float(), training=True))
+        logits = self.model(images.float(), training=True)
+        loss, total = self.loss(labels, frames, logits, guide)
         for variable in variables:
             variable.value.grad = None
-        loss.backward()
+        total.backward()
         gradients = [variable.value.grad for variable in variables]
         self.optimizer.learning_rate = rate
         self._count += 1
@@ -164,20 +179,21 @@ class JaxTrainer(Trainer):
         super().__init__(model, **options)
         self.load()
 
-        def loss_of(trainable, others, images, labels):
+        def loss_of(trainable, others, images, labels, frames, guide):
             logits, others = model.stateless_call(
                 trainable, others, images.astype("float32"), training=True
             )
-            return self.loss(labels, logits), others
+            loss, total = self.loss(labels, frames, logits, guide)
+            return total, (loss, others)
 
         rate_at = next(
             i for i, v in enumerate(self.optimizer.variables) if v is self.optimizer._learning_rate
         )
 
-        def step(state, images, labels, rate, share):
+        def step(state, images, labels, frames, guide, rate, share):
             trainable, others, slots, averages = state
-            (loss, others), gradients = jax.value_and_grad(loss_of, has_aux=True)(
-                trainable, others, images, labels
+            (_, (loss, others)), gradients = jax.value_and_grad(loss_of, has_aux=True)(
+                trainable, others, images, labels, frames, guide
             )
             slots = [rate if i == rate_at else slot for i, slot in enumerate(slots)]
             trainable, slots = self.optimizer.stateless_apply(slots, gradients, trainable)
@@ -197,25 +213,26 @@ class JaxTrainer(Trainer):
     def prepare(self, shapes):
         import jax
 
-        def compile_for(image_shape, label_shape):
+        def compile_for(image_shape, *target_shapes):
             images = jax.ShapeDtypeStruct(image_shape, np.uint8)
-            labels = jax.ShapeDtypeStruct(label_shape, np.int32)
+            targets = [jax.ShapeDtypeStruct(shape, np.int32) for shape in target_shapes]
             number = jax.ShapeDtypeStruct((), np.float32)
             self._compiled[image_shape] = self._step.lower(
-                self._state, images, labels, number, number
+                self._state, images, *targets, number, number, number
             ).compile()
 
         with ThreadPoolExecutor() as pool:
             list(pool.map(compile_for, *zip(*shapes, strict=True)))
 
-    def send(self, images, labels):
+    def send(self, images, labels, frames):
         import jax
 
-        return jax.device_put((images, labels.astype(np.int32)))
+        return jax.device_put(super().send(images, labels, frames))
 
-    def step(self, images, labels, rate):
-        step = self._compiled.get(images.shape, self._step)
-        self._state, loss = step(self._state, images, labels, np.float32(rate), self._new_share())
+    def step(self, batch, rate, guide=0.0):
+        step = self._compiled.get(batch[0].shape, self._step)
+        numbers = np.float32(guide), np.float32(rate), self._new_share()
+        self._state, loss = step(self._state, *batch, *numbers)
         return loss
 
     def predict(self, images):

@@ -16,6 +16,7 @@ import numpy as np
 from drawing import HEIGHT, Drawers
 from feeding import Feeder
 from images import make_images
+from state import read_record
 
 MINUTE = 60.0
 
@@ -35,6 +36,8 @@ def parse_arguments(arguments=None):
     add("--rate", type=float, default=2e-3, help="Highest learning rate.")
     add("--warmup", type=float, default=0.02, help="Share in which it rises.")
     add("--level", type=float, default=0.5, help="Share until which it stays level.")
+    add("--guide", type=float, default=1.0, help="Weight of the places of the letters at first.")
+    add("--unguided", type=float, default=0.5, help="Share until which it falls to a tenth.")
     add("--replay", type=int, default=0, help="How often an old batch comes again, when new ones "
         "are drawn more slowly than the training takes them.")  # fmt: skip
     add("--precision", default="mixed_bfloat16", help="Keras dtype policy.")
@@ -112,8 +115,7 @@ def train(args, begin):
     """Train until the images or the seconds are used up."""
     images, vocab = make_images(args.pack, HEIGHT, args.kinds)
     args.output.mkdir(parents=True, exist_ok=True)
-    state = args.output / "state.json"
-    record = json.loads(state.read_text()) if state.is_file() else {"images": 0, "steps": 0}
+    record = read_record(args.output) or {"images": 0, "steps": 0}
     drawers = Drawers(
         images, vocab, num_processes=args.processes, seed=[args.seed, record["images"]]
     )
@@ -126,7 +128,7 @@ def train(args, begin):
     keras.utils.set_random_seed(args.seed)
     keras.config.set_dtype_policy(args.precision)
     trainer = make_trainer(text_reader(len(vocab)))
-    if state.is_file():
+    if record["steps"]:
         load_state(args.output, trainer)
     elif args.start:
         start_from(args.start, trainer)
@@ -148,11 +150,12 @@ def train(args, begin):
         signal.signal(name, signal.default_int_handler)
     try:
         while (done := progress(record["images"])) < 1:
-            batch, labels, is_new = feeder.get()
+            batch, size, is_new = feeder.get()
             rate = float(np.interp(done, [0, args.warmup, max(args.level, args.warmup), 1],
                                    [0, args.rate, args.rate, 0]))  # fmt: skip
-            meter.add(len(batch), is_new, trainer.step(batch, labels, rate))
-            record["images"] += len(batch)
+            guide = float(np.interp(done, [0, args.unguided], [args.guide, args.guide * 0.1]))
+            meter.add(size, is_new, trainer.step(batch, rate, guide))
+            record["images"] += size
             record["steps"] += 1
             if meter.seconds > MINUTE:
                 line, start = meter.line(), time.monotonic()

@@ -17,7 +17,7 @@ done
 cp "$pack"/{texts,atlas}.pack .gpu/pack/
 if [ -n "$run" ]; then
     mkdir .gpu/start
-    python3 - "$run" <<'END'
+    python3 - "$(ls -d "$run"/state-* | tail -n 1)" <<'END'
 import sys
 import numpy as np
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from drawing import CHANNELS, HEIGHT, chunk_shape
+from drawing import CHANNELS, HEIGHT, PIXELS_PER_STEP, chunk_shape
 
 START = time.monotonic()
 
@@ -52,11 +52,12 @@ def try_steps(trainer, shape, chunks, num_steps=6):
     images = rng.integers(0, 256, (count, HEIGHT, shape.width, CHANNELS)).astype(np.uint8)
     labels = np.full((count, shape.max_label), 194, np.int16)
     labels[:, :5] = rng.integers(0, 194, (count, 5))
+    frames = np.full((count, shape.width // PIXELS_PER_STEP), 194, np.int16)
     losses = []
     for number in range(num_steps):
         if number == 2:
             start = time.monotonic()
-        losses.append(float(trainer.step(*trainer.send(images, labels), 1e-3)))
+        losses.append(float(trainer.step(trainer.send(images, labels, frames), 1e-3, 1.0)))
     if not np.isfinite(losses).all():
         raise SystemExit(f"The loss is not finite: {losses}")
     return f"{count * (num_steps - 2) / (time.monotonic() - start):.0f} images/s, loss {losses}"

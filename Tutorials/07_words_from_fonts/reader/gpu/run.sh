@@ -17,7 +17,7 @@ fi
 [ -d "$pack" ] || cp -r .gpu/pack "$pack"
 start=()
 if [ -d "$kept" ]; then
-    cp "$kept"/* "$OUT"
+    cp -r "$kept"/* "$OUT"
 elif [ -d .gpu/start ]; then
     start=(--start .gpu/start)
 fi
@@ -31,5 +31,5 @@ left=$((seconds - $(date +%s) + begin))
 python3 "$here/train.py" --output "$OUT" --seconds "$left" --pack "$pack" \
     --processes "$processes" --chunks "$CHUNKS" "${start[@]}" "$@" \
     2> >(tee "$OUT/errors.log" >&2)
-mkdir -p "$kept"
-cp "$OUT"/*.npz "$OUT"/state.json "$kept"/
+rm -rf "$kept" && mkdir "$kept"
+cp -r "$OUT"/state-* "$kept"/
