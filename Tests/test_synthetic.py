@@ -22,7 +22,7 @@ from mltu.synthetic import (
     shipped_fonts,
     write_mjsynth,
 )
-from mltu.synthetic._fonts import draw_glyph
+from mltu.synthetic._glyphs import draw_glyph
 
 FONTS = shipped_fonts()
 
@@ -162,10 +162,8 @@ def test_equal_generators_give_equal_images_and_others_do_not() -> None:
 def test_text_fills_the_height_and_is_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """In black on white, without light, blur and noise, the rim is white and the inside is not."""
     monkeypatch.setattr("mltu.synthetic._draw.tinted", lambda rng, level, tint: np.full(3, level))
-    monkeypatch.setattr(
-        "mltu.synthetic._image_kinds._noise", lambda rng, banks, image, *more: image
-    )
-    monkeypatch.setattr("mltu.synthetic._image_kinds.cv2.GaussianBlur", lambda image, *more: image)
+    monkeypatch.setattr("mltu.synthetic._camera.noise", lambda rng, banks, image, *more: image)
+    monkeypatch.setattr("mltu.synthetic._signs.cv2.GaussianBlur", lambda image, *more: image)
     monkeypatch.setattr("mltu.synthetic._draw.piece", lambda rng, bank, size: np.float32(0.5))
     for style in ("border", "shadow"):
         monkeypatch.setattr(f"mltu.synthetic._draw.{style}", lambda rng, mask: np.zeros_like(mask))

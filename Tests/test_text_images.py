@@ -22,7 +22,8 @@ from mltu.synthetic import (
     shipped_fonts,
     write_mjsynth,
 )
-from mltu.synthetic._fonts import draw_glyph, family_weights, shipped_atlas
+from mltu.synthetic._atlas import shipped_atlas
+from mltu.synthetic._glyphs import draw_glyph, family_weights
 from mltu.synthetic._textures import make_banks
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 
@@ -267,7 +268,7 @@ def test_kinds_are_drawn_by_their_weights(images, monkeypatch):
     def paint(name):
         def note(rng, atlas, banks, task):
             drawn.append(name)
-            return np.zeros((32, 40, 3), np.uint8)
+            return np.zeros((32, 40, 3), np.uint8), np.zeros((len(task.text), 2))
 
         return note
 

@@ -16,15 +16,8 @@ import numpy as np
 from tqdm import tqdm
 
 from mltu.synthetic import ALPHABET, LATIN, shipped_fonts
-from mltu.synthetic._fonts import (
-    EM,
-    FontAtlas,
-    FontSheet,
-    draw_glyph,
-    draw_sheet,
-    family_name,
-    in_processes,
-)
+from mltu.synthetic._atlas import FontAtlas, in_processes
+from mltu.synthetic._glyphs import EM, FontSheet, draw_glyph, draw_sheet, family_name
 
 SUFFIXES = {".ttf", ".otf", ".ttc", ".pfb"}
 SIDE = 16  # pixels of the square in which shapes are compared

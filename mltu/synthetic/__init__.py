@@ -3,7 +3,8 @@
 A data set without a download, written to disk or drawn while a model trains.
 """
 
-from mltu.synthetic._fonts import FontAtlas, shipped_fonts
+from mltu.synthetic._atlas import FontAtlas
+from mltu.synthetic._glyphs import shipped_fonts
 from mltu.synthetic._image_kinds import KINDS, Kind
 from mltu.synthetic._images import TextImages, render_word
 from mltu.synthetic._texts import ALPHABET, LATIN, Texts, Words, load_words, sample_word

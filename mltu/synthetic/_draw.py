@@ -1,4 +1,4 @@
-"""The stages of a drawn text: letters, their place in the picture, colours, camera, file.
+"""The stages of a drawn text: letters, their place in the picture, colours.
 
 All layers are drawn at 48 pixels per em and brought into place in one go, so that every pixel is
 interpolated once. Colours are floats in planes, (3, height, width), blue-green-red, until the
@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mltu.synthetic._fonts import EM, FontAtlas, Line, Mask
+from mltu.synthetic._atlas import FontAtlas, Line
+from mltu.synthetic._glyphs import EM, Mask
 
 Array = npt.NDArray[Any]  # whose dtype OpenCV does not tell
 Point = tuple[float, float]
@@ -46,6 +47,24 @@ class Setting(NamedTuple):
     def cuts(self) -> Array:
         """The columns between the characters."""
         return (self.lefts[1:] + self.rights[:-1]) / 2
+
+
+class Task(NamedTuple):
+    """A text to draw.
+
+    Attributes:
+        text: what the picture says.
+        others: draws a text for a neighbouring word or line that the font has.
+        font: its number in the atlas.
+        height: of the picture, in pixels.
+        max_width: of the picture, in pixels.
+    """
+
+    text: str
+    others: Callable[[], str]
+    font: int
+    height: int
+    max_width: int
 
 
 # Letters. -----------------------------------------------------------------------------------
@@ -391,8 +410,9 @@ def find_spans(place: Place, setting: Setting) -> Array:
     points = np.stack([lefts, rights], axis=1) / place.shrink - 0.5
     a = place.matrix
     row = middle / place.shrink - 0.5
-    x = a[0, 0] * points + a[0, 1] * row + a[0, 2]
-    return (x / (a[2, 0] * points + a[2, 1] * row + a[2, 2]) + 0.5) / place.size[0]
+    x: Array = a[0, 0] * points + a[0, 1] * row + a[0, 2]
+    x /= a[2, 0] * points + a[2, 1] * row + a[2, 2]
+    return (x + 0.5) / place.size[0]
 
 
 def put(place: Place, layers: Sequence[Array]) -> list[Array]:
@@ -494,47 +514,16 @@ def piece(rng: Rng, bank: Array, size: tuple[int, int], zoom: float = 1.0) -> Ar
     return cv2.resize(cut, size, interpolation=cv2.INTER_LINEAR)
 
 
-# Camera and file. ---------------------------------------------------------------------------
-
-
-def motion_blur(rng: Rng, image: Array, length: float) -> Array:
-    """Blur along a line."""
-    size = int(length) | 1
-    kernel = np.zeros((size, size), np.float32)
-    angle = rng.uniform(0, np.pi)
-    dx, dy = np.cos(angle) * size / 2, np.sin(angle) * size / 2
-    middle = size // 2
-    start = (round((middle - dx) * 16), round((middle - dy) * 16))
-    end = (round((middle + dx) * 16), round((middle + dy) * 16))
-    cv2.line(kernel, start, end, 1.0, 1, cv2.LINE_AA, 4)
-    return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
-
-
-def to_bytes(planes: Array) -> Array:
-    """Turn planes into a picture (height, width, 3) uint8."""
-    np.maximum(planes, 0, out=planes)
-    return np.asarray(cv2.merge([cv2.convertScaleAbs(plane) for plane in planes]))
-
-
-def add_noise(image: Array, noise: Array, sigma: float) -> Array:
-    """Add noise, (height, width, 3), to a picture in grey or colour, and round it to uint8."""
-    if image.ndim == 2:
-        noise = np.ascontiguousarray(noise[..., 0])
-    return np.asarray(cv2.addWeighted(image, 1.0, noise, sigma, 0.0, dtype=cv2.CV_8U))
-
-
-def store(rng: Rng, image: Array, quality: tuple[int, int]) -> Array:
-    """Store as JPEG and read again."""
-    level = int(rng.integers(quality[0], quality[1] + 1))
-    stored = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, level])[1]
-    how = cv2.IMREAD_GRAYSCALE if image.ndim == 2 else cv2.IMREAD_COLOR
-    return np.asarray(cv2.imdecode(stored, how))
-
-
-def resize(image: Array, size: tuple[int, int], how: int = cv2.INTER_LINEAR) -> Array:
-    """Scale a picture: by areas where it shrinks."""
-    if image.shape[1] == size[0] and image.shape[0] == size[1]:
-        return image
-    return cv2.resize(
-        image, size, interpolation=cv2.INTER_AREA if size[1] < image.shape[0] else how
-    )
+def texture(rng: Rng, bank: Array, picture: Array, contrast: float, share: float) -> None:
+    """Add a piece of a ground; most pieces keep away from the letters by half the contrast."""
+    kind = rng.random()
+    if kind > share:
+        return
+    size = (picture.shape[2], picture.shape[1])
+    depth = contrast * (0.7 if rng.random() < 0.8 else 1.4) * rng.random() ** 1.3
+    pattern = piece(rng, bank, size, rng.uniform(0.5, 2.0)) * np.float32(depth)
+    if kind < share * 0.4:
+        tone = (1 + rng.uniform(-0.6, 0.6, 3)).astype(np.float32)
+        picture += tone[:, None, None] * pattern
+    else:
+        picture += pattern

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu.augmentors import Augmentor
-from mltu.synthetic._fonts import FontAtlas, shipped_atlas
-from mltu.synthetic._image_kinds import KINDS, Kind, Task
+from mltu.synthetic._atlas import FontAtlas, shipped_atlas
+from mltu.synthetic._draw import Task
+from mltu.synthetic._image_kinds import KINDS, Kind
 from mltu.synthetic._texts import ALPHABET, LATIN, Texts
 from mltu.synthetic._textures import make_banks
 from mltu.utils.files import StrPath

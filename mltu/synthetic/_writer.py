@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from mltu.synthetic._fonts import FontAtlas, num_cores, shipped_atlas
+from mltu.synthetic._atlas import FontAtlas, num_cores, shipped_atlas
 from mltu.synthetic._images import TextImages
 from mltu.synthetic._texts import ALPHABET, load_words, sample_word
 from mltu.utils.checks import check_count

@@ -1,4 +1,4 @@
-"""Fonts: the shipped files, glyphs of any file, and an atlas of the glyphs of many fonts."""
+"""An atlas of the glyphs of many fonts, from which lines of text are set."""
 
 from __future__ import annotations
 
@@ -6,71 +6,36 @@ import hashlib
 import lzma
 import multiprocessing
 import os
-import re
 import shutil
 import unicodedata
 import zipfile
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
-from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from mltu._extras import explain_missing
+from mltu.synthetic._glyphs import (
+    EM,
+    KERNED,
+    FontSheet,
+    Mask,
+    draw_sheet,
+    family_weights,
+    shipped_fonts,
+    try_sheet,
+)
 from mltu.synthetic._texts import ALPHABET, LATIN
 from mltu.utils.files import StrPath, refuse_working_folder
 
-if TYPE_CHECKING:
-    from PIL import ImageFont
-
-Mask = npt.NDArray[np.uint8]  # (height, width): 0 is paper, 255 is ink
-
-EM = 48  # pixels: capitals are about 34 pixels high
-FONT_FOLDER = Path(__file__).parent / "data" / "fonts"
-FONT_SUFFIXES = (".otf", ".ttf")
-
 _FILES = ("glyphs.npy", "boxes.npy", "kerning.npy", "plain.npy", "names.txt", "characters.txt")
-_MAX_SIDE = 4 * EM  # pixels of a glyph; one that is larger belongs to no font for words
 _MAX_SPACE = 0.75 * EM
-# A Unicode non-character: no font has a glyph for it, so it draws the font's "missing" box.
-_NO_CHARACTER = "\uffff"
-_KERNED = "".join(map(chr, range(33, 127)))  # accented letters are kerned as their base letters
 _PACK_LEVELS = 5  # of grey in a packed atlas
-_FAMILY_POWER = -0.75  # -1 would give each family one voice; a large one still shows more styles
-_STYLES = re.compile(
-    "regular|roman|book|normal|plain|bold|italic|oblique|slanted|inclined|light|medium|black|thin"
-    "|heavy|hairline|semi|demi|extra|ultra|condensed|compressed|cond|narrow|wide|expanded|extended"
-    "|variable|display|text|caption|subhead|[^a-z]"
-)
-
-
-class Glyph(NamedTuple):
-    """One drawn character; `left` and `top` of its mask from the pen, `advance` to the next."""
-
-    mask: Mask
-    left: int
-    top: int
-    advance: int
-
-
-class FontSheet(NamedTuple):
-    """The glyphs of one font at 48 pixels per em.
-
-    `pixels` are those of all glyphs, one behind the other, uint8; `boxes` (characters, 5) int16 has
-    rows, columns, left, top and advance of each, left and top from the pen on the base line; all -1
-    where the font has no such glyph. `kerning` (94, 94) int8 moves the second of two of the visible
-    ASCII characters, in pixels.
-    """
-
-    pixels: Mask
-    boxes: npt.NDArray[np.int16]
-    kerning: npt.NDArray[np.int8]
 
 
 class Line(NamedTuple):
@@ -80,106 +45,6 @@ class Line(NamedTuple):
     baseline: int
     lefts: npt.NDArray[np.int64]
     rights: npt.NDArray[np.int64]
-
-
-def shipped_fonts() -> list[Path]:
-    """List the font files that come with the library, sorted by name.
-
-    Origin and licence of each are in `data/README.md`; the licence texts lie beside the files.
-    """
-    return sorted(path for path in FONT_FOLDER.iterdir() if path.suffix in FONT_SUFFIXES)
-
-
-@lru_cache(maxsize=64)
-def load_font(font_path: str, size: int = EM) -> ImageFont.FreeTypeFont:
-    """Open a font at `size` pixels per em.
-
-    The basic layout engine is fixed: the other one is an optional part of Pillow, and the
-    same word would have another width on another machine.
-
-    Raises:
-        FileNotFoundError: no file at `font_path`.
-        ValueError: the file is no font that FreeType can read.
-    """
-    with explain_missing():
-        from PIL import ImageFont
-
-    if not Path(font_path).is_file():
-        raise FileNotFoundError(
-            f"No font file at '{font_path}'. `shipped_fonts()` lists the fonts of the library."
-        )
-    try:
-        return ImageFont.truetype(font_path, size, layout_engine=ImageFont.Layout.BASIC)
-    except OSError as error:
-        raise ValueError(
-            f"'{font_path}' cannot be read as a TrueType or OpenType font ({error}). "
-            "Replace the file or leave it out."
-        ) from error
-
-
-def draw_glyph(char: str, font_path: str) -> Glyph | None:
-    """Draw one character at 48 pixels per em; None if the font has no glyph for it, or no ink."""
-    font = load_font(font_path)
-    pixels, (left, top) = font.getmask2(char, "L", anchor="ls")
-    mask, advance = _as_array(pixels), round(font.getlength(char))
-    if char == " ":
-        # Some fonts have no space, or one of no width.
-        return Glyph(np.zeros((0, 0), np.uint8), 0, 0, advance if advance > 4 else EM // 4)
-    if not mask.any() or max(*mask.shape, abs(advance)) > _MAX_SIDE:
-        return None
-    missing = _missing_box(font_path)
-    if mask.shape == missing.shape and np.array_equal(mask, missing):
-        return None
-    return Glyph(mask, left, top, advance)
-
-
-@lru_cache(maxsize=64)
-def _missing_box(font_path: str) -> Mask:
-    return _as_array(load_font(font_path).getmask(_NO_CHARACTER))
-
-
-def _as_array(pixels: Any) -> Mask:  # Pillow keeps the type of its pixel blocks private
-    columns, rows = pixels.size
-    return np.frombuffer(bytes(pixels), np.uint8).reshape(rows, columns)
-
-
-def draw_sheet(path: str, characters: str, required: str = "") -> FontSheet:
-    """Draw the characters with one font, and measure its kerning.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no font, or one of the `required` characters is missing, has no ink, or is
-            larger than 4 ems.
-    """
-    glyphs = {char: draw_glyph(char, path) for char in characters}
-    if missing := "".join(char for char in required if glyphs[char] is None):
-        raise ValueError(
-            f"The font '{path}' has no usable glyph for {missing!r}. Leave this font out."
-        )
-    boxes = [
-        (-1,) * 5 if glyph is None else (*glyph.mask.shape, glyph.left, glyph.top, glyph.advance)
-        for glyph in glyphs.values()
-    ]
-    kerning = np.zeros((len(_KERNED), len(_KERNED)), np.int8)
-    # Digits stand in columns, and most signs are not kerned: two thirds of the pairs are left out.
-    drawn = [char for char in _KERNED if glyphs.get(char) and (char.isalpha() or char in ".,-'")]
-    font = load_font(path)
-    widths = {char: font.getlength(char) for char in drawn}
-    for first in drawn:
-        for second in drawn:
-            shift = font.getlength(first + second) - widths[first] - widths[second]
-            if shift:
-                place = _KERNED.index(first), _KERNED.index(second)
-                kerning[place] = np.clip(np.rint(shift), -127, 127)
-    pixels = [glyph.mask.ravel() for glyph in glyphs.values() if glyph is not None]
-    return FontSheet(np.concatenate(pixels), np.array(boxes, np.int16), kerning)
-
-
-def _try_sheet(path: str, characters: str, required: str) -> FontSheet | None:
-    try:
-        return draw_sheet(path, characters, required)
-    except (OSError, ValueError):
-        return None
 
 
 @lru_cache(maxsize=1)
@@ -259,7 +124,7 @@ class FontAtlas:
             raise ValueError("`fonts` must name at least one font file. Received none.")
         found: dict[bytes, tuple[str, FontSheet]] = {}
         every = "".join(dict.fromkeys(characters + optional))
-        draw = partial(_try_sheet if skip else draw_sheet, characters=every, required=characters)
+        draw = partial(try_sheet if skip else draw_sheet, characters=every, required=characters)
         sheets = in_processes(draw, paths, workers)
         bar = tqdm(sheets, "Drawing fonts", len(paths), unit="font", disable=not progress)
         for path, sheet in zip(paths, bar, strict=True):
@@ -360,7 +225,7 @@ class FontAtlas:
         grey = np.linspace(0, 255, _PACK_LEVELS).astype(np.uint8)
         pixels = grey[np.frombuffer(found["pixels"], np.uint8)]
         boxes = np.frombuffer(found["boxes"], np.int16).reshape(5, len(names), len(characters))
-        kerning = np.zeros((len(names), len(_KERNED), len(_KERNED)), np.int8)
+        kerning = np.zeros((len(names), len(KERNED), len(KERNED)), np.int8)
         places = np.cumsum(np.frombuffer(found["gaps"], np.uint32), dtype=np.int64)
         kerning.ravel()[places] = np.frombuffer(found["values"], np.int8)
         atlas = cls.__new__(cls)
@@ -524,22 +389,9 @@ class FontAtlas:
         self._places = {char: place for place, char in enumerate(characters)}
         # Characters that are not kerned share the row and column of "_", which hardly ever is.
         bases = [unicodedata.normalize("NFD", char)[0] for char in characters]
-        self._bases = np.array([_KERNED.find(c) if c in _KERNED else 62 for c in bases])
+        self._bases = np.array([KERNED.find(c) if c in KERNED else 62 for c in bases])
         if self._ends[-1] != len(pixels) or self.has.shape != (len(self.names), len(characters)):
             raise ValueError("its files have lengths that do not fit each other")
-
-
-def family_weights(names: Sequence[StrPath]) -> npt.NDArray[np.float64]:
-    """Return `family_size ** -0.75` of each font: `Lato-Bold.ttf` and `Lato-Light.otf` are one."""
-    families = [family_name(name) for name in names]
-    sizes = Counter(families)
-    return np.array([float(sizes[family]) ** _FAMILY_POWER for family in families], np.float64)
-
-
-def family_name(path: StrPath) -> str:
-    """Return the name of a font file without style words, digits and signs."""
-    stem = PurePath(path).stem.lower()
-    return _STYLES.sub("", stem) or stem
 
 
 def check_place(folder: Path, *, replace: bool) -> None:
