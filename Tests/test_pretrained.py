@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +85,14 @@ def test_the_benchmark_of_real_words_reads_both_kinds_of_set(tmp_path, scene):
     assert metrics["words"]["num_samples"] == len(WORDS)
     for sheet in ("words_sheet.png", "words_labels.tsv_sheet.png"):
         assert cv2.imread(str(tmp_path / sheet)).std() > 1
+
+
+def test_the_benchmark_scores_typographic_signs_as_a_keyboard_writes_them(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    measure = runpy.run_path(str(ROOT / "benchmarks" / "real_words.py"))["measure"]
+    metrics = measure(["the “C–R” isn’t…"], ["the ``C-R'' isn't..."])  # noqa: RUF001
+    assert metrics["folded_cer"].value == 0
+    assert metrics["cer"].value > 0.3
 
 
 def test_the_benchmark_of_decoders_refuses_a_lexicon_of_other_words(tmp_path, scene):

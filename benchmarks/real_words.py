@@ -6,7 +6,8 @@ python benchmarks/real_words.py SET ... [--model words] [--sheet readings.png]
 A SET is what `mltu.datasets.open_samples` opens: the root of MJSynth, whose validation list is
 read, a table or a folder with labels.tsv, a folder of images or an LMDB. `--model` names a shipped
 reader or a file. All rates are greedy; those of scene text leave out all but [0-9a-z] and ignore
-case. The last line printed is JSON.
+case. `folded_cer` writes typographic quotes, dashes and ellipses as ASCII does, in readings and
+labels: sets that were typed on a keyboard have no others. The last line printed is JSON.
 """
 
 import argparse
@@ -26,6 +27,14 @@ from mltu.preprocessors import ImageReader
 NUM_SHOWN = 48
 SCENE = frozenset(string.digits + string.ascii_lowercase)
 
+# The labels of UW-III write an opening quote as `` and a closing one as ''.
+_SIGNS = str.maketrans("‘’`´“”„–—", "''''\"\"\"--")  # noqa: RUF001
+
+
+def fold_signs(text):
+    """Write typographic signs as a typewriter does."""
+    return text.translate(_SIGNS).replace("''", '"').replace("…", "...")
+
 
 def load_set(path):
     """Return the samples of a set; of MJSynth its validation list."""
@@ -34,8 +43,10 @@ def load_set(path):
 
 
 def measure(readings, truths):
-    """Return the metrics of an `Evaluation`, and the CER of scene text."""
+    """Return the metrics of an `Evaluation`, the CER with folded signs, and that of scene text."""
     found = evaluate_readings(readings, truths)._asdict()
+    folded = [[fold_signs(text) for text in texts] for texts in (readings, truths)]
+    found["folded_cer"] = evaluate_readings(*folded).cer
     scene = [["".join(c for c in text.lower() if c in SCENE) for text in texts]
              for texts in (readings, truths)]  # fmt: skip
     found["cer_of_scene_text"] = evaluate_readings(*scene).cer

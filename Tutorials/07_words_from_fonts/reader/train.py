@@ -8,6 +8,7 @@ state; the same command goes on from there.
 
 import argparse
 import json
+import math
 import signal
 import time
 from pathlib import Path
@@ -27,6 +28,7 @@ def parse_arguments(arguments=None):
     add = parser.add_argument
     add("--output", type=Path, required=True, help="Folder of the run.")
     add("--images", type=int, help="Images to train on, by all runs.")
+    add("--until", type=int, help="Images after which this run ends before its schedule does.")
     add("--seconds", type=float, help="Wall time of this run, start included.")
     add("--cpu-seconds", type=float, help="Processor time of the training process.")
     add("--pack", type=Path, help="Folder of packed fonts and texts.")
@@ -43,6 +45,7 @@ def parse_arguments(arguments=None):
     add("--precision", default="mixed_bfloat16", help="Keras dtype policy.")
     add("--start", type=Path, help="Run folder to take the weights from.")
     add("--seed", type=int, default=0, help="Random seed.")
+    add("--validate", type=float, default=0.0, help="Least seconds between validations.")
     add("--validation", type=int, default=768, help="Images drawn to validate on.")
     args = parser.parse_args(arguments)
     if sum(x is not None for x in (args.images, args.seconds, args.cpu_seconds)) != 1:
@@ -149,7 +152,8 @@ def train(args, begin):
     for name in (signal.SIGINT, signal.SIGTERM):  # a shell's background has the first ignored
         signal.signal(name, signal.default_int_handler)
     try:
-        while (done := progress(record["images"])) < 1:
+        until, validated = args.until or math.inf, time.monotonic()
+        while (done := progress(record["images"])) < 1 and record["images"] < until:
             batch, size, is_new = feeder.get()
             rate = float(np.interp(done, [0, args.warmup, max(args.level, args.warmup), 1],
                                    [0, args.rate, args.rate, 0]))  # fmt: skip
@@ -159,7 +163,9 @@ def train(args, begin):
             record["steps"] += 1
             if meter.seconds > MINUTE:
                 line, start = meter.line(), time.monotonic()
-                line |= validate(trainer, validation, vocab)
+                if start - validated > args.validate:
+                    line |= validate(trainer, validation, vocab)
+                    validated = time.monotonic()
                 save_state(args.output, trainer, record)
                 progress.reserve(time.monotonic() - start)
                 log(**record, progress=round(done, 4), rate=round(rate, 7), **line,
