@@ -245,6 +245,68 @@ def test_fit_sees_each_epoch_once_and_counts_it(workers, initial_epoch):
 
 @pytest.mark.backend
 @pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.filterwarnings("error:.*shuffle")
+@pytest.mark.parametrize("fits", [[(8, 1)], [(3, 1), (5, 1)], [(2, 3), (1, 2)], [(1, 8)]])
+def test_steps_per_epoch_take_each_sample_once_before_any_twice(fits, shuffle, workers):
+    """Also over several fits: eight batches are two epochs, however they are divided."""
+    source, model = provider(augmentors=[Noise(1)], workers=workers), Recorder()
+    model.compile(run_eagerly=True)
+    for epochs, steps in fits:
+        model.fit(source, epochs=epochs, steps_per_epoch=steps, shuffle=shuffle, verbose=0)
+    expected = []
+    for epoch in (1, 2):
+        source.set_position(epoch)
+        expected += content(source)
+    assert model.batches == expected
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_fit_of_whole_epochs_follows_one_of_steps(workers):
+    source, model = provider(workers=workers), Recorder()
+    model.compile(run_eagerly=True)
+    model.fit(source, epochs=1, steps_per_epoch=6, verbose=0)
+    model.fit(source, epochs=1, shuffle=False, verbose=0)
+    assert source.epoch == 4  # It left the rest of the second out.
+    source.set_position(3)
+    assert model.batches[6:] == content(source)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("workers", [0, 2])
+def test_predict_and_evaluate_leave_the_order_alone(workers):
+    """What `get_batch_annotations` says afterwards is the order of the predictions."""
+    labels = [lambda data, label: (data.astype("float32"), np.float32(label))]
+    source = DataProvider(numbered(10), [same], 3, transformers=labels, workers=workers)
+    inputs = keras.Input((1, 1))
+    model = keras.Model(inputs, keras.layers.Flatten()(inputs))
+    model.compile("sgd", "mse")
+    for _ in range(2):
+        outputs = model.predict(source, verbose=0)
+        read = [label for i in range(4) for _, label in source.get_batch_annotations(i)]
+        assert outputs.tolist() == read
+        assert model.evaluate(source, verbose=0) == 0
+        assert model.evaluate(source, steps=2, verbose=0) == 0
+        assert source.epoch == 1
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_validation_reads_the_same_samples_each_time(workers):
+    """With `validation_steps` too, although a provider shuffles by default."""
+    source, model = provider(workers=workers), Recorder()
+    model.compile(run_eagerly=True)
+    training = provider(3)
+    options = {"validation_data": source, "validation_steps": 2, "verbose": 0}
+    model.fit(training, epochs=3, **options)
+    seen = model.validated
+    assert seen == content(source)[:2] * 3
+    assert training.epoch == 4
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("workers", [0, 1, 2])
 def test_the_batch_that_keras_builds_a_model_from_is_no_epoch(workers):
     """On JAX and PyTorch the first `fit` draws one to build the loss, and leaves the rest."""
     labels = [lambda data, label: (data.astype("float32"), np.float32(label))]
@@ -398,6 +460,15 @@ def test_split_is_deterministic_by_seed():
     first = [sorted(labels_of(part)) for part in provider(seed=1).split(0.5)]
     assert first == [sorted(labels_of(part)) for part in provider(seed=1).split(0.5)]
     assert first != [sorted(labels_of(part)) for part in provider(seed=2).split(0.5)]
+
+
+def test_the_validation_half_has_one_order():
+    training, validation = provider().split(0.5)
+    halves = (content(training), content(validation))
+    for part in (training, validation):
+        part.set_position(2)
+    assert content(training) != halves[0]
+    assert content(validation) == halves[1]
 
 
 def test_split_parts_are_independent():

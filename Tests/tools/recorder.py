@@ -8,7 +8,7 @@ class Recorder(keras.Model):
 
     def __init__(self):
         super().__init__()
-        self.batches, self.shapes = [], []
+        self.batches, self.shapes, self.validated = [], [], []
         self.built = True  # There is nothing to build.
 
     def call(self, x):
@@ -17,8 +17,16 @@ class Recorder(keras.Model):
     def train_step(self, *args):
         """Take the data or, on JAX, the state and the data."""
         *state, (x, y, *_) = args
-        x, y = keras.ops.convert_to_numpy(x), keras.ops.convert_to_numpy(y)
-        self.batches.append((x.tobytes(), y.tobytes()))
-        self.shapes.append(x.shape)
-        logs = {"loss": keras.ops.zeros(())}
-        return (logs, *state) if state else logs
+        self.shapes.append(tuple(x.shape))
+        return _record(self.batches, state, x, y)
+
+    def test_step(self, *args):
+        """Likewise."""
+        *state, (x, y, *_) = args
+        return _record(self.validated, state, x, y)
+
+
+def _record(batches, state, *arrays):
+    batches.append(tuple(keras.ops.convert_to_numpy(array).tobytes() for array in arrays))
+    logs = {"loss": keras.ops.zeros(())}
+    return (logs, *state) if state else logs

@@ -60,6 +60,17 @@ class EpochPlan:
         if not 0 <= step < len(starts) - 1:
             raise ValueError(f"`step` must be in 0..{len(starts) - 2}. Received {step}.")
         self.epoch, self.step, self._order, self._starts = epoch, step, order, starts
+        self._following: EpochPlan | None = None
+
+    def reach(self, index: int) -> tuple[EpochPlan, int]:
+        """Return the plan of the epoch of a batch, and its index there, as if epochs had no end."""
+        epochs, step = divmod(self.step + index, len(self._starts) - 1)
+        if not epochs:
+            return self, index
+        plan = self._following  # The last one; threads may both make it.
+        if plan is None or plan.epoch != self.epoch + epochs:
+            plan = self._following = replace(self, epoch=self.epoch + epochs, step=0)
+        return plan, step
 
     def batch_indices(self, index: int) -> tuple[Indices, int]:
         """Return the samples of a batch in this process, shape (batch,), and their bucket.
@@ -87,7 +98,7 @@ class EpochPlan:
             )
         return replace(self, rank=index, world_size=count)
 
-    def select(self, indices: Indices, labels: Sequence[Any]) -> EpochPlan:
+    def select(self, indices: Indices, labels: Sequence[Any], **changes: Any) -> EpochPlan:
         """Return the plan for the samples at `indices`, which have these labels."""
         return replace(
             self,
@@ -95,6 +106,7 @@ class EpochPlan:
             short_first=None if self.short_first is None else labels,
             buckets=None if self.buckets is None else self.buckets[indices],
             step=0,
+            **changes,
         )
 
 

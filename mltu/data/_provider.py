@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import queue
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import FrameType
 from typing import Any, Self
 
 import numpy.typing as npt
@@ -29,9 +32,11 @@ class DataProvider(keras.utils.PyDataset):
     """Batches of a data set: paths and labels run through preprocessors, augmentors, transformers.
 
     Batch i of an epoch is a function of (samples, seed, epoch, i): it can be read twice, from any
-    thread and in any order. The provider counts the epochs that Keras has finished; it ignores the
-    extra `on_epoch_end` before the first one. It does its own shuffling, so pass `shuffle=False` to
-    `fit` if the order of the batches has to be reproducible.
+    thread and in any order. An epoch ends when `fit` has trained on all its batches, so with
+    `steps_per_epoch` it may take several of Keras's epochs, or a part of one, and the next `fit`
+    continues behind it. `evaluate` and `predict` read the current epoch, whose order
+    `get_batch_annotations` tells, and change nothing. The provider does its own shuffling, so pass
+    `shuffle=False` to `fit` if the order of the batches has to be reproducible.
 
     Args:
         dataset: the result of a reader of `mltu.datasets`, a list of `[path, label]` (the first
@@ -129,6 +134,8 @@ class DataProvider(keras.utils.PyDataset):
             buckets=self._loader.find_buckets(num_threads),
         )
         self._within_epoch = False
+        self._is_endless = False  # whether Keras counts its own steps
+        self._num_taken = 0  # batches of such a `fit`
 
     def __len__(self) -> int:
         """Return the number of batches from `step` to the end of the epoch."""
@@ -267,7 +274,8 @@ class DataProvider(keras.utils.PyDataset):
             shuffle: True to divide at random (by `seed`), False to cut the list in two.
 
         Returns:
-            The training provider, with the augmentors, and the validation provider, without.
+            The training provider, with the augmentors, and the validation provider, without them
+            and with one order for all epochs.
 
         Raises:
             ValueError: one of the two would be empty.
@@ -280,7 +288,7 @@ class DataProvider(keras.utils.PyDataset):
             )
         order = epoch_order(self.num_samples, self._plan.seed, 0, shuffle)
         training = self._select(order[:num_first], self.augmentors)
-        return training, self._select(order[num_first:], [])
+        return training, self._select(order[num_first:], [], shuffle=False)
 
     def to_csv(self, path: StrPath) -> None:
         """Write all samples, unshuffled, to a CSV file that a provider can read back.
@@ -313,30 +321,60 @@ class DataProvider(keras.utils.PyDataset):
             RuntimeError: too many samples cannot be read.
             Exception: what a step raised, with a note that names the sample.
         """
-        indices, bucket = self._plan.batch_indices(index)
-        data, labels = self._loader.load(indices, self.epoch, bucket)
+        plan = self._plan
+        if index >= len(plan) and self._is_endless and _keras_frame(*_READERS):
+            plan, index = plan.reach(index)
+        indices, bucket = plan.batch_indices(index)
+        data, labels = self._loader.load(indices, plan.epoch, bucket)
         axis = self._loader.pipeline.free_axis
-        if axis is not None and _is_within("get_tf_dataset"):
+        if axis is not None and _keras_frame("get_tf_dataset"):
             # Keras takes the shape of all batches from the first two, and TensorFlow fails on a
             # later one of another length. So it gets a shape in which that axis is free.
             shape = [None if i == axis else side for i, side in enumerate(data.shape)]
             return _Signature(tuple(shape), data.dtype), labels  # type: ignore[return-value]
         return data, labels
 
+    @property
+    def num_batches(self) -> int | None:
+        """Number of batches in an epoch; None while `fit` counts its own (`steps_per_epoch`)."""
+        caller = _keras_frame(*_CALLERS)
+        if caller is None:  # A thread that Keras has started, or another program.
+            return None if self._is_endless else len(self)
+        if caller.f_code.co_name != "fit" or caller.f_locals["x"] is not self:
+            return len(self)
+        self._is_endless = caller.f_locals["steps_per_epoch"] is not None
+        taken, self._num_taken = self._num_taken, 0
+        if taken:
+            plan, index = self._plan.reach(taken)
+            if self._is_endless:
+                self.set_position(plan.epoch, plan.step + index)
+            else:  # It takes whole epochs.
+                self.set_position(plan.epoch + bool(plan.step + index))
+        # There Keras would only warn that it cannot shuffle.
+        return None if self._is_endless and not _keras_frame("get_data_adapter") else len(self)
+
     def on_epoch_begin(self) -> None:
-        """Note that Keras has begun an epoch; called by Keras."""
+        """Note that Keras has begun an epoch of a training; called by Keras."""
         # For the batch that it builds a model from, Keras begins and ends an epoch, too.
-        self._within_epoch = not _is_within("_symbolic_build", "_maybe_symbolic_build")
+        caller = _keras_frame(*_CALLERS)
+        self._within_epoch = caller is None or caller.f_code.co_name == "fit"
 
     def on_epoch_end(self) -> None:
         """Continue with the next epoch if one had begun; called by Keras, workers stopped."""
-        if self._within_epoch:
+        caller = _keras_frame(*_CALLERS)
+        is_counting = self._is_endless and caller is not None and caller.f_code.co_name == "fit"
+        if is_counting and self._within_epoch:
+            self._num_taken += caller.f_locals["steps_per_epoch"]
+        else:
+            _forget_batches(sys._getframe(1).f_locals.get("self"))
+        if self._within_epoch and not is_counting:
             self.set_position(self.epoch + 1)
+        self._within_epoch = False
 
-    def _select(self, indices: Indices, augmentors: Sequence[Augmentor]) -> Self:
+    def _select(self, indices: Indices, augmentors: Sequence[Augmentor], **changes: Any) -> Self:
         part = copy.copy(self)
         samples = self._loader.samples.take(indices)
-        part._plan = self._plan.select(indices, samples.labels)
+        part._plan = self._plan.select(indices, samples.labels, **changes)
         part._loader = replace(
             self._loader,
             samples=samples,
@@ -354,12 +392,25 @@ class _Signature:
     dtype: npt.DTypeLike
 
 
-def _is_within(*functions: str) -> bool:
-    """Return whether a function of this name is running in this thread.
+_READERS = ("_infinite_generator", "get_index", "get_tf_dataset")
+_CALLERS = ("fit", "evaluate", "predict", "_symbolic_build", "_maybe_symbolic_build")
+
+
+def _keras_frame(*functions: str) -> FrameType | None:
+    """Return the innermost call of one of these functions of Keras in this thread.
 
     Keras does not say why it requests a batch, and calls no other method before:
     `test_keras_asks_for_a_shape_as_for_a_batch` would fail if it did.
     """
-    return any(
-        frame.f_code.co_name in functions for frame, _ in traceback.walk_stack(sys._getframe())
-    )
+    for frame, _ in traceback.walk_stack(sys._getframe()):
+        is_keras = str(frame.f_globals.get("__name__")).startswith("keras.")
+        if is_keras and frame.f_code.co_name in functions:
+            return frame
+    return None
+
+
+def _forget_batches(adapter: Any) -> None:
+    """Drop the batches that Keras's workers have read ahead, which it would train on next."""
+    if (enqueuer := getattr(adapter, "enqueuer", None)) is not None:
+        enqueuer.ready_queue = queue.Queue()
+        enqueuer.indices = itertools.count()  # used where `num_batches` is None
