@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mltu.synthetic._atlas import FontAtlas
 from mltu.synthetic._draw import Task
+from mltu.synthetic._overlays import covered, stamped
 from mltu.synthetic._print import receipt, scan, screen
 from mltu.synthetic._signs import display, distant, plain, scene
 from mltu.synthetic._textures import Banks
@@ -45,10 +46,12 @@ KINDS = {
     "scene_word": Kind(34, "word", 26, scene),
     "distant_word": Kind(15, "word", 26, distant, plain=0.4),
     "plain_word": Kind(2, "word", 26, plain),
+    "covered": Kind(4, "word", 26, covered, plain=0.3),
     "scene_line": Kind(8, "phrase", 48, scene),
     "distant_line": Kind(3, "phrase", 36, distant, plain=0.4),
     "scan_line": Kind(13, "prose", 90, scan, 0.06, 0.9),
     "scan_word": Kind(3, "word", 26, scan, 0.06, 0.8),
+    "stamped": Kind(3, "prose", 70, stamped, 0.2, 0.9),
     "receipt_line": Kind(13, "receipt", 48, receipt, 0.45, 0.9),
     "screen_line": Kind(5, "screen", 90, screen, 0.12, 0.85),
     "screen_word": Kind(2, "word", 26, screen, 0.1, 0.7),

@@ -26,7 +26,7 @@ _LAMPS = np.array(
 
 def scene(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Array, Array]:
     """Photograph a word or a line on a sign."""
-    picture, spans = _sign(rng, atlas, banks, task)
+    picture, spans = sign(rng, atlas, banks, task)
     return c.photograph(rng, banks, picture, 0.25), spans
 
 
@@ -62,11 +62,11 @@ def plain(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Array
 
 def distant(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Array, Array]:
     """Photograph a sign from afar: few pixels, out of focus, moved."""
-    picture, spans = _sign(rng, atlas, banks, task, far=True)
+    picture, spans = sign(rng, atlas, banks, task, far=True)
     return c.photograph(rng, banks, picture, 0.8), spans
 
 
-def _sign(
+def sign(
     rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task, far: bool = False
 ) -> tuple[Array, Array]:
     setting = _set(rng, atlas, task)
