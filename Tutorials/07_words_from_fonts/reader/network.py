@@ -4,16 +4,16 @@ import keras
 from drawing import CHANNELS, HEIGHT
 from keras import layers
 
-from mltu.models import batch_norm
-
+# Each batch has one width and some kinds of images, so inference needs the mean of many batches.
+MOMENTUM = 0.99
 STEPS_PER_COLUMN = 2  # the feature map has a column for every 4 pixels
 
 
 def text_reader(num_characters, *, width=None):
     """Build the reader: time steps of 2 pixels, of images of any width divisible by 4.
 
-    The map is narrowed early, which leaves arithmetic for more channels; each of its columns then
-    speaks twice, so that two equal narrow letters have room for the blank between them.
+    The map is made small early, which leaves arithmetic for more channels; each of its columns then
+    emits two time steps, so that two equal narrow letters have room for the blank between them.
 
     Args:
         num_characters: size of the vocabulary; the blank comes after it.
@@ -26,14 +26,13 @@ def text_reader(num_characters, *, width=None):
     inputs = layers.Input((HEIGHT, width, CHANNELS), name="input")
     x = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
     x = _convolution(x, 32, 3, strides=2)
-    x = _block(x, 32)
-    x = _block(x, 64, strides=2)
+    x = _convolution(x, 64, 3, strides=2)
     x = _block(x, 64)
-    x = _block(x, 128, strides=(2, 1))
-    x = _block(x, 128)
-    x = _block(x, 128)
+    x = _block(x, 96, strides=(2, 1))
+    x = _block(x, 160, strides=(2, 1))
+    x = _block(x, 160)
     x = layers.Conv2D(192, (x.shape[1], 1), use_bias=False)(x)
-    x = layers.Activation("relu")(batch_norm(x))
+    x = layers.Activation("relu")(_normalized(x))
     x = layers.Reshape((-1, 192))(x)
     for units in (128, 128):
         x = layers.Bidirectional(layers.LSTM(units, return_sequences=True))(x)
@@ -43,9 +42,13 @@ def text_reader(num_characters, *, width=None):
     return keras.Model(inputs, x, name="text_reader")
 
 
+def _normalized(x):
+    return layers.BatchNormalization(momentum=MOMENTUM)(x)
+
+
 def _convolution(x, filters, size, strides=1, activation="relu"):
     x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False)(x)
-    x = batch_norm(x)
+    x = _normalized(x)
     return layers.Activation(activation)(x) if activation else x
 
 
