@@ -10,6 +10,7 @@ common = [line for line in training if not line.startswith("tensor")]
 audio = ["soundfile>=0.12.1", "soxr>=0.5"]
 lmdb = ["lmdb>=2.0"]
 report = [line for line in training if line.startswith("jinja2")]
+rtl = ["python-bidi>=0.6"]
 serve = ["fastapi>=0.115", "python-multipart>=0.0.20", "uvicorn>=0.32"]
 docs = ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29", "ruff"]  # Ruff lays out signatures.
 tutorials = [*audio, "captcha>=0.7", "espeakng-loader>=0.2"]
@@ -24,11 +25,13 @@ setup(
         "docs": docs,
         "lmdb": lmdb,
         "report": report,
+        "rtl": rtl,
         "serve": serve,
         "tutorials": tutorials,
         "dev": [
             *training,
             *lmdb,
+            *rtl,
             *serve,
             *tutorials,
             *docs,

@@ -37,7 +37,7 @@ def captchas(data, tmp_path_factory):
 def test_drawn_captchas_are_named_after_their_texts(data, tmp_path, style, lengths):
     folder = tmp_path / style
     data.draw_captchas(folder, 24, style, 0)
-    samples = open_samples(folder, label_separator="_")
+    samples = open_samples(folder, label_pattern="[^_]+")
     labels = list(samples.labels)
     assert len(set(labels)) == 24
     assert {len(label) for label in labels} == lengths
@@ -47,11 +47,11 @@ def test_drawn_captchas_are_named_after_their_texts(data, tmp_path, style, lengt
         assert image.shape == (50, 200, 3)
         assert image.std() > 5
     data.draw_captchas(tmp_path / "again", 24, style, 0)
-    assert list(open_samples(tmp_path / "again", label_separator="_").labels) == labels
+    assert list(open_samples(tmp_path / "again", label_pattern="[^_]+").labels) == labels
 
 
 def test_each_captcha_is_held_out_once(data, captchas):
-    samples = open_samples(captchas, label_separator="_")
+    samples = open_samples(captchas, label_pattern="[^_]+")
     held = []
     for fold in range(5):
         training, part = data.hold_out(samples, 5, fold, seed=0)
@@ -64,7 +64,7 @@ def test_each_captcha_is_held_out_once(data, captchas):
 
 def test_augmented_captchas_keep_their_ink(data, captchas):
     configs = load_tutorial("02_captcha_to_text", "configs").ModelConfigs()
-    samples = open_samples(captchas, label_separator="_")
+    samples = open_samples(captchas, label_pattern="[^_]+")
     configs.vocab, configs.max_text_length = "".join(sorted(set("".join(samples.labels)))), 5
     train = data.make_provider(samples, configs, trains=True)
     images, labels = train[0]

@@ -362,11 +362,11 @@ def test_evaluate_counts_what_cannot_be_read(table, tmp_path):
 def test_data_sets_that_are_none_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     bad = tmp_path / "bad.csv"
-    bad.write_text("file,text\na.png,a\n", encoding="utf-8")
+    bad.write_text("kind,number\na.png,a\n", encoding="utf-8")
     shutil.make_archive(str(tmp_path / "words"), "zip", tmp_path / "empty")
     for name, text in (
-        ("gone", "There is nothing at"),
-        ("empty", "which has none of them"),
+        ("gone", "There is no data set at"),
+        ("empty", "holds no images"),
         ("bad.csv", "must have the columns 'path' and 'label'"),
         ("words.zip", "an archive. Unpack it"),
     ):
@@ -491,7 +491,7 @@ def test_open_samples_knows_each_form(words, images, labels, table, tmp_path):
     folder.mkdir(parents=True)
     for path, label in expected[:2]:
         shutil.copy(path, folder / f"{label}_1.jpg")
-    found = open_samples(tmp_path / "folder", label_separator="_")
+    found = open_samples(tmp_path / "folder", label_pattern="[^_]+")
     assert sorted(found.labels) == sorted(labels[:2])
     assert all(os.path.isfile(path) for path in found.data)
     packed = open_samples(pack_lmdb(expected, tmp_path / "lmdb", progress=False))

@@ -167,7 +167,10 @@ class LatePlanter(Planter):
 
 CHECKS_OF_A_SAMPLE = [name for name in vars(Planter) if name in CHECKS]
 CHECKS_OF_VALIDATION = [name for name in vars(LatePlanter) if name in CHECKS]
-CHECKS_OF_A_SET = ["missing_leading_zeros", "float_label", "dominant_label", "rare_character"]
+CHECKS_OF_A_SET = [
+    "missing_leading_zeros", "float_label", "dominant_label", "rare_character", "right_to_left",
+    "label_in_file_name", "running_number",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +246,37 @@ def test_names_that_cameras_give_are_no_labels():
         check(pictures([*names, "Image", "img", "photos", "scan 1a"] * 10)), "file_name_label"
     )
     assert (found.severity, found.count) == ("error", 40)
+
+
+def test_labels_from_right_to_left_are_named():
+    """Arabic and Hebrew stayed at CER 1.0, and the check said that training can start."""
+    found = named(check(pictures(["שלום", "سلام", "peace"] * 4)), "right_to_left")
+    assert (found.severity, found.count) == ("warning", 8)
+    assert "--label-order visual" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("names", "name", "words"),
+    [
+        ([f"{chr(97 + i % 26)}bcd_{i:04}" for i in range(60)], "label_in_file_name", r"(.+)_\\d+"),
+        ([f"{i:032x}-word" for i in range(60)], "label_in_file_name", "[-_](.+)"),
+        (["abcd", "abcd (1)", *(f"w{chr(97 + i % 26)}x" * 2 for i in range(26))],
+         "label_in_file_name", r" \\(\\d+\\)"),
+        ([f"captcha{i}" for i in range(1, 61)], "running_number", "table of paths"),
+        ([str(i) for i in range(1, 61)], "running_number", "table of paths"),
+        ([f"LT{i * 37 % 1000:03}" for i in range(60)], None, ""),
+        ([f"{i * 37 % 1000:03}" for i in range(60)], None, ""),
+    ],
+)  # fmt: skip
+def test_file_names_that_hold_more_than_the_label_are_suspected(tmp_path, names, name, words):
+    """They were taken for labels, and the check said that training can start."""
+    for seed, stem in enumerate(names):
+        cv2.imwrite(str(tmp_path / f"{stem}.png"), picture(seed, 40, 16))
+    report = check([(str(tmp_path / f"{stem}.png"), stem) for stem in names])
+    found = {"label_in_file_name", "running_number", "missing_leading_zeros"} & set(counts(report))
+    assert found == ({name} if name else set())
+    if name:
+        assert words in named(report, name).fix
 
 
 def test_json_round_trip(report, tmp_path):

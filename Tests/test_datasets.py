@@ -22,6 +22,7 @@ from mltu.datasets import (
     read_iam_lines,
     read_iam_words,
     read_mjsynth,
+    read_table,
     read_tsv,
     split_iam,
     validate_samples,
@@ -74,15 +75,15 @@ def test_more_columns_in_another_order(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "columns"),
-    [("a.png,x\n", ["a.png", "x"]), ("path,word\n", ["path", "word"]), ("", [])],
+    [("a.png,x\n", ["a.png", "x"]), ("path,number\n", ["path", "number"]), ("", [])],
 )
 def test_missing_columns(tmp_path, text, columns):
     path = written(tmp_path, text)
-    with pytest.raises(ValueError, match="`dataset`") as caught:
+    with pytest.raises(ValueError, match="must have the columns") as caught:
         read_csv(path)
-    assert str(caught.value) == (
-        f"`dataset` {str(path)!r} must have the columns 'path' and 'label'. Received the columns "
-        f"{columns}. Name them in the first line of the file."
+    assert str(caught.value).startswith(
+        f"{str(path)!r} must have the columns 'path' and 'label'. Received the columns "
+        f"{columns}. Name them in the first line of the file, or say which they are: "
     )
 
 
@@ -277,7 +278,7 @@ def test_every_form_is_loaded(tmp_path):
         assert isinstance(loaded, Samples)
         assert loaded == PAIRS
     assert load_samples(samples).data is samples.data
-    with pytest.raises(ValueError, match=r"the folder .* without 'data.mdb'.* `read_folder`"):
+    with pytest.raises(ValueError, match=r"the folder .* without 'data.mdb'.* `open_samples`"):
         load_samples(tmp_path)
 
 
@@ -359,7 +360,7 @@ def test_file_names_are_labels(captchas):
 
 
 def test_a_separator_ends_the_label(captchas):
-    samples = read_folder(captchas, recursive=True, label_separator="_")
+    samples = read_folder(captchas, recursive=True, label_pattern="[^_]+")
     assert samples.labels == ["2b827", "B", "a.b", "a", "z"]
     assert samples.data[-1] == str(captchas / "b" / "z_1.jpg")
 
@@ -370,12 +371,87 @@ def test_a_pattern_chooses(captchas):
 
 
 def test_folders_without_images(captchas):
-    with pytest.raises(FileNotFoundError, match=r"with names like '\*\.gif'.* has no such file"):
+    with pytest.raises(FileNotFoundError, match=r"no images with names like '\*\.gif'"):
         read_folder(captchas, pattern="*.gif")
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         read_folder(captchas / "absent")
-    with pytest.raises(ValueError, match="`label_separator` must be None or"):
-        read_folder(captchas, label_separator="")
+    with pytest.raises(ValueError, match="must be a regular expression"):
+        read_folder(captchas, label_pattern="(")
+    with pytest.raises(ValueError, match=r"does not match the file name 'B_2'"):
+        read_folder(captchas, label_pattern=r"\d+")
+
+
+def test_a_pattern_finds_the_label_in_a_name(tmp_path):
+    for name in ("0f3a9c-word.png", "77aa01-other (1).jfif"):
+        (tmp_path / name).touch()
+    assert read_folder(tmp_path, label_pattern=r".*-([a-z]+)").labels == ["word", "other"]
+
+
+def test_files_that_are_left_out_are_counted(captchas, caplog):
+    """A folder left out GIF and JFIF images, which `mltu read` reads, without a word."""
+    (captchas / "moving.gif").touch()
+    (captchas / "gt").touch()
+    assert "moving" in read_folder(captchas).labels
+    assert caplog.messages == [
+        f"Files in '{captchas}' that are not images are left out (.txt: 1, without a suffix: 1)."
+    ]
+
+
+TABLES = {
+    "semicolon.csv": "path;label\na.png;x,y\n",
+    "tab.csv": 'path\tlabel\na.png\t"x,y"\n',
+    "hint.csv": "sep=;\r\npath;label\r\na.png;x,y\r\n",
+    "other_names.tsv": "filename\twords\na.png\tx,y\n",
+    "easyocr.csv": 'filename,words\na.png,"x,y"\n',
+    "capitals.csv": 'Path,Label\na.png,"x,y"\n',
+    "mltu_1.csv": '0,1\na.png,"x,y"\n',
+    "comma.tsv": 'path,label\na.png,"x,y"\n',
+    "paddle.txt": "a.png\tx,y\n",
+    "trdg.txt": "a.png x,y\n",
+    "icdar.txt": 'a.png, "x,y"\n',
+    "icdar_quotes.txt": 'a.png, "x,y"\nb.png, "\\"z\\""\n',
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_of_other_programs_are_read(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(TABLES[name].encode())
+    assert read_table(path)[0] == ("a.png", "x,y")
+    if name == "icdar_quotes.txt":
+        assert read_table(path)[1] == ("b.png", '"z"')
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_tables_of_excel_are_read_or_refused_with_a_fix(tmp_path, encoding):
+    (tmp_path / "a.txt").write_bytes("path\tlabel\r\na.png\tžodis\r\n".encode(encoding))
+    assert read_table(tmp_path / "a.txt") == [("a.png", "žodis")]
+    (tmp_path / "b.csv").write_bytes("path;label\r\na.png;naïve\r\n".encode("cp1252"))
+    with pytest.raises(ValueError, match=r"in UTF-8.* Save it again, in Excel as 'CSV UTF-8'"):
+        read_table(tmp_path / "b.csv")
+
+
+def test_columns_are_chosen_by_name(tmp_path):
+    path = written(tmp_path, "path,label,scan;plate\na.png,x,b.png;y\n")
+    assert read_table(path) == [("a.png", "x")]
+    path = written(tmp_path, "label,scan,plate\nx,b.png,y\n")
+    assert read_table(path, path_column="scan", label_column="plate") == [("b.png", "y")]
+    with pytest.raises(ValueError, match="--path-column and --label-column"):
+        read_table(path)
+    with pytest.raises(ValueError, match="must have the columns 'scan' and 'number'"):
+        read_table(path, path_column="scan", label_column="number")
+
+
+def test_paths_of_windows_and_tables_in_folders_are_found(tmp_path, monkeypatch):
+    (tmp_path / "data" / "images").mkdir(parents=True)
+    image = tmp_path / "data" / "images" / "7.png"
+    image.touch()
+    (tmp_path / "data" / "labels.tsv").write_text("images\\7.png\tx\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    expected = [(str(image), "x")]
+    assert open_samples("data") == open_samples("data/labels.tsv") == expected
+    assert load_samples("data/labels.tsv") == [(os.path.join("data", "images/7.png"), "x")]
+    assert open_samples("data", label_pattern=".*") == [(str(image), "7")]
 
 
 # IAM

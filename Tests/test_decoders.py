@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from oracles import softmax
 
 from mltu.decoders import (
     BeamDecoder,
@@ -426,3 +427,37 @@ def test_what_is_no_output_is_refused():
     with pytest.raises(ValueError, match="`beam_width`"):
         BeamDecoder(0)
     assert decoder.decode(np.empty((0, 4, 4)), VOCAB) == []
+
+
+def test_texts_of_probability_0_are_none():
+    """With one time step there are two texts over one character, and four were returned."""
+    outputs = np.array([[[0.7, 0.0, 0.3]]])
+    (found,) = BeamDecoder(num_best=4).decode(outputs, "ab")
+    assert [text for text, *_ in found] == ["a", ""]
+
+
+def test_nan_is_no_text():
+    """NaN was read as the first character of the vocabulary."""
+    with pytest.raises(ValueError, match="Received NaN"):
+        ctc_decoder(np.full((1, 3, 3), np.nan), "ab")
+
+
+def test_the_confidence_of_an_image_does_not_depend_on_its_neighbours():
+    """It was 0.96692 alone and 0.96561 among others: idle blanks padded the row."""
+    rng = np.random.default_rng(0)
+    busy = softmax(rng.normal(0, 1, (1, 200, 5)))
+    idle = np.full((1, 200, 5), 2e-5)
+    idle[:, :, 4] = 1 - 8e-5
+    idle[:, 90] = [0.97, 0.01, 0.01, 0.005, 0.005]
+    alone = text_log_probabilities(skip_confident_blanks(idle), [[0]])
+    together = skip_confident_blanks(np.concatenate([busy, idle]))
+    assert text_log_probabilities(together, [[1, 2], [0]])[1] == pytest.approx(alone[0], abs=1e-12)
+
+
+def test_words_outside_the_vocabulary_are_named(caplog):
+    """They vanished in silence: "cafe" with a combining accent is another word than "café"."""
+    lexicon = Lexicon(["cafe\u0301", "tea", "Ω"])
+    lexicon.automaton(tuple("acefté"))
+    (said,) = caplog.messages
+    assert said.startswith("2 of 3 words of the lexicon can never be read")
+    assert said.endswith(r"'cafe\u0301', '\u03a9'. unicodedata.normalize('NFC', word) helps.")

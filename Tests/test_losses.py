@@ -1,8 +1,14 @@
 """CTCLoss against the enumeration of every path."""
 
+import os
+import re
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
+from conftest import ON_TENSORFLOW
 from gradients import value_and_gradient
 from keras import ops
 from oracles import (
@@ -297,3 +303,79 @@ def test_saved_model_loads_without_custom_objects(tmp_path):
     after = again.evaluate(x, y, return_dict=True, verbose=0)
     assert set(after) == {"loss", "CER", "WER"}
     assert after == pytest.approx(before)
+
+
+def heads(kind):
+    """Labels and outputs of a batch of four, 6 time steps and 4 classes, with one fault."""
+    labels = pad([[0, 1], [2], [1, 1], [2, 0]], 4, 3)
+    outputs = softmax(logits_of(4, 6, 4))
+    if kind == "logits":
+        outputs = logits_of(4, 6, 4)
+    elif kind == "sigmoid":
+        outputs = 1 / (1 + np.exp(-logits_of(4, 6, 4)))
+    elif kind == "axes":
+        outputs = np.swapaxes(softmax(np.swapaxes(logits_of(4, 6, 4), 1, 2)), 1, 2)
+    elif kind == "few":
+        labels = pad([[0, 1], [2], [1, 1], [2, 0]], 4, 4)
+    elif kind == "long":
+        labels = np.array([[0, 1, 2, 0, 1, 2, 0], *pad([[0], [1], [2]], 7, 3)], np.int32)
+    return labels, outputs.astype("float32")
+
+
+@pytest.mark.parametrize(
+    ("kind", "from_logits", "words"),
+    [
+        ("logits", False, "expects probabilities"),
+        ("softmax", True, "ends in a softmax"),
+        ("sigmoid", False, "a sigmoid does not suit CTC"),
+        ("axes", False, r"permute them to \(batch, time, classes\)"),
+        ("few", False, r"the index 4, but the model has 4 classes"),
+        ("long", False, "1 of 4 labels in a batch need more time steps than the 6"),
+        ("softmax", False, None),
+        ("logits", True, None),
+    ],
+)
+def test_a_head_that_does_not_suit_the_loss_is_named_once(kind, from_logits, words, caplog):
+    labels, outputs = heads(kind)
+    inputs = keras.Input(outputs.shape[1:])
+    model = keras.Model(inputs, keras.layers.Rescaling(1.0)(inputs))
+    loss = CTCLoss(from_logits=from_logits)
+    model.compile("sgd", loss, jit_compile=False if ON_TENSORFLOW else "auto")
+    model.fit(outputs, labels, batch_size=2, epochs=2, shuffle=False, verbose=0)
+    said = [record.getMessage() for record in caplog.records if record.name == "mltu.losses"]
+    assert len(said) == (words is not None)
+    assert words is None or re.search(words.replace("4 labels", "2 labels"), said[0])
+
+
+@pytest.mark.parametrize(
+    ("labels", "outputs", "words"),
+    [
+        ((2, 3), (2, 4), "return_sequences=True"),
+        ((2, 3, 5), (2, 4, 5), r"np.argmax\(labels, axis=-1\)"),
+    ],
+)
+def test_labels_and_outputs_with_other_axes_are_refused(labels, outputs, words):
+    with pytest.raises(ValueError, match=words):
+        CTCLoss()(np.zeros(labels), np.ones(outputs, "float32"))
+
+
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="a message of TensorFlow")
+def test_tensorflow_prints_nothing_about_the_loss():
+    """It printed 27 lines of "Type inference failed" while it optimized the gradient of a cond."""
+    code = (
+        "import keras, numpy as np\n"
+        "from mltu.losses import CTCLoss\n"
+        "inputs = keras.Input((8, 4))\n"
+        "outputs = keras.layers.Dense(4, activation='softmax')(inputs)\n"
+        "model = keras.Model(inputs, outputs)\n"
+        "model.compile('sgd', CTCLoss())\n"
+        "model.fit(np.ones((7, 8, 4)), np.ones((7, 2)), batch_size=4, verbose=0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "failed. This" not in done.stderr

@@ -143,7 +143,7 @@ def test_positions_leave_the_padding_out(reader):
 def test_padding_is_left_out_of_the_image_alone(reader):
     """30 x 60 pixels at a height of 32 are 64 columns of 128."""
     card = dataclasses.replace(reader.card, resize="fit")
-    values, filled = ImagePreparer(card).prepare(np.zeros((30, 60), np.uint8))
+    values, filled, _ = ImagePreparer(card).prepare(np.zeros((30, 60), np.uint8))
     assert values.shape == (32, 128, 1)
     assert filled == 0.5
 

@@ -61,7 +61,7 @@ def test_repr_shows_the_settings():
     assert repr(LabelPadding(3, padding_value=9)) == (
         "LabelPadding(max_word_length=3, padding_value=9)"
     )
-    assert repr(LabelIndexer("ab")) == "LabelIndexer(vocab='ab')"
+    assert repr(LabelIndexer("ab")) == "LabelIndexer(vocab='ab', order='logical')"
 
 
 def test_expand_dims():

@@ -37,20 +37,26 @@ def tensorflow_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any
     """Use the C++ kernel, or `scan_kernel` where the former would return infinite losses."""
     import tensorflow as tf
 
+    scores = tf.stop_gradient(logits)
+
     def fast() -> Any:
         indices = tf.where(tf.sequence_mask(lengths, tf.shape(labels)[1]))
-        values = tf.gather_nd(labels, indices)
-        sparse = tf.SparseTensor(indices, values, tf.shape(labels, out_type=tf.int64))
-        steps = tf.fill(tf.shape(lengths), tf.shape(logits)[1])
-        return tf.nn.ctc_loss(
-            sparse, logits, None, steps, logits_time_major=False, blank_index=blank
+        losses, gradient = tf.raw_ops.CTCLoss(  # Its blank is the last class.
+            inputs=tf.transpose(scores, (1, 0, 2)),
+            labels_indices=indices,
+            labels_values=tf.gather_nd(labels, indices),
+            sequence_length=tf.fill(tf.shape(lengths), tf.shape(scores)[1]),
         )
+        return losses, tf.transpose(gradient, (1, 0, 2))
 
-    return tf.cond(
-        tf.reduce_min(logits) > _UNDERFLOW,
+    # Differentiating `tf.cond` makes TensorFlow print "Type inference failed" while it optimizes
+    # the graph, so the branches return their gradients.
+    losses, gradient = tf.cond(
+        tf.reduce_min(scores) > _UNDERFLOW,
         fast,
-        lambda: scan_kernel(labels, lengths, logits, blank),
+        lambda: _scan_gradient(labels, lengths, scores, blank),
     )
+    return _with_gradient(losses, gradient, logits)
 
 
 def torch_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
@@ -73,6 +79,18 @@ def scan_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
 
     Source: Graves et al., 2006, "Connectionist temporal classification", section 4.1.
     """
+    losses, gradient = _scan_gradient(labels, lengths, ops.stop_gradient(logits), blank)
+    return _with_gradient(losses, gradient, logits)
+
+
+def _with_gradient(losses: Any, gradient: Any, logits: Any) -> Any:
+    """Return the losses so that their derivative by the logits is `gradient`."""
+    slope = ops.sum(logits * ops.stop_gradient(gradient), axis=(1, 2))
+    return ops.stop_gradient(losses) + (slope - ops.stop_gradient(slope))
+
+
+def _scan_gradient(labels: Any, lengths: Any, logits: Any, blank: int) -> tuple[Any, Any]:
+    """Return the losses and their gradients by the logits, (batch, time, classes)."""
     # A label of n characters becomes 2n + 1 states: blank, a, blank, b, ..., blank. A path starts
     # before time 0 in the first state and at each time step stays, moves to the next state, or
     # skips a blank between different characters. `forward[t, s]` sums, in logarithms, all paths
@@ -81,7 +99,7 @@ def scan_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
     # both contain, is the share of all paths in each state at each time: added up by class, it is
     # the expected share of the class given the label, and the gradient is the softmax minus that.
     # The shares are scaled to sum to 1 at each step, so rounding errors do not add up over time.
-    inputs, logits = logits, ops.transpose(ops.stop_gradient(logits), (1, 0, 2))  # time first
+    logits = ops.transpose(logits, (1, 0, 2))  # time first
     states = _states(labels, blank)
     emissions = ops.take_along_axis(logits, states[None], axis=2)  # (time, batch, states)
     starts, skips = _grid(states, lengths, blank)
@@ -104,10 +122,7 @@ def scan_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
     shares = ops.transpose(ops.exp(ops.maximum(whole + part, _NEVER)), (1, 0, 2))
     expected = ops.matmul(shares, ops.one_hot(states, ops.shape(logits)[2], dtype=logits.dtype))
     expected = expected / ops.sum(expected, axis=2, keepdims=True)
-    gradient = ops.transpose(ops.softmax(logits, axis=2), (1, 0, 2)) - expected
-    slope = ops.sum(inputs * ops.stop_gradient(gradient), axis=(1, 2))
-    # It has the value of the loss and the derivative of `slope`.
-    return ops.stop_gradient(losses) + slope - ops.stop_gradient(slope)
+    return losses, ops.transpose(ops.softmax(logits, axis=2), (1, 0, 2)) - expected
 
 
 def _reversed(values: Any) -> Any:

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _TRAINING = 'pip install "mltu[tensorflow]"'
+HEADLESS = (
+    "On a machine without a display: pip uninstall -y opencv-python opencv-python-headless, then "
+    "pip install opencv-python-headless"
+)
 _PIP_LINES = {
     "keras": _TRAINING,
     "tensorflow": _TRAINING,
@@ -19,7 +23,8 @@ _PIP_LINES = {
     "soundfile": 'pip install "mltu[audio]"',
     "soxr": 'pip install "mltu[audio]"',
     "lmdb": 'pip install "mltu[lmdb]"',
-    "cv2": "pip install opencv-python (or opencv-python-headless on a machine without a display)",
+    "bidi": 'pip install "mltu[rtl]"',
+    "cv2": "pip install opencv-python-headless",
 }
 
 
@@ -32,8 +37,11 @@ def explain_missing() -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package not in _PIP_LINES:
             raise
+        fix = f"Install it: {_PIP_LINES[package]}"
+        if package == "cv2" and not isinstance(error, ModuleNotFoundError):
+            # It is installed, but needs libraries of a desktop, such as libGL.
+            fix = HEADLESS
         raise ImportError(
-            f"mltu needs the package `{package}` here, but cannot import it ({error}). "
-            f"Install it: {_PIP_LINES[package]}",
+            f"mltu needs the package `{package}` here, but cannot import it ({error}). {fix}",
             name=package,
         ) from error

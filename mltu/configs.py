@@ -120,6 +120,11 @@ class ReaderConfigs(BaseModelConfigs):
     vocab: str | None = _option(
         None, "Characters that the reader knows (default: those of the labels)."
     )
+    label_order: str = _option(
+        "logical",
+        "Order of right-to-left labels: 'visual' turns them into that of the image.",
+        choices=("logical", "visual"),
+    )
     augment: bool = _option(
         True, "Randomly vary brightness, angle and stroke width of training images."
     )

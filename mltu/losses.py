@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mltu import _ctc_kernels
+from mltu._batch_check import BatchCheck
 from mltu._extras import explain_missing
 
 with explain_missing():
@@ -27,6 +28,9 @@ class CTCLoss(keras.losses.Loss):
     for the time steps (its length plus its repeated neighbours exceeds `time`) contributes loss 0
     and gradient 0; the metric `mltu.metrics.InfeasibleLabels` counts such samples.
 
+    Labels that are too long, labels of more classes than the model has, and outputs of another kind
+    are logged as a warning, once, at the first batch that has them.
+
     Args:
         name: the name of the loss.
         from_logits: False if the model ends in a softmax, True if it ends in logits.
@@ -35,7 +39,8 @@ class CTCLoss(keras.losses.Loss):
 
     Raises:
         ValueError: `dtype` is narrower than float32. Keras casts the labels to it, and bfloat16
-            cannot represent all integers above 256.
+            cannot represent all integers above 256. Or, from a call: labels or outputs have
+            another number of axes.
 
     Source: Graves et al., 2006, "Connectionist temporal classification", section 4.
     """
@@ -55,12 +60,16 @@ class CTCLoss(keras.losses.Loss):
                 f"{self.dtype!r}. The outputs of the model may still be narrower."
             )
         self.from_logits = from_logits
+        self._check = BatchCheck(from_logits)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss of each sample, shape (batch,), in nats."""
-        scores = ops.cast(y_pred, "float32")
-        logits = scores if self.from_logits else ops.log(scores + _EPSILON)
-        return ctc_batch_loss(ops.cast(y_true, "int32"), logits)
+        _check_axes(y_true, y_pred)
+        labels, scores = ops.cast(y_true, "int32"), ops.cast(y_pred, "float32")
+        needed = required_steps(labels, label_lengths(labels, scores.shape[2] - 1))
+        too_long = ops.cast(needed > ops.shape(scores)[1], "int32")
+        self._check(labels, scores, ops.sum(too_long))
+        return ctc_batch_loss(labels, scores if self.from_logits else ops.log(scores + _EPSILON))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
@@ -68,6 +77,20 @@ class CTCLoss(keras.losses.Loss):
 
 
 CTCloss = CTCLoss  # The spelling of the published tutorial.
+
+
+def _check_axes(labels: Any, outputs: Any) -> None:
+    if len(outputs.shape) != 3:
+        raise ValueError(
+            "The model must have outputs of shape (batch, time, classes). Received the shape "
+            f"{tuple(outputs.shape)}. Give the recurrent layers return_sequences=True, and "
+            "flatten nothing before the last layer."
+        )
+    if len(labels.shape) != 2:
+        raise ValueError(
+            "The labels must be indices of characters, shape (batch, max_label_length). Received "
+            f"the shape {tuple(labels.shape)}. For one-hot labels, pass np.argmax(labels, axis=-1)."
+        )
 
 
 def label_lengths(labels: Any, blank: int) -> Any:

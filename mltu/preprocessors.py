@@ -111,7 +111,8 @@ class ImageReader(Step):
             return self._decode(read_bytes(data, "an image"), f"the file {os.fspath(data)!r}")
         raise TypeError(
             "`data` must be a path, the bytes of an image file, or an array. "
-            f"Received {type(data).__name__}."
+            f"Received {type(data).__name__}. For an image of Pillow, pass "
+            "numpy.array(image.convert('RGB'))[:, :, ::-1]."
         )
 
     def _decode(self, content: bytes, source: str) -> Image:

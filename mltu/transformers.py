@@ -16,6 +16,7 @@ from mltu._extras import explain_missing
 from mltu.utils.checks import check_count
 from mltu.utils.pipeline_step import Step
 from mltu.utils.text_columns import TextColumn, distinct_characters, text_lengths
+from mltu.utils.text_order import ORDERS, turn_text
 
 with explain_missing():
     import cv2
@@ -229,13 +230,20 @@ class LabelIndexer(Step):
     Args:
         vocab: the characters in the order of their indices, a string or a list of strings of one
             character each.
+        order: `"visual"` turns right-to-left labels (Arabic, Hebrew) into the order of the image,
+            in which CTC reads; `TextRecognizer` turns its readings back. `"logical"` leaves them.
 
     Raises:
-        ValueError: a character occurs twice.
+        ValueError: a character occurs twice, or `order` is neither.
+        ImportError: python-bidi is missing, which `order="visual"` needs.
         TypeError: `vocab` has no order (a set), or is not made of characters.
     """
 
-    def __init__(self, vocab: str | Sequence[str]) -> None:
+    def __init__(self, vocab: str | Sequence[str], *, order: str = "logical") -> None:
+        if order not in ORDERS:
+            raise ValueError(f"`order` must be 'logical' or 'visual'. Received {order!r}.")
+        if order == "visual":
+            turn_text("\u05d0")  # Raises now rather than in a worker if python-bidi is missing.
         if isinstance(vocab, set | frozenset):
             raise TypeError(
                 "`vocab` must be a string or a list, since the order defines the indices. Received "
@@ -250,6 +258,7 @@ class LabelIndexer(Step):
         if repeated:
             raise ValueError(f"`vocab` must not repeat characters. Received twice: {repeated}.")
         self.vocab = vocab if isinstance(vocab, str) else tuple(vocab)
+        self.order = order
         self._indices = {char: index for index, char in enumerate(vocab)}
 
     def __call__(self, data: Any, label: str) -> tuple[Any, npt.NDArray[np.int32]]:
@@ -261,7 +270,7 @@ class LabelIndexer(Step):
         """
         self._check_type(label)
         try:
-            return data, self._look_up(label)
+            return data, self._look_up(turn_text(label) if self.order == "visual" else label)
         except KeyError:
             unknown = ", ".join(repr(c) for c in sorted(set(label) - self._indices.keys()))
             raise ValueError(
@@ -277,6 +286,8 @@ class LabelIndexer(Step):
         Raises:
             KeyError, TypeError: a label is refused; `__call__` says which and why.
         """
+        if self.order == "visual":
+            labels = list(map(turn_text, labels))
         indices = self._look_up("".join(labels))
         ends = list(accumulate(map(len, labels)))
         pairs = zip(ends, labels, strict=True)
@@ -305,8 +316,9 @@ class LabelIndexer(Step):
         return labels
 
     def describe(self) -> dict[str, Any]:
-        """Return the vocabulary."""
-        return {"vocab": "".join(self.vocab)}
+        """Return the vocabulary, and the order of the labels if it is turned."""
+        order = {} if self.order == "logical" else {"label_order": self.order}
+        return {"vocab": "".join(self.vocab), **order}
 
     def _check_type(self, label: Any) -> None:
         if not isinstance(label, str):

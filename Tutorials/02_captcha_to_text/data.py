@@ -34,7 +34,7 @@ def read_captchas(data, style, limit, seed):
         data = ROOT / "Datasets" / "captcha_stand_in" / f"{style}_{count}_{seed}"
         print(f"No {CAPTCHAS} (the README says where to get it): {count} are drawn into {data}")
         draw_captchas(data, count, style, seed)
-    return open_samples(data, label_separator="_")[:limit]
+    return open_samples(data, label_pattern="[^_]+")[:limit]
 
 
 def hold_out(samples, num_folds, fold, seed):

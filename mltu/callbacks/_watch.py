@@ -18,7 +18,7 @@ import numpy.typing as npt
 from mltu._extras import explain_missing
 from mltu.callbacks._schedule import num_executed
 from mltu.decoders import greedy_path, kind_of_outputs
-from mltu.losses import CTCLoss
+from mltu.losses import ctc_batch_loss
 from mltu.models._fused_layers import layers_within
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
@@ -400,9 +400,11 @@ class ConvergenceWatch(keras.callbacks.Callback):
         size = min(len(self._images), _PROBE_SIZE)
         parts = range(0, len(self._images), size)
         outputs = np.concatenate([self._predict(self._images[i : i + size]) for i in parts])
-        compute_loss = CTCLoss(from_logits=kind_of_outputs(outputs) == "logits")
+        is_logits = kind_of_outputs(outputs) == "logits"
+        logits = ops.cast(outputs if is_logits else np.log(outputs + 1e-12), "float32")
+        labels = self._labels.astype("int32")
         own, *others = (
-            float(ops.convert_to_numpy(compute_loss(np.roll(self._labels, roll, axis=0), outputs)))
+            float(ops.mean(ctc_batch_loss(ops.convert_to_tensor(np.roll(labels, roll, 0)), logits)))
             for roll in range(min(_NUM_ROLLS, len(self._labels) - 1) + 1)
         )
         spread = float(np.std(others))

@@ -17,12 +17,14 @@ _WARMUP = 3  # calls before the timing: onnxruntime plans its memory in the firs
 
 
 @click.command("bench", short_help="Measure the speed of a reader.")
-@click.argument("model")
+@click.argument("model", required=False)
 @count_option("--images", "num_images", default=256, help="Images per measurement.")
 @text_or_json
 @device_options
-def command(model: str, num_images: int, form: str, cpu: bool, threads: int | None) -> None:
-    """Measure MODEL: milliseconds per image, and images per second in batches of 1, 8 and 64.
+def command(model: str | None, num_images: int, form: str, cpu: bool, threads: int | None) -> None:
+    """Measure MODEL, or the shipped reader: milliseconds per image, and images per second.
+
+    The latter are measured in batches of 1, 8 and 64.
 
     The images are noise of the size of the model input. Their preparation and the decoding are
     timed, reading files is not.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mltu.cli._common import count_option, is_watched
+from mltu.cli._common import count_option, data_options, is_watched
 
 if TYPE_CHECKING:
     from mltu.inference import OnnxInferenceModel
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.command("check", short_help="Check a data set before training.")
 @click.argument("train")
 @click.argument("validation", required=False)
+@data_options
 @click.option("--model", "run", metavar="RUN", help="Run folder that sets the options below.")
 @click.option("--vocab", metavar="TEXT", help="Characters that the model knows.")
 @count_option("--width", help="Width of the model input, in pixels.")
@@ -35,6 +36,9 @@ def command(
     sheet: str | None,
     num_read: int | None,
     workers: int,
+    path_column: str | None,
+    label_column: str | None,
+    label_pattern: str | None,
     **given: Any,
 ) -> None:
     """Check the images and labels of TRAIN, and compare VALIDATION with them.
@@ -54,10 +58,13 @@ def command(
     width, height = expected.get("width"), expected.get("height")
     if (width is None) != (height is None):
         raise click.UsageError("--width and --height must be given together.")
-    training = open_samples(train)
+    where = {
+        "path_column": path_column, "label_column": label_column, "label_pattern": label_pattern
+    }  # fmt: skip
+    training = open_samples(train, **where)
     validation_samples = open_validation(validation or train)
     if validation_samples is None and validation is not None:
-        validation_samples = open_samples(validation)
+        validation_samples = open_samples(validation, **where)
     report = check_data(
         training,
         validation=validation_samples,

@@ -22,6 +22,18 @@ part_option = click.option(
 )  # fmt: skip
 
 
+def data_options(function: Function) -> Function:
+    """Add the options that say where DATA has its paths and labels."""
+    for name, meaning in (
+        ("label-pattern", "Regular expression that finds the label in names, such as '[^_]+'."),
+        ("label-column", "Column of the labels in a table."),
+        ("path-column", "Column of the paths in a table."),
+    ):
+        metavar = "REGEX" if name == "label-pattern" else "NAME"
+        function = click.option(f"--{name}", metavar=metavar, help=meaning)(function)
+    return function
+
+
 def count_option(
     *names: str, help: str, default: int | None = None, least: int = 1
 ) -> Callable[[Function], Function]:

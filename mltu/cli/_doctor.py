@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from mltu import __version__
+from mltu._extras import HEADLESS
 from mltu.cli._common import print_json, text_or_json
 from mltu.utils.child_process import call_in_child
 from mltu.utils.gpus import num_gpus, nvidia_gpus
@@ -34,8 +35,7 @@ _VARIABLES = ("KERAS_BACKEND", "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "TF_USE_
 _FIXES = (
     (
         r"lib(GL|gthread|glib|SM|Xext)\b",
-        "A library of the desktop is missing, as on servers: pip uninstall -y opencv-python, then "
-        "pip install opencv-python-headless.",
+        f"{HEADLESS}.",
     ),
     ("SIGILL|(?i:illegal instruction)", "The package needs AVX, which this processor lacks."),
     ("Unable to import backend", "Set KERAS_BACKEND to tensorflow, jax or torch."),
@@ -124,16 +124,16 @@ def _opencv() -> dict[str, Any]:
 
 
 def _onnxruntime() -> dict[str, Any]:
-    """Read an image with a shipped reader, on the CPU and on the default device."""
+    """Run a shipped reader without OpenCV, on the CPU and on the default device."""
     import numpy as np
     import onnxruntime
 
-    from mltu.inference import TextRecognizer
+    from mltu.inference import OnnxInferenceModel, find_pretrained
 
-    image = np.full((32, 128, 3), 255, np.uint8)
-    TextRecognizer(force_cpu=True).predict(image)
-    reader = TextRecognizer()
-    reader.predict(image)
+    for force_cpu in (True, False):
+        reader = OnnxInferenceModel(find_pretrained(), force_cpu)
+        sides = [side if isinstance(side, int) else 128 for side in reader.input_shape]
+        reader.model.run(None, {reader.input_name: np.ones((1, *sides), np.float32)})
     return {"version": onnxruntime.__version__, "runs on": reader.model.get_providers()[0]}
 
 

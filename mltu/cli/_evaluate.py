@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import click
 from mltu._extras import explain_missing
 from mltu.cli._common import (
     count_option,
+    data_options,
     device_options,
     find_model,
     is_watched,
@@ -39,6 +40,7 @@ _NAMES = {
 @click.argument("model", metavar="RUN_OR_MODEL")
 @click.argument("data", required=False)
 @part_option
+@data_options
 @count_option("--limit", help="Use only the first N images.")
 @click.option(
     "--report", type=click.Path(dir_okay=False, writable=True), metavar="HTML",
@@ -55,6 +57,7 @@ def command(
     form: str,
     cpu: bool,
     threads: int | None,
+    **where: str | None,
 ) -> None:
     """Read the images of DATA and compare the readings with the labels.
 
@@ -76,7 +79,7 @@ def command(
     if report is not None:
         with explain_missing():  # Now, rather than after all images have been read.
             import jinja2  # noqa: F401
-    samples = _open(model, data, part)[:limit]
+    samples = _open(model, data, part, where)[:limit]
     reader = TextRecognizer(find_model(model), num_threads=threads, force_cpu=cpu)
     readings = list(reader.predict_stream(samples.data, on_error="keep", progress=is_watched()))
     labels = list(samples.labels)
@@ -99,7 +102,9 @@ def command(
         )
 
 
-def _open(model: str, data: str | None, part: str | None) -> Samples:
+def _open(
+    model: str, data: str | None, part: str | None, where: Mapping[str, str | None]
+) -> Samples:
     """Open DATA; of the MJSynth layout the validation list, unless another part is selected."""
     from mltu.datasets import open_samples, open_validation
 
@@ -110,7 +115,7 @@ def _open(model: str, data: str | None, part: str | None) -> Samples:
         data = str(validation)
     elif part is None and (samples := open_validation(data)) is not None:
         return samples
-    return open_samples(data, part=part)
+    return open_samples(data, part=part, **where)
 
 
 def _list_unreadable(samples: Samples, readings: Sequence[Reading]) -> int:

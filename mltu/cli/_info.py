@@ -14,10 +14,10 @@ _LONGEST = 70  # characters of a line's value
 
 
 @click.command("info", short_help="Describe an ONNX file.")
-@click.argument("model")
+@click.argument("model", required=False)
 @text_or_json
-def command(model: str, form: str) -> None:
-    """Describe MODEL: an ONNX file, a run folder, or the name of a shipped reader.
+def command(model: str | None, form: str) -> None:
+    """Describe MODEL: an ONNX file, a run folder, or a shipped reader (default: words).
 
     Works for any ONNX file; what is known depends on its metadata.
 

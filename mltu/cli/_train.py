@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mltu.cli._common import is_terminal, is_watched
+from mltu.cli._common import data_options, is_terminal, is_watched
 from mltu.configs import ReaderConfigs
 
 if TYPE_CHECKING:
+    from mltu.datasets import Samples
     from mltu.training import DatasetError, TrainedReader
 
+_WHERE = ("path_column", "label_column", "label_pattern")
 _WITH_RESUME = ("resume", "epochs", "export")
 
 
@@ -48,6 +50,7 @@ def _setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("data", required=False)
 @click.option("--validation", metavar="DATA", help="Validation data (default: a tenth of DATA).")
 @click.option("--output", metavar="RUN", help="Folder to write (default: runs/<time>).")
+@data_options
 @_setting_options
 @click.option("--resume", metavar="RUN", help="Continue a run; --epochs may be raised.")
 @click.option("--export/--no-export", default=True, help="Whether to write model.onnx at the end.")
@@ -80,6 +83,9 @@ def command(
             outcome = resume_reader(resume, epochs=options["epochs"], **more)
         else:
             given = {key: value for key, value in options.items() if value is not None}
+            where = {name: given.pop(name) for name in _WHERE if name in given}
+            if where:
+                data, given["validation"] = _open(data, options["validation"], where)
             outcome = train_reader(data, **{**given, **more, "output": output})
     except DatasetError as error:
         _print_errors(error)
@@ -116,6 +122,17 @@ def _require_data(*data: str | None) -> None:
     for name in data:
         if name is not None and not Path(name).exists():
             open_samples(name)  # It raises, and says what it can open.
+
+
+def _open(
+    data: Any, validation: str | None, where: dict[str, str]
+) -> tuple[Samples, Samples | None]:
+    from mltu.datasets import open_samples, open_validation
+
+    own = open_validation(validation or data)
+    if own is None and validation is not None:
+        own = open_samples(validation, **where)
+    return open_samples(data, **where), own
 
 
 def _print_errors(error: DatasetError) -> None:

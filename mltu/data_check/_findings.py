@@ -176,7 +176,8 @@ CHECKS = {
     "missing_file": CheckSpec(
         "error",
         "There is no file at this path.",
-        "Correct the paths or drop the samples; relative paths start at the working directory.",
+        "Correct the paths or drop the samples. Relative paths start at the working directory or, "
+        "if a table is opened, beside it.",
     ),
     "unreadable_file": CheckSpec(
         "error",
@@ -206,8 +207,8 @@ CHECKS = {
         "error",
         "The label needs more than {time_steps} time steps: one per character, and one more "
         "between equal neighbours. The CTC loss ignores it.",
-        "Use smaller strides along the width or a wider input, so that the model has more time "
-        "steps; or drop the samples.",
+        "Use a wider input (mltu train --width), a network with more time steps for its width "
+        "(--model strong) or smaller strides along the width; or drop the samples.",
         ("time_steps",),
     ),
     "empty_label": CheckSpec(
@@ -230,11 +231,30 @@ CHECKS = {
         "The label is not in Unicode NFC: characters that look the same are learned twice.",
         'Store unicodedata.normalize("NFC", label).',
     ),
+    "right_to_left": CheckSpec(
+        "warning",
+        "The label is read from right to left, but CTC reads images from left to right, so the "
+        "model learns such labels late or never.",
+        "Turn the labels into the order of the image: mltu train --label-order visual, or "
+        'LabelIndexer(vocab, order="visual"). Readings are turned back.',
+    ),
     "file_name_label": CheckSpec(
         "error",
         "The label looks like a file name from a camera or a program, not like text in the image.",
         "Write a table of paths and labels, or name the images after their texts.",
         tolerated=0.1,
+    ),
+    "label_in_file_name": CheckSpec(
+        "warning",
+        "These labels are file names, which seem to hold more than the label.",
+        "If so, find the label with the pattern {pattern} (mltu train --label-pattern, or "
+        "label_pattern= of open_samples).",
+    ),
+    "running_number": CheckSpec(
+        "warning",
+        "The labels are file names, which only number the images from {first} to {last}.",
+        "Write a table of paths and labels, or name the images after their texts. Ignore this if "
+        "the images show these texts.",
     ),
     "missing_leading_zeros": CheckSpec(
         "warning",

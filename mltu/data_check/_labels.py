@@ -8,6 +8,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from tqdm import tqdm
 
 from mltu.data_check._findings import AllSamples, Expected, Match, Positions
 from mltu.decoders import required_steps
+from mltu.utils.text_order import is_right_to_left
 
 _RARE = 10  # A character that occurs less often than this is hardly learned.
 _DOMINANT = 0.5  # the share of one label above which always guessing it pays off
@@ -24,6 +26,14 @@ _MIN_NUM = 20  # With fewer labels, shares mean nothing.
 _NUM_LISTED = 20  # characters listed in a sentence
 _JOINERS = "\u200c\u200d"  # Invisible, but part of the spelling in Persian and Indic scripts.
 _WHOLE_NUMBER = re.compile(r"[0-9]+(\.0)?")
+_RUNNING = re.compile(r"(\D*)(\d+)", re.ASCII)
+_NUM_NAMES = 1000  # file names that decide whether all of them are looked at
+# What file names hold besides the label, and the share of the names that must have it.
+_MORE_THAN_LABEL = {
+    r"(.+)_\d+": 0.9,  # abcd_0001
+    r"[0-9a-f]{8,}(?:-[0-9a-f]{4,})*[-_](.+)": 0.9,  # an MD5 or UUID before the label
+    r"(.+) \(\d+\)": 0.0,  # a copy of the same name
+}
 _FILE_NAME = re.compile(
     r"(img|image|dsc[fn]?|frame|photo|pic|picture|scan|screenshot)[ _-]*[0-9][0-9 _-]*",
     re.IGNORECASE,
@@ -86,7 +96,10 @@ def check_labels(
         for name, positions in matched.items()
         if positions
     ]
-    return facts, [*matches, *_check_balance(samples, facts), *_check_numbers(samples, facts)]
+    by_name = list(_check_file_names(samples))
+    if not any(match.name == "running_number" for match in by_name):
+        matches += _check_numbers(samples, facts)
+    return facts, [*matches, *by_name, *_check_balance(samples, facts)]
 
 
 def _tests(expected: Expected, counts: Mapping[str, int]) -> dict[str, Callable[[str], bool]]:
@@ -96,6 +109,7 @@ def _tests(expected: Expected, counts: Mapping[str, int]) -> dict[str, Callable[
         "empty_label": lambda label: not label,
         "surrounding_whitespace": lambda label: label != label.strip(),
         "invisible_character": _has_invisible,
+        "right_to_left": is_right_to_left,
         "file_name_label": lambda label: _FILE_NAME.fullmatch(label) is not None,
         "unnormalized_label": lambda label: not unicodedata.is_normalized("NFC", label),
         "unknown_character": lambda label: not known >= set(label),
@@ -184,6 +198,31 @@ def _check_balance(samples: AllSamples, facts: LabelFacts) -> Iterator[Match]:
             positions = np.flatnonzero(is_dominant)
             values = {"label": repr(samples.labels[int(positions[0])]), "share": share}
             yield _match(samples, "dominant_label", positions, values=values)
+
+
+def _check_file_names(samples: AllSamples) -> Iterator[Match]:
+    """Find labels that are the whole name of the file, where the name says something else."""
+
+    def is_name(position: int) -> bool:
+        path = samples.path(position)
+        return path is not None and Path(path).stem == samples.labels[position]
+
+    size = samples.num_training
+    if sum(map(is_name, range(min(size, _NUM_NAMES)))) < min(size, _NUM_NAMES):
+        return
+    labels = list(samples.labels[:size])
+    for pattern, share in _MORE_THAN_LABEL.items():
+        found = [p for p, label in enumerate(labels) if re.fullmatch(pattern, label)]
+        if len(found) > share * size:
+            values = {"pattern": repr(pattern)}
+            yield _match(samples, "label_in_file_name", np.array(found), values=values)
+    parts = [_RUNNING.fullmatch(label) for label in labels]
+    numbers = sorted(int(part[2]) for part in parts if part)
+    prefixes = {part[1] for part in parts if part}
+    is_dense = len(numbers) == size and numbers[-1] - numbers[0] < 1.1 * size
+    if size >= _MIN_NUM and is_dense and len(prefixes) == 1 and len(set(numbers)) == size:
+        values = {"first": numbers[0], "last": numbers[-1]}
+        yield _match(samples, "running_number", np.arange(size), values=values)
 
 
 def _check_numbers(samples: AllSamples, facts: LabelFacts) -> Iterator[Match]:

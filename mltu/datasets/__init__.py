@@ -6,7 +6,7 @@ from mltu.datasets._lmdb import LmdbImages, pack_lmdb, read_lmdb
 from mltu.datasets._mjsynth import read_mjsynth
 from mltu.datasets._open import load_samples, open_samples, open_validation, validate_samples
 from mltu.datasets._samples import LazyColumn, Samples
-from mltu.datasets._tables import read_csv, read_tsv, write_csv
+from mltu.datasets._tables import read_csv, read_table, read_tsv, write_csv
 
 __all__ = [
     "IamSplit",
@@ -24,6 +24,7 @@ __all__ = [
     "read_iam_words",
     "read_lmdb",
     "read_mjsynth",
+    "read_table",
     "read_tsv",
     "split_iam",
     "validate_samples",

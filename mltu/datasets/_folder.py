@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from mltu.datasets._samples import Samples
 from mltu.utils.files import StrPath
 
-_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+_LOGGER = logging.getLogger(__name__)
+
+# Of the files that `ImageReader` reads.
+IMAGE_SUFFIXES = (
+    ".avif", ".bmp", ".dib", ".gif", ".hdr", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm",
+    ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".pxm", ".ras", ".sr", ".tif", ".tiff", ".webp",
+)  # fmt: skip
 
 
 def read_folder(
@@ -18,16 +27,19 @@ def read_folder(
     *,
     pattern: str = "*",
     recursive: bool = False,
-    label_separator: str | None = None,
+    label_pattern: str | None = None,
 ) -> Samples:
     """Read a folder of images that are named after their labels: `2b827.png` shows "2b827".
 
     Args:
-        folder: the folder of images. Files with other suffixes and hidden files are ignored.
+        folder: the folder of images. Hidden files are ignored; files with other suffixes too, and
+            they are counted in a warning.
         pattern: file names to include, such as `"*.png"`; case-sensitive on every system.
         recursive: include images in subfolders.
-        label_separator: the label ends before the first one: with `"_"`, `word_0012.png` shows
-            "word". None, or a name without it, makes the whole name the label.
+        label_pattern: a regular expression that matches the beginning of each name without its
+            suffix; the label is its first group, or else the whole match. `"[^_]+"` reads "word"
+            from `word_0012.png`, and `".*-(.+)"` reads it from `0f3a-word.png`. None makes the
+            whole name the label.
 
     Returns:
         (path, label) of each image, sorted by the path below `folder`, character by character:
@@ -36,18 +48,17 @@ def read_folder(
     Raises:
         FileNotFoundError: there is no such folder, or no such image in it.
         OSError: a folder cannot be listed.
-        ValueError: `label_separator` is empty.
+        ValueError: `label_pattern` is not a regular expression, or does not match a name.
     """
-    if label_separator == "":
-        raise ValueError("`label_separator` must be None or at least one character. Received ''.")
     images = find_images(folder, pattern=pattern, recursive=recursive)
     if not images:
         raise FileNotFoundError(
-            f"`folder` must contain images ({', '.join(sorted(_SUFFIXES))}) with names like "
-            f"{pattern!r}. Received {os.fspath(folder)!r}, which has no such file. Use "
-            "`recursive=True` to include its subfolders."
+            f"There are no images with names like {pattern!r} in the folder "
+            f"{os.fspath(folder)!r}. Use `recursive=True` to include its subfolders. Images are "
+            f"{', '.join(IMAGE_SUFFIXES)}."
         )
-    pairs = [(image.replace("/", os.sep), _label(image, label_separator)) for image in images]
+    labels = _labels([PurePosixPath(image).stem for image in images], label_pattern)
+    pairs = zip((image.replace("/", os.sep) for image in images), labels, strict=True)
     return Samples.from_pairs(pairs).with_root(folder)
 
 
@@ -55,7 +66,8 @@ def find_images(folder: StrPath, *, pattern: str = "*", recursive: bool = False)
     """List the images in a folder: relative paths with slashes, sorted by character.
 
     Args:
-        folder: the folder of images. Files with other suffixes and hidden files are ignored.
+        folder: the folder of images. Hidden files are ignored; files with other suffixes too, and
+            they are counted in a warning.
         pattern: file names to include; case-sensitive on every system.
         recursive: include images in subfolders.
 
@@ -67,13 +79,23 @@ def find_images(folder: StrPath, *, pattern: str = "*", recursive: bool = False)
         raise FileNotFoundError(
             f"`folder` must be a folder of images. There is no folder {os.fspath(folder)!r}."
         )
-    return sorted(
-        path for path in _images(folder, recursive) if fnmatchcase(path.rpartition("/")[2], pattern)
-    )
+    images, others = [], Counter[str]()
+    for path in _files(folder, recursive):
+        suffix = os.path.splitext(path)[1].lower()
+        if not fnmatchcase(path.rpartition("/")[2], pattern):
+            continue
+        if suffix in IMAGE_SUFFIXES:
+            images.append(path)
+        else:
+            others[suffix or "without a suffix"] += 1
+    if images and others:
+        kinds = ", ".join(f"{kind}: {count}" for kind, count in sorted(others.items()))
+        _LOGGER.warning("Files in '%s' that are not images are left out (%s).", folder, kinds)
+    return sorted(images)
 
 
-def _images(folder: StrPath, recursive: bool) -> Iterator[str]:
-    """Yield the path of each image below `folder`, with slashes; visit linked folders once."""
+def _files(folder: StrPath, recursive: bool) -> Iterator[str]:
+    """Yield the path of each file below `folder`, with slashes; visit linked folders once."""
     seen = {os.path.realpath(folder)}
     for current, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
         places = {name: os.path.realpath(os.path.join(current, name)) for name in sorted(folders)}
@@ -84,7 +106,7 @@ def _images(folder: StrPath, recursive: bool) -> Iterator[str]:
                 folders.append(name)
         below = Path(current).relative_to(folder)
         for name in names:
-            if os.path.splitext(name)[1].lower() in _SUFFIXES and not name.startswith("."):
+            if not name.startswith("."):
                 yield (below / name).as_posix()
 
 
@@ -92,6 +114,21 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _label(path: str, separator: str | None) -> str:
-    stem = PurePosixPath(path).stem
-    return stem if separator is None else stem.partition(separator)[0]
+def _labels(names: Iterable[str], pattern: str | None) -> list[str]:
+    if pattern is None:
+        return list(names)
+    try:
+        find = re.compile(pattern).match
+    except re.error as error:
+        raise ValueError(
+            f"`label_pattern` must be a regular expression. Received {pattern!r}: {error}."
+        ) from error
+    labels = []
+    for name in names:
+        if (found := find(name)) is None or (label := found[found.re.groups and 1]) is None:
+            raise ValueError(
+                f"The label pattern {pattern!r} does not match the file name {name!r}. Change the "
+                "pattern, or move such files away."
+            )
+        labels.append(label)
+    return labels

@@ -16,12 +16,13 @@ from mltu.datasets._folder import read_folder
 from mltu.datasets._lmdb import read_lmdb
 from mltu.datasets._mjsynth import read_mjsynth
 from mltu.datasets._samples import JoinedColumn, LazyColumn, Samples
-from mltu.datasets._tables import read_csv, read_tsv
+from mltu.datasets._tables import read_table
 from mltu.utils.files import StrPath
-from mltu.utils.text_columns import TextColumn
+from mltu.utils.text_columns import TextColumn, as_column
 
 _NUM_NAMED = 10  # missing files that an error names
 _PARTS = ("train", "val", "test")
+_TABLES = ("labels.csv", "labels.tsv", "labels.txt", "gt.txt")  # in a folder of images
 _NUM_TRIED = 100  # files to look for when deciding where relative paths start
 
 
@@ -30,7 +31,7 @@ def load_samples(dataset: Any) -> Samples:
 
     Args:
         dataset: `Samples` (nothing is copied), pairs of (data, label), a pandas DataFrame, or the
-            path of a CSV file, of a `.tsv` file, or of the folder of an LMDB.
+            path of a table, as in `open_samples`, or of the folder of an LMDB.
 
     Returns:
         (data, label) of each sample.
@@ -81,15 +82,20 @@ def validate_samples(samples: Sequence[tuple[Any, Any]]) -> None:
 
 
 def open_samples(
-    path: StrPath, *, part: str | None = None, label_separator: str | None = None
+    path: StrPath,
+    *,
+    part: str | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    label_pattern: str | None = None,
 ) -> Samples:
     """Detect the form of the data set at a path, and read it.
 
     - a folder with `data.mdb`: an LMDB;
     - a folder with `annotation_train.txt`, `_val` or `_test`: the layout of MJSynth;
+    - a folder with `labels.csv`, `labels.tsv`, `labels.txt` or `gt.txt`: that table;
     - any other folder: images in it and below it, named after their labels;
-    - a `.tsv` file: lines of `path<TAB>label`;
-    - any other file: CSV with the columns `path` and `label`.
+    - a file: a table in one of the forms of `read_table`.
 
     Relative paths in a table start at the working directory or, if none of the first hundred files
     is there, at the folder of the table.
@@ -98,7 +104,10 @@ def open_samples(
         path: the data set.
         part: in the layout of MJSynth, `"train"`, `"val"` or `"test"`; None is the first of them
             that exists. No other form has parts.
-        label_separator: the end of labels in file names, as in `read_folder`.
+        path_column: the name of the column of paths in a table.
+        label_column: the name of the column of labels in a table.
+        label_pattern: finds the label in the names of images, as in `read_folder`; a table in
+            the folder is then left alone.
 
     Returns:
         (path, label) of each sample, with absolute paths; for an LMDB (bytes, label).
@@ -111,8 +120,8 @@ def open_samples(
     place = Path(os.path.abspath(path))
     if not place.exists():
         raise FileNotFoundError(
-            "`path` must be a data set: a CSV or TSV file, the folder of an LMDB, of MJSynth, or "
-            f"of images named after their labels. There is nothing at {os.fspath(path)!r}."
+            f"There is no data set at {os.fspath(path)!r}. Name a table (CSV, TSV), the folder of "
+            "an LMDB or of MJSynth, or a folder of images named after their labels."
         )
     parts = _parts(place)
     if parts:
@@ -124,7 +133,12 @@ def open_samples(
         )
     if (place / "data.mdb").is_file():
         return read_lmdb(place)
-    return _open_folder(place, label_separator) if place.is_dir() else _open_table(place)
+    if place.is_dir():
+        table = next((place / name for name in _TABLES if (place / name).is_file()), None)
+        if table is None or label_pattern is not None:
+            return _open_folder(place, label_pattern)
+        place = table
+    return _read_table(place, os.getcwd(), path_column, label_column)
 
 
 def open_validation(path: StrPath) -> Samples | None:
@@ -143,10 +157,10 @@ def _load_path(path: Path) -> Samples:
     if path.is_dir():
         raise ValueError(
             "`dataset` must be the path of a CSV or TSV file, or of an LMDB folder. Received the "
-            f"folder {str(path)!r} without 'data.mdb'. Read its files with `read_folder`, "
+            f"folder {str(path)!r} without 'data.mdb'. Read its files with `open_samples`, "
             "`read_mjsynth` or `read_iam_words`."
         )
-    return read_tsv(path) if path.suffix.lower() == ".tsv" else read_csv(path)
+    return _read_table(path)
 
 
 def _select_columns(frame: Any) -> Any:
@@ -186,28 +200,34 @@ def _parts(place: Path) -> list[str]:
     return [part for part in _PARTS if (place / f"annotation_{part}.txt").is_file()]
 
 
-def _open_folder(folder: Path, label_separator: str | None) -> Samples:
+def _open_folder(folder: Path, label_pattern: str | None) -> Samples:
     try:
-        return read_folder(folder, recursive=True, label_separator=label_separator)
+        return read_folder(folder, recursive=True, label_pattern=label_pattern)
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            "`path` must be a folder that contains images, an LMDB or the lists of MJSynth. "
-            f"Received {str(folder)!r}, which has none of them."
+            f"The folder {str(folder)!r} holds no images, no LMDB and no lists of MJSynth."
         ) from error
 
 
-def _open_table(table: Path) -> Samples:
+def _read_table(
+    table: Path,
+    start: str = "",
+    path_column: str | None = None,
+    label_column: str | None = None,
+) -> Samples:
+    """Read a table; relative paths start at `start` or, if they exist only there, beside it."""
     if zipfile.is_zipfile(table) or tarfile.is_tarfile(table):
-        raise ValueError(
-            f"`path` must be an unpacked data set. Received {str(table)!r}, an archive. Unpack it, "
-            "and pass the folder."
-        )
-    samples = read_tsv(table) if table.suffix.lower() == ".tsv" else read_csv(table)
-    return samples.with_root(_root(samples.data, table.parent))
-
-
-def _root(names: Iterable[str], folder: Path) -> str:
-    """Return where relative paths start: the working directory, or the folder of the table."""
-    relative = [name for name in islice(names, _NUM_TRIED) if not os.path.isabs(name)]
-    is_beside = any(os.path.isfile(folder / name) for name in relative)
-    return str(folder) if is_beside and not any(map(os.path.isfile, relative)) else os.getcwd()
+        raise ValueError(f"{str(table)!r} is an archive. Unpack it, and pass the folder.")
+    samples = read_table(table, path_column=path_column, label_column=label_column)
+    names = [n for n in islice(samples.data, _NUM_TRIED) if not os.path.isabs(n)]
+    turned = [name.replace("\\", "/") for name in names]  # As they were written on Windows.
+    for root in (start, str(table.parent)):
+        if any(os.path.isfile(os.path.join(root, name)) for name in names):
+            break
+        if any(os.path.isfile(os.path.join(root, name)) for name in turned):
+            data = as_column(name.replace("\\", "/") for name in samples.data)
+            samples = Samples(data, samples.labels)
+            break
+    else:
+        root = start
+    return samples.with_root(root) if root else samples

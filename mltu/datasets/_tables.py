@@ -4,12 +4,67 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
+from mltu.datasets._folder import IMAGE_SUFFIXES
 from mltu.datasets._samples import Samples
 from mltu.utils.checks import shorten
 from mltu.utils.files import StrPath, atomic_path
+
+# The names of the columns in the tables of other tools.
+_NAMES = {
+    "path": {"path", "filename", "file_name", "file", "image", "image_path", "img"},
+    "label": {"label", "text", "transcription", "word", "words"},
+}
+_IMAGE = rf"\S+(?:{'|'.join(map(re.escape, IMAGE_SUFFIXES))})"
+_QUOTED = re.compile(rf'({_IMAGE}), ?"(.*)"', re.IGNORECASE)  # ICDAR: word_1.png, "text"
+_SPACED = re.compile(rf"({_IMAGE}) (.*)", re.IGNORECASE)  # TRDG: word_1.png text
+
+
+def read_table(
+    path: StrPath, *, path_column: str | None = None, label_column: str | None = None
+) -> Samples:
+    """Read a table or list of images and labels in any form that can be told with certainty.
+
+    - a CSV file with a comma, a semicolon or a tab between the cells, perhaps with Excel's first
+      line `sep=;`, in UTF-8, or in UTF-16 with a byte order mark;
+    - a `.tsv` or `.txt` file of `path<TAB>label` lines, with or without a header, without quotes;
+    - a `.txt` file of `path label` or `path, "label"` lines.
+
+    Args:
+        path: of the table.
+        path_column: the name of the column of paths; None looks for `path` and for the names that
+            other tools use, such as `filename`.
+        label_column: the same for the labels: `label`, `text`, `words` ...
+
+    Returns:
+        (path, label) of each row, in the order of the file; paths as they are written.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it has another form or encoding.
+    """
+    with open(path, "rb") as file:
+        start = file.read(1 << 16)
+    encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    lines = start.decode(encoding, errors="replace").lstrip().splitlines() or [""]
+    names = (path_column, label_column)
+    hint = re.fullmatch("sep=(.)", lines[0], re.IGNORECASE)
+    head = lines[1] if hint and len(lines) > 1 else lines[0]
+    delimiters = [hint[1]] if hint else [",", ";", "\t"]
+    delimiter = next((d for d in delimiters if _find_columns(head.split(d), *names)), None)
+    delimiter = delimiter or max(delimiters, key=head.count)
+    is_list = os.fspath(path).lower().endswith((".tsv", ".txt")) and encoding != "utf-16"
+    if is_list and not hint and names == (None, None) and not _find_columns(head.split(delimiter)):
+        if "\t" in head or not os.fspath(path).lower().endswith(".txt"):
+            return read_tsv(path)
+        return Samples.from_pairs(_spaced_pairs(path), capacity=count_lines(path))
+    if is_list and delimiter == "\t":
+        return Samples.from_pairs(_tsv_pairs(path, names), capacity=count_lines(path))
+    return _read_csv(path, delimiter, names, encoding=encoding, num_skipped=int(hint is not None))
 
 
 def read_csv(path: StrPath, *, delimiter: str = ",") -> Samples:
@@ -29,15 +84,28 @@ def read_csv(path: StrPath, *, delimiter: str = ",") -> Samples:
         ValueError: a column is missing, a row has too few or too many cells, or the file is not
             CSV in UTF-8; the line is named.
     """
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    return _read_csv(path, delimiter, (None, None))
+
+
+def _read_csv(
+    path: StrPath,
+    delimiter: str,
+    names: tuple[str | None, str | None],
+    *,
+    encoding: str = "utf-8-sig",
+    num_skipped: int = 0,
+) -> Samples:
+    with open(path, encoding=encoding, newline="") as file:
         # Without `strict`, a quote that is never closed silently swallows the rest of the file.
         rows = csv.reader(file, strict=True, delimiter=delimiter)
         try:
-            return Samples.from_pairs(_csv_pairs(rows, path), capacity=count_lines(path))
-        except (csv.Error, UnicodeDecodeError) as error:
+            for _ in range(num_skipped):
+                next(rows)
+            return Samples.from_pairs(_csv_pairs(path, rows, names), capacity=count_lines(path))
+        except (csv.Error, UnicodeError) as error:
             raise ValueError(
-                f"`dataset` {os.fspath(path)!r} must be a CSV file in UTF-8. "
-                f"Received an error near line {rows.line_num}: {error}"
+                f"{os.fspath(path)!r} must be a CSV file in UTF-8. Received an error near line "
+                f"{rows.line_num}: {error}. Save it again, in Excel as 'CSV UTF-8'."
             ) from error
 
 
@@ -132,43 +200,91 @@ def _first_undecodable(path: StrPath) -> tuple[int, bytes]:
     raise RuntimeError(f"The file {os.fspath(path)!r} changed while it was being read.")
 
 
-def _csv_pairs(rows: Any, path: StrPath) -> Iterator[tuple[str, str]]:
-    """Yield (path, label) of each row of an open `csv.reader`; `path` is for the errors."""
-    header: list[str] = next(rows, [])
-    if not {"path", "label"} <= set(header):
-        raise ValueError(
-            f"`dataset` {os.fspath(path)!r} must have the columns 'path' and 'label'. "
-            f"Received the columns {shorten(header)}. Name them in the first line of the file."
-        )
-    first, second = header.index("path"), header.index("label")
-    for row in rows:
-        if not row:  # A blank line.
+def _pairs(
+    path: StrPath,
+    rows: Iterable[tuple[int, list[str]]],
+    columns: tuple[int, int],
+    num_cells: int,
+    fix: str,
+) -> Iterator[tuple[str, str]]:
+    """Yield (path, label) of each row, which comes with the number of its line."""
+    first, second = columns
+    for number, cells in rows:
+        if cells in ([], [""]):
             continue
-        if not max(first, second) < len(row) <= len(header):
+        if not max(columns) < len(cells) <= num_cells:
             raise ValueError(
-                f"`dataset` {os.fspath(path)!r} must have {len(header)} cells in each line. "
-                f"Received {shorten(row)} in line {rows.line_num}. Put labels with commas in "
-                "double quotes."
-            )
-        yield row[first], row[second]
-
-
-def _tsv_pairs(path: StrPath) -> Iterator[tuple[str, str]]:
-    header: list[str] = []
-    for number, line in read_lines(path):
-        cells = line.removesuffix("\n").removesuffix("\r").split("\t")
-        if cells == [""]:
-            continue
-        if not header:
-            is_header = {"path", "label"} <= set(cells)
-            header = cells if is_header else ["path", "label"]
-            first, second = header.index("path"), header.index("label")
-            if is_header:
-                continue
-        if len(cells) != len(header):
-            raise ValueError(
-                f"`dataset` {os.fspath(path)!r} must have {len(header)} cells in each line, "
-                f"separated by tabs. Received {shorten(cells)} in line {number}. Name the columns "
-                "in the first line if there are more than a path and a label."
+                f"{os.fspath(path)!r} must have {num_cells} cells in each line. Received "
+                f"{shorten(cells)} in line {number}. {fix}"
             )
         yield cells[first], cells[second]
+
+
+def _numbered(rows: Any) -> Iterator[tuple[int, list[str]]]:
+    """Yield each row of a `csv.reader` with the number of its last line."""
+    for row in rows:
+        yield rows.line_num, row
+
+
+def _csv_pairs(
+    path: StrPath, rows: Any, names: tuple[str | None, str | None]
+) -> Iterator[tuple[str, str]]:
+    """Yield (path, label) of each row of an open `csv.reader` that begins with a header."""
+    header: list[str] = next(rows, [])
+    columns = _find_columns(header, *names)
+    if columns is None:
+        path_name, label_name = (name or kind for name, kind in zip(names, _NAMES, strict=True))
+        raise ValueError(
+            f"{os.fspath(path)!r} must have the columns {path_name!r} and {label_name!r}. Received "
+            f"the columns {shorten(header)}. Name them in the first line of the file, or say which "
+            "they are: path_column= and label_column=, on the command line --path-column and "
+            "--label-column."
+        )
+    fix = "Put labels with commas in double quotes."
+    yield from _pairs(path, _numbered(rows), columns, len(header), fix)
+
+
+def _tsv_pairs(
+    path: StrPath, names: tuple[str | None, str | None] = (None, None)
+) -> Iterator[tuple[str, str]]:
+    lines = (
+        (number, line.removesuffix("\n").removesuffix("\r").split("\t"))
+        for number, line in read_lines(path)
+    )
+    head = next((line for line in lines if line[1] != [""]), (0, []))
+    columns = _find_columns(head[1], *names)
+    rows = lines if columns else chain([head], lines)
+    fix = "Name the columns in the first line if there are more than a path and a label."
+    yield from _pairs(path, rows, columns or (0, 1), len(head[1]) if columns else 2, fix)
+
+
+def _spaced_pairs(path: StrPath) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of a list without tabs, as TRDG and the ICDAR challenges write it."""
+    for number, line in read_lines(path):
+        text = line.rstrip("\r\n")
+        found = _QUOTED.fullmatch(text) or _SPACED.fullmatch(text)
+        if found:
+            yield found[1], found[2].replace('\\"', '"') if text.endswith('"') else found[2]
+        elif text:
+            raise ValueError(
+                f"{os.fspath(path)!r} must have lines like 'word_1.png text', with a tab or a "
+                f"space. Received {shorten(text)} in line {number}. Write a CSV file with the "
+                "columns path and label instead."
+            )
+
+
+def _find_columns(
+    header: Sequence[str], path_column: str | None = None, label_column: str | None = None
+) -> tuple[int, int] | None:
+    """Return the indices of the columns of paths and labels; None if that is not certain."""
+    if list(header) == ["0", "1"] and path_column is label_column is None:  # Of mltu 0.1 to 1.2.
+        return 0, 1
+    chosen = []
+    for given, kind in ((path_column, "path"), (label_column, "label")):
+        names = [given] if given is not None else [kind]
+        if given is None and kind not in header:
+            names = [name for name in header if name.strip().lower() in _NAMES[kind]]
+        if len(names) != 1 or names[0] not in header:
+            return None
+        chosen.append(header.index(names[0]))
+    return chosen[0], chosen[1]

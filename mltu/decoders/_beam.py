@@ -92,7 +92,7 @@ class BeamDecoder:
 
         Returns:
             A list for each row; it is empty if no text of the constraint fits into that
-            many time steps.
+            many time steps, and shorter than `num_best` if fewer texts are possible.
 
         Raises:
             ValueError: the shape does not fit the vocabulary, values are not probabilities, or no
@@ -122,9 +122,9 @@ class BeamDecoder:
         owners = np.repeat(np.arange(len(found)), [len(row) for row in found])
         sums = text_log_probabilities(outputs[owners], texts) if texts else np.empty(0)
         ranked: list[list[tuple[list[int], float]]] = [[] for _ in found]
-        # Ties keep the order of the search.
+        # Ties keep the order of the search; texts of probability 0 are none.
         for i in np.argsort(-sums, kind="stable").tolist():
-            if len(best := ranked[owners[i]]) < self.num_best:
+            if sums[i] > -np.inf and len(best := ranked[owners[i]]) < self.num_best:
                 best.append((texts[i], float(sums[i])))
         return ranked
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_left
 from collections.abc import Iterable
 from functools import lru_cache, partial
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 
 from mltu.decoders._automaton import Automaton
+
+_LOGGER = logging.getLogger(__name__)
 
 _MAX_LENGTH = 10_000  # of a word; no outputs have so many time steps
 
@@ -18,7 +22,8 @@ class Lexicon:
     """The words that a decoder may return.
 
     Args:
-        words: at least one; those with a character that is not in the vocabulary are never read.
+        words: at least one; those with a character that is not in the vocabulary are never read,
+            which a warning says.
         ignore_case: True to accept each word in any case; the text returned has the case that was
             read.
 
@@ -76,6 +81,17 @@ class Lexicon:
     def _build(self, vocab: tuple[str, ...]) -> Automaton:
         symbols = {self._fold(char) for char in vocab}
         words = [word for word in self.words if symbols.issuperset(word)]
+        if words and len(words) < len(self.words):
+            lost = [word for word in self.words if not symbols.issuperset(word)]
+            is_nfd = any(symbols.issuperset(normalize("NFC", word)) for word in lost)
+            _LOGGER.warning(
+                "%d of %d words of the lexicon can never be read, since the vocabulary lacks some "
+                "of their characters: %s.%s",
+                len(lost),
+                len(self.words),
+                ", ".join(map(ascii, lost[:5]))[:200],
+                " unicodedata.normalize('NFC', word) helps." if is_nfd else "",
+            )
         if not words:
             raise ValueError(
                 "`words` cannot be written with the vocabulary of the model. Received "

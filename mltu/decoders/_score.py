@@ -157,16 +157,17 @@ def skip_confident_blanks(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
         probabilities: shape (batch, time, classes), the blank last.
 
     Returns:
-        Shape (batch, fewer time steps, classes). A row that loses more than others is padded
-        with such blanks at its end.
+        Shape (batch, fewer time steps, classes). A row that loses more than others is padded at
+        its end with certain blanks, which change nothing.
     """
     confident = probabilities[:, :, -1] >= _CONFIDENT_BLANK
     idle = np.zeros(confident.shape, bool)
     np.logical_and(confident[:, 1:], confident[:, :-1], out=idle[:, 1:])
-    num_steps = probabilities.shape[1]
-    num_left = num_steps - int(idle.sum(axis=1).min(initial=num_steps))
-    order = np.argsort(idle, axis=1, kind="stable")[:, :num_left]
-    return probabilities[np.arange(len(order))[:, None], order]
+    num_left = np.count_nonzero(~idle, axis=1)
+    order = np.argsort(idle, axis=1, kind="stable")[:, : num_left.max(initial=0)]
+    left = probabilities[np.arange(len(order))[:, None], order]
+    left[np.arange(order.shape[1]) >= num_left[:, None]] = np.eye(probabilities.shape[2])[-1]
+    return left
 
 
 def _with_blanks(classes: Sequence[Sequence[int] | Ints], blank: int) -> tuple[Ints, Ints]:

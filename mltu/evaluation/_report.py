@@ -282,7 +282,8 @@ def _thumbnail(image: Any) -> str:
         TypeError: `image` is not a path, bytes or an array.
     """
     # Imported here, because metrics need no OpenCV.
-    import cv2
+    with explain_missing():
+        import cv2
 
     from mltu.preprocessors import ImageReader
 

@@ -8,11 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from mltu._extras import explain_missing
 from mltu.inference._model_card import ModelCard
 from mltu.utils.files import StrPath
 
 Array = npt.NDArray[Any]
 Image = StrPath | bytes | bytearray | memoryview | Array
+
+
+_FLAT = 8  # of 255; the largest difference between pixels that show nothing
 
 
 class PreparedImage(NamedTuple):
@@ -21,10 +25,12 @@ class PreparedImage(NamedTuple):
     Attributes:
         values: uint8, shape (height, width, channels).
         filled: the share of the width that the image takes, in the middle; the rest is padding.
+        is_blank: True if all pixels are nearly the same.
     """
 
     values: Array
     filled: float
+    is_blank: bool = False
 
 
 class ImagePreparer:
@@ -39,7 +45,8 @@ class ImagePreparer:
         if color_order not in ("BGR", "RGB"):
             raise ValueError(f"`color_order` must be 'BGR' or 'RGB'. Received {color_order!r}.")
         # Only here: a subclass of OnnxInferenceModel may run where OpenCV is not installed.
-        import cv2
+        with explain_missing():
+            import cv2
 
         from mltu.preprocessors import ImageReader
         from mltu.transformers import ImageResizer
@@ -66,7 +73,8 @@ class ImagePreparer:
         if self.card.resize == "fit":
             own_ratio = pixels.shape[1] / pixels.shape[0]
             filled = min(own_ratio * values.shape[0] / values.shape[1], 1.0)
-        return PreparedImage(values.reshape(*values.shape[:2], -1), filled)
+        is_blank = int(pixels.max()) - int(pixels.min()) <= _FLAT
+        return PreparedImage(values.reshape(*values.shape[:2], -1), filled, is_blank)
 
     def stack(self, images: Sequence[PreparedImage]) -> Array:
         """Return one batch, float32, of images that were prepared to one width."""

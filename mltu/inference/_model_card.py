@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mltu.utils.checks import shorten
+from mltu.utils.text_order import ORDERS
 
 CARD_FORMAT = 1  # Goes up when a reader of an older version would misread a newer file.
 
@@ -45,6 +46,8 @@ class ModelCard:
         decoder: `"ctc greedy"`.
         rows: how many times the time steps go over the image, each time from left to right: 1, or
             the rows of a feature map that is read row by row.
+        label_order: `"visual"` if the model emits right-to-left text in the order of the image, so
+            that it is turned for the reading; else `"logical"`.
         temperature: divisor of the logits before probabilities become a confidence; fitted by
             `mltu.evaluation.fit_temperature`.
         num_parameters: number of parameters of the model; None if the file does not say.
@@ -66,6 +69,7 @@ class ModelCard:
     outputs: str = "probabilities"
     decoder: str
     rows: int = 1
+    label_order: str = "logical"
     temperature: float = 1.0
     num_parameters: int | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -246,6 +250,7 @@ _RULES: dict[str, Rule] = {
     "outputs": _choice("probabilities", "logits"),
     "decoder": _choice("ctc greedy"),
     "rows": _integer(1, _MAX_SIDE),
+    "label_order": _choice(*ORDERS),
     "temperature": (
         "a number in {}..{}".format(*_TEMPERATURES),
         lambda value: _is_number(value) and _TEMPERATURES[0] <= value <= _TEMPERATURES[1],
@@ -255,6 +260,7 @@ _RULES: dict[str, Rule] = {
     "versions": _by_name("strings", lambda value: isinstance(value, str)),
 }
 _OPTIONAL = {
-    "padding_color", "outputs", "rows", "temperature", "num_parameters", "metrics", "versions",
+    "padding_color", "outputs", "rows", "label_order", "temperature", "num_parameters", "metrics",
+    "versions",
 }  # fmt: skip
 _OLD_NAMES = {"figures": "metrics"}  # of entries in files of the first versions

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from mltu.decoders import (
+    BeamDecoder,
     Decoder,
+    Lexicon,
     Spans,
     align_texts,
     greedy_path,
@@ -25,6 +28,7 @@ from mltu.inference._session import OnnxInferenceModel
 from mltu.inference._weights import resolve_model
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
+from mltu.utils.text_order import turn_text
 
 
 class TextRecognizer(OnnxInferenceModel):
@@ -70,11 +74,28 @@ class TextRecognizer(OnnxInferenceModel):
         entries = self.model.get_modelmeta().custom_metadata_map
         self.card = read_card(entries, repr(self.model_path))
         _check_model(self, self.card)
-        self.decoder = decoder
+        self.decoder = self._turned(decoder)
         self._preparer = ImagePreparer(self.card, color_order)
 
+    def __repr__(self) -> str:
+        card = self.card
+        return (
+            f"TextRecognizer({self.model_path!r}): reads {len(card.vocab)} characters in "
+            f"{card.width}x{card.height} pixels, on {self.model.get_providers()[0]}"
+        )
+
+    def _turned(self, decoder: Decoder | None) -> Decoder | None:
+        """Return the decoder with the words of its lexicon in the order of the outputs."""
+        if self.card.label_order != "visual" or not isinstance(decoder, BeamDecoder):
+            return decoder
+        words = decoder.constraint
+        if not isinstance(words, Lexicon):
+            return decoder
+        turned = Lexicon(map(turn_text, words.words), ignore_case=words.ignore_case)
+        return replace(decoder, constraint=turned)
+
     def predict(self, image: Image) -> Reading:
-        """Read one image.
+        """Read one image; a blank one, of one colour, gives "".
 
         Args:
             image: of any size up to 100 million pixels, in colour, grey or with transparency: a
@@ -86,6 +107,11 @@ class TextRecognizer(OnnxInferenceModel):
             ValueError: the image cannot be decoded, or the model fails.
             TypeError: `image` is none of the above.
         """
+        if isinstance(image, list | tuple):
+            raise TypeError(
+                f"`image` must be one image. Received a {type(image).__name__} of {len(image)}. "
+                "Read them with `predict_batch`."
+            )
         return self._read([self._preparer.prepare(image)])[0]
 
     def predict_batch(self, images: Iterable[Image], *, on_error: str = "raise") -> list[Reading]:
@@ -127,6 +153,8 @@ class TextRecognizer(OnnxInferenceModel):
             FileNotFoundError, ValueError, TypeError: as in `predict_batch`.
         """
         check_count("batch_size", batch_size, 1)
+        if self.input_shapes[0][0] == 1:  # A file of another program.
+            batch_size = 1
         if on_error not in ("raise", "keep"):
             raise ValueError(f"`on_error` must be 'raise' or 'keep'. Received {on_error!r}.")
         is_one = isinstance(images, str | bytes | bytearray | memoryview | os.PathLike)
@@ -181,8 +209,13 @@ class TextRecognizer(OnnxInferenceModel):
         for image, row, steps, confidence in zip(
             images, spans, calibrated, confidences, strict=True
         ):
+            if image.is_blank:
+                readings.append(Reading("", 1.0))
+                continue
             characters = self._characters(row, steps, image.filled)
             text = "".join([character.text for character in characters])
+            if self.card.label_order == "visual":
+                text = turn_text(text)
             readings.append(Reading(text, confidence, characters))
         return readings
 
@@ -262,6 +295,12 @@ def _check_model(model: OnnxInferenceModel, card: ModelCard) -> None:
             f"channels) to classes (batch, time, classes). Received {model.model_path!r}, from "
             f"{kinds} {model.input_shapes[0]} to {output_shape}. Subclass OnnxInferenceModel to "
             "run it."
+        )
+    batch = model.input_shapes[0][0]
+    if isinstance(batch, int) and batch != 1:
+        raise ValueError(
+            f"{model.model_path!r} reads exactly {batch} images at once. Export it with a free "
+            "first axis, or subclass OnnxInferenceModel to run it."
         )
     sizes = [*model.input_shape, output_shape[2]]
     width = card.width if isinstance(card.width, int) else None  # Several widths: it is free.

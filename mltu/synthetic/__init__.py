@@ -3,6 +3,11 @@
 A data set without a download, written to disk or drawn while a model trains.
 """
 
+from mltu._extras import explain_missing
+
+with explain_missing():
+    import cv2  # noqa: F401  All modules of this package need it.
+
 from mltu.synthetic._atlas import FontAtlas
 from mltu.synthetic._glyphs import shipped_fonts
 from mltu.synthetic._image_kinds import KINDS, Kind

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-import cv2
-
+from mltu._extras import explain_missing
 from mltu.augmentors import RandomBrightness, RandomErodeDilate, RandomRotate
 from mltu.configs import ReaderConfigs
 from mltu.data import epoch_order
@@ -15,6 +15,9 @@ from mltu.dataProvider import DataProvider
 from mltu.datasets import Samples, load_samples, open_samples, open_validation
 from mltu.preprocessors import ImageReader
 from mltu.transformers import ExpandDims, ImageResizer, LabelIndexer, LabelPadding
+
+with explain_missing():
+    import cv2
 
 _TRAINING_SHARE = 0.9
 _NUM_CHECKED = 20_000  # images that the check reads; it reads all labels
@@ -79,6 +82,9 @@ def require_sound_data(
         workers=max(1, configs.train_workers),
         progress=progress,
     )
+    if configs.label_order == "visual":
+        others = tuple(f for f in report.findings if f.name != "right_to_left")
+        report = replace(report, findings=others)
     if not report.ok:
         raise DatasetError(report)
     return report
@@ -96,7 +102,7 @@ def make_provider(samples: Samples, configs: ReaderConfigs, *, training: bool) -
         transformers=[
             ImageResizer(configs.width, configs.height),
             *([ExpandDims()] if is_gray else []),
-            LabelIndexer(vocab),
+            LabelIndexer(vocab, order=configs.label_order),
             LabelPadding(configs.max_text_length, padding_value=len(vocab)),
         ],
         shuffle=training,

@@ -60,7 +60,13 @@ def continue_configs(run: StrPath, kind: type[Configs], epochs: int | None = Non
         )
     configs: Any = kind.load(folder / "configs.yaml")
     configs.model_path = str(folder)
-    configs.train_epochs = max(configs.train_epochs, epochs or 0)
+    if epochs is not None and epochs < configs.train_epochs:
+        raise ValueError(
+            f"`epochs` can only be raised: the training in {str(folder)!r} has "
+            f"{configs.train_epochs}, to which its learning rate is fitted. Received {epochs}. "
+            f"To stop it early, press Ctrl-C and run: mltu export {folder}"
+        )
+    configs.train_epochs = epochs or configs.train_epochs
     state = find_state(folder / "state")
     if state is not None and state.finished and configs.train_epochs <= state.facts["epochs"]:
         raise ValueError(

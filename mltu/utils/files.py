@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -46,6 +47,19 @@ def read_bytes(path: StrPath, kind: str) -> bytes:
             f"`data` must be the path of {kind}. There is no file {os.fspath(path)!r}. "
             f"Relative paths start at the working directory, {str(Path.cwd())!r}."
         ) from error
+    except OSError as error:
+        if Path(path).is_dir():
+            raise IsADirectoryError(
+                f"`data` must be the path of {kind}. Received the folder {os.fspath(path)!r}. Pass "
+                "the files in it; `mltu read` takes folders too."
+            ) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise ValueError(
+                f"`data` must be the path of {kind}. Received a text of {len(os.fspath(path))} "
+                f"characters, {os.fspath(path)[:40]!r}... If it is base64, decode it: "
+                "base64.b64decode(text.partition(',')[2] or text)."
+            ) from error
+        raise
     except ValueError as error:  # A NUL or a lone surrogate.
         raise ValueError(
             f"`data` must be the path of {kind}. Received {os.fspath(path)!r:.200}, which cannot "
@@ -75,14 +89,24 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
     suffixes = "".join(target.suffixes[-2:])
     place = target.parent if is_replaced else None  # None: that of the system
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=place) as folder:
-        temporary = Path(folder) / f"new{suffixes}"
-        yield temporary
-        if is_replaced:
-            temporary.replace(target)
-        else:
-            with temporary.open("rb") as source, target.open("wb") as sink:
-                shutil.copyfileobj(source, sink)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=place) as folder:
+            temporary = Path(folder) / f"new{suffixes}"
+            yield temporary
+            if is_replaced:
+                temporary.replace(target)
+            else:
+                with temporary.open("rb") as source, target.open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise OSError(
+            errno.ENOSPC,
+            "The disk is full. Free some space and run the command again; a training goes on with "
+            "mltu train --resume RUN. Not written",
+            str(target),
+        ) from error
 
 
 def refuse_working_folder(path: StrPath) -> Path:

@@ -1,0 +1,189 @@
+"""Right-to-left labels are trained in the order of the image, and readings are turned back."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mltu.dataProvider import DataProvider
+from mltu.decoders import BeamDecoder, Lexicon
+from mltu.inference import TextRecognizer
+from mltu.losses import CTCLoss
+from mltu.metrics import CWERMetric
+from mltu.transformers import ExpandDims, LabelIndexer, LabelPadding
+from mltu.utils.text_order import turn_text
+
+pytest.importorskip("bidi")
+HEBREW = "אבגדהוזחטיכךלמםנןסעפףצץקרשת"
+IMAGE = np.arange(64, dtype=np.uint8).reshape(8, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("שלום", "םולש"),
+        ("سلام", "مالس"),
+        ("שלום 12", "12 םולש"),  # A number keeps its order.
+        ("(אב)", "(בא)"),  # Brackets are mirrored.
+        ("abc 12", "abc 12"),
+        ("לָ", "\u05b8ל"),
+        ("", ""),
+    ],
+)
+def test_texts_are_turned_and_back(stored, shown):
+    assert turn_text(stored) == shown
+    assert turn_text(shown) == stored
+
+
+@given(st.lists(st.text(HEBREW, min_size=1) | st.integers(0, 9999).map(str), min_size=1))
+def test_turning_twice_gives_the_text(parts):
+    text = " ".join(parts)
+    assert turn_text(turn_text(text)) == text
+
+
+def test_labels_are_indexed_in_the_order_of_the_image():
+    indexer = LabelIndexer("אב1", order="visual")
+    assert indexer(None, "אב1")[1].tolist() == [2, 1, 0]
+    assert [row.tolist() for row in indexer.batch([0, 0], ["אב", "1"])[1]] == [[1, 0], [2]]
+    assert indexer.describe() == {"vocab": "אב1", "label_order": "visual"}
+    assert LabelIndexer("אב").describe() == {"vocab": "אב"}
+    with pytest.raises(ValueError, match="`order` must be 'logical' or 'visual'"):
+        LabelIndexer("אב", order="rtl")
+
+
+def test_readings_are_turned_back(make_reader):
+    """The card says the order; words of a lexicon are given as they are stored."""
+    reader = make_reader("בא", label_order="visual")
+    reading = reader.predict(IMAGE)
+    assert reading.text == "אב"
+    assert [char.text for char in reading.characters] == ["ב", "א"]
+    limited = TextRecognizer(
+        reader.model_path, decoder=BeamDecoder(constraint=Lexicon(["אב", "בבב"])), force_cpu=True
+    )
+    assert limited.predict(IMAGE).text == "אב"
+    assert make_reader("בא").predict(IMAGE).text == "בא"
+
+
+@pytest.fixture
+def make_reader(tmp_path):
+    """Make a reader that emits one text for every image."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import helper, numpy_helper
+
+    def make(text, **more):
+        vocab = "אב"
+        path = [c for char in text for c in (vocab.index(char), len(vocab))]
+        outputs = np.full((1, len(path), 3), 0.01, np.float32)
+        outputs[0, np.arange(len(path)), path] = 0.98
+        zero = numpy_helper.from_array(np.float32(0).reshape(1), "zero")
+        constant = numpy_helper.from_array(outputs, "constant")
+        axes = numpy_helper.from_array(np.array([1, 2, 3]), "axes")
+        shape = numpy_helper.from_array(np.array([-1, 1, 1]), "shape")
+        nodes = [
+            helper.make_node("ReduceSum", ["image", "axes"], ["sum"], keepdims=0),
+            helper.make_node("Mul", ["sum", "zero"], ["zeros"]),
+            helper.make_node("Reshape", ["zeros", "shape"], ["column"]),
+            helper.make_node("Add", ["column", "constant"], ["text"]),
+        ]
+        kind = onnx.TensorProto.FLOAT
+        graph = helper.make_graph(
+            nodes,
+            "reader",
+            [helper.make_tensor_value_info("image", kind, ["n", 8, 8, 1])],
+            [helper.make_tensor_value_info("text", kind, ["n", len(path), 3])],
+            [zero, constant, axes, shape],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        card = {
+            "format": 1, "vocab": vocab, "blank": 2, "layout": "NHWC", "color": "GRAY", "height": 8,
+            "width": 8, "channels": 1, "resize": "stretch", "scaling": "in_model",
+            "decoder": "ctc greedy", **more,
+        }  # fmt: skip
+        helper.set_model_props(model, {key: json.dumps(value) for key, value in card.items()})
+        place = tmp_path / f"{len(list(tmp_path.iterdir()))}.onnx"
+        onnx.save(model, place)
+        return TextRecognizer(place, force_cpu=True)
+
+    return make
+
+
+# A training, minutes long ----------------------------------------------------------------------
+
+
+def find_font():
+    """Return a font of the system that has Hebrew letters; Debian's culmus brings some."""
+    from matplotlib import font_manager, ft2font
+
+    for path in sorted(font_manager.findSystemFonts()):
+        if path.endswith((".ttf", ".otf")) and ord("א") in ft2font.FT2Font(path).get_charmap():
+            return path
+    return pytest.skip("no font with Hebrew letters")
+
+
+def draw_words(font, count, seed):
+    """Draw words as they are read, from right to left, and the same ones from left to right."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    rng, letters = np.random.default_rng(seed), list(HEBREW)
+    pen = ImageFont.truetype(font, 20, layout_engine=ImageFont.Layout.BASIC)
+    words = ["".join(rng.choice(letters, rng.integers(3, 7))) for _ in range(count)]
+    images = {"right": [], "left": []}
+    for word in words:
+        place = (int(rng.integers(2, 10)), int(rng.integers(0, 4)))
+        for side, text in (("right", word[::-1]), ("left", word)):
+            image = Image.new("L", (96, 28), 255)
+            ImageDraw.Draw(image).text(place, text, font=pen)
+            images[side].append(np.asarray(image))
+    return images, words
+
+
+def learn(images, words, order):
+    """Train for some epochs; return the CER on the last 200 words after each."""
+    keras.utils.set_random_seed(0)
+
+    def provide(part):
+        return DataProvider(
+            list(zip(images[part], words[part], strict=True)),
+            [],
+            batch_size=32,
+            transformers=[
+                ExpandDims(),
+                LabelIndexer(HEBREW, order=order),
+                LabelPadding(6, len(HEBREW)),
+            ],
+            skip_validation=True,
+        )
+
+    inputs = keras.Input((28, 96, 1))
+    x = keras.layers.Rescaling(-1 / 255, 1)(inputs)
+    for filters, strides in ((16, 2), (32, 2), (48, (2, 1))):
+        x = keras.layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
+        x = keras.layers.Activation("relu")(keras.layers.BatchNormalization(momentum=0.8)(x))
+    x = keras.layers.Reshape((24, 4 * 48))(keras.layers.Permute((2, 1, 3))(x))
+    x = keras.layers.Bidirectional(keras.layers.LSTM(48, return_sequences=True))(x)
+    outputs = keras.layers.Dense(len(HEBREW) + 1, activation="softmax")(x)
+    model = keras.Model(inputs, outputs)
+    model.compile(keras.optimizers.Adam(3e-3), CTCLoss(), metrics=[CWERMetric()])
+    history = model.fit(
+        provide(slice(0, -200)), validation_data=provide(slice(-200, None)), epochs=8, verbose=0
+    )
+    return history.history["val_CER"]
+
+
+@pytest.mark.slow
+def test_words_from_right_to_left_are_learned_as_fast_as_from_left_to_right():
+    images, words = draw_words(find_font(), 3000, 0)
+    rates = {
+        "left to right": learn(images["left"], words, "logical"),
+        "right to left, turned": learn(images["right"], words, "visual"),
+        "right to left, as stored": learn(images["right"], words, "logical"),
+    }
+    for name, cers in rates.items():
+        print(f"{name:26}", *(f"{cer:.3f}" for cer in cers))
+    forward, turned, stored = (cers[-1] for cers in rates.values())
+    assert turned < 0.1
+    assert turned < forward + 0.05
+    assert stored > turned + 0.3
