@@ -55,8 +55,8 @@ class BatchCheck:
         _call_if(is_faulty, self._say, labels, outputs, num_too_long)
 
     def _say(self, labels: Any, outputs: Any, num_too_long: Any) -> np.int32:
-        arrays = map(np.asarray, (labels, outputs, num_too_long))
-        for text in find_faults(*arrays, self._from_logits):
+        arrays = np.asarray(labels), np.asarray(outputs), np.asarray(num_too_long)
+        for text in find_faults(*arrays, from_logits=self._from_logits):
             kind = text.partition(" ")[2][:30]  # Without the count that begins it.
             if kind not in self._said:
                 self._said.add(kind)
@@ -65,7 +65,7 @@ class BatchCheck:
 
 
 def find_faults(
-    labels: Array, outputs: Array, num_too_long: Array, from_logits: bool
+    labels: Array, outputs: Array, num_too_long: Array, *, from_logits: bool
 ) -> Iterator[str]:
     """Yield a sentence for each fault of a batch; arguments as in `BatchCheck`."""
     sums, classes = outputs.sum(axis=2), outputs.shape[2]

@@ -84,9 +84,10 @@ def command(
         else:
             given = {key: value for key, value in options.items() if value is not None}
             where = {name: given.pop(name) for name in _WHERE if name in given}
+            source: Any = data
             if where:
-                data, given["validation"] = _open(data, options["validation"], where)
-            outcome = train_reader(data, **{**given, **more, "output": output})
+                source, given["validation"] = _open(data, options["validation"], where)
+            outcome = train_reader(source, **{**given, **more, "output": output})
     except DatasetError as error:
         _print_errors(error)
         raise click.exceptions.Exit(1) from None

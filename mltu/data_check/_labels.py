@@ -221,8 +221,8 @@ def _check_file_names(samples: AllSamples) -> Iterator[Match]:
     prefixes = {part[1] for part in parts if part}
     is_dense = len(numbers) == size and numbers[-1] - numbers[0] < 1.1 * size
     if size >= _MIN_NUM and is_dense and len(prefixes) == 1 and len(set(numbers)) == size:
-        values = {"first": numbers[0], "last": numbers[-1]}
-        yield _match(samples, "running_number", np.arange(size), values=values)
+        ends: dict[str, object] = {"first": numbers[0], "last": numbers[-1]}
+        yield _match(samples, "running_number", np.arange(size), values=ends)
 
 
 def _check_numbers(samples: AllSamples, facts: LabelFacts) -> Iterator[Match]:
