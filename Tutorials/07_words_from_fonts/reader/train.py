@@ -20,6 +20,7 @@ from images import make_images
 from state import read_record
 
 MINUTE = 60.0
+EASY = ("plain_word", "scan_word", "screen_word")
 
 
 def parse_arguments(arguments=None):
@@ -28,7 +29,7 @@ def parse_arguments(arguments=None):
     add = parser.add_argument
     add("--output", type=Path, required=True, help="Folder of the run.")
     add("--images", type=int, help="Images to train on, by all runs.")
-    add("--until", type=int, help="Images after which this run ends before its schedule does.")
+    add("--easy", type=int, default=0, help="Images of easy kinds to begin with.")
     add("--seconds", type=float, help="Wall time of this run, start included.")
     add("--cpu-seconds", type=float, help="Processor time of the training process.")
     add("--pack", type=Path, help="Folder of packed fonts and texts.")
@@ -114,8 +115,17 @@ class Meter:
         }
 
 
-def train(args, begin):
-    """Train until the images or the seconds are used up."""
+def train(args, begin, until=math.inf):
+    """Train until the images or the seconds are used up.
+
+    Args:
+        args: of the command line.
+        begin: when the program started, by `time.monotonic`.
+        until: images after which it ends before its schedule does.
+
+    Returns:
+        Whether it came to its end, and was not stopped.
+    """
     images, vocab = make_images(args.pack, HEIGHT, args.kinds)
     args.output.mkdir(parents=True, exist_ok=True)
     record = read_record(args.output) or {"images": 0, "steps": 0}
@@ -151,8 +161,9 @@ def train(args, begin):
     progress, meter = Progress(args, begin), Meter(feeder)
     for name in (signal.SIGINT, signal.SIGTERM):  # a shell's background has the first ignored
         signal.signal(name, signal.default_int_handler)
+    ended = False
     try:
-        until, validated = args.until or math.inf, time.monotonic()
+        validated = time.monotonic()
         while (done := progress(record["images"])) < 1 and record["images"] < until:
             batch, size, is_new = feeder.get()
             rate = float(np.interp(done, [0, args.warmup, max(args.level, args.warmup), 1],
@@ -171,13 +182,26 @@ def train(args, begin):
                 log(**record, progress=round(done, 4), rate=round(rate, 7), **line,
                     left_out=drawers.num_left_out)  # fmt: skip
                 meter.reset()
+        ended = True
     except KeyboardInterrupt:
         print("Stopped. The same command goes on.")
     save_state(args.output, trainer, record)
     log(**record, **validate(trainer, validation, vocab))
     feeder.stop()
     drawers.close()
+    return ended
+
+
+def main():
+    """Train on easy kinds if they are asked for, then on all."""
+    args, begin = parse_arguments(), time.monotonic()
+    record = read_record(args.output)
+    if (record or {"images": 0})["images"] < args.easy:
+        easy = argparse.Namespace(**vars(args) | {"kinds": EASY, "chunks": 1})
+        if not train(easy, begin, until=args.easy):
+            return
+    train(args, begin)
 
 
 if __name__ == "__main__":
-    train(parse_arguments(), time.monotonic())
+    main()
