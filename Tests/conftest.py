@@ -49,6 +49,16 @@ def real_child(monkeypatch):
     monkeypatch.setattr(_export, "run_child", _convert.run_child)
 
 
+@pytest.fixture(scope="session")
+def words(tmp_path_factory):
+    """Return a data set of 400 words to train on and 40 to validate, in the layout of MJSynth."""
+    from mltu.synthetic import write_mjsynth
+
+    folder = tmp_path_factory.mktemp("data") / "words"
+    counts = {"num_train": 400, "num_validation": 40}
+    return write_mjsynth(folder, **counts, seed=1, workers=0, progress=False)
+
+
 def run_tutorial(
     folder: str, name: str, *arguments: object, check: bool = True
 ) -> subprocess.CompletedProcess[str]:

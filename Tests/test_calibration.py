@@ -5,7 +5,6 @@ import pytest
 
 from mltu.decoders import greedy_path, to_probabilities
 from mltu.evaluation import fit_temperature
-from mltu.evaluation._confidence import _minimize
 
 VOCAB = "abc"
 
@@ -46,11 +45,6 @@ def test_a_text_is_needed_for_each_row():
         fit_temperature([outputs], ["a"], VOCAB)
     with pytest.raises(ValueError, match="at least one"):
         fit_temperature([], [], VOCAB)
-
-
-def test_the_minimum_is_found():
-    assert _minimize(lambda x: (x - 0.3) ** 2, -1.4, 1.4) == pytest.approx(0.3, abs=0.01)
-    assert _minimize(lambda x: x, -1.4, 1.4) == -1.4
 
 
 def test_to_probabilities_is_a_softmax_at_a_temperature():

@@ -18,7 +18,6 @@ from mltu.callbacks import (
 )
 from mltu.inferenceModel import OnnxInferenceModel
 from mltu.losses import CTCLoss
-from mltu.models import row_reader
 from mltu.onnx_export import TOLERANCE, _compare, _export, export_onnx
 
 pytestmark = pytest.mark.backend
@@ -349,18 +348,6 @@ def test_metadata_outside_json_raises_before_the_export(tmp_path):
     with pytest.raises(TypeError, match="not JSON serializable"):
         export_onnx(tiny_model(), tmp_path / "model.onnx", metadata={"vocab": {1, 2}})
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.slow
-def test_tutorial_model_gives_the_same_numbers_in_onnx(tmp_path):
-    model = row_reader((32, 128, 3), 62)
-    rng = np.random.default_rng(0)
-    inputs = rng.integers(0, 256, (32, 32, 128, 3)).astype("float32")
-    figures = export_onnx(model, tmp_path / "model.onnx", validation=inputs)
-    outputs = run_onnx(tmp_path / "model.onnx", inputs)
-    assert figures.difference < 1e-4
-    assert outputs.shape == (32, 256, 63)
-    assert np.abs(outputs - model.predict(inputs, verbose=0)).max() < 1e-4
 
 
 # TrainLogger --------------------------------------------------------------------------------

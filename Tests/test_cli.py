@@ -265,7 +265,7 @@ def test_read_within_a_lexicon_or_a_pattern(tmp_path, images, labels):
         found = run("read", *images, "--format", "json", *options).stdout
         return [entry["text"] for entry in json.loads(found)]
 
-    free = texts("--decoder", "beam", "--beam-width", 4)
+    free = texts("--beam-width", 4)
     assert sum(map(str.__eq__, free, labels)) >= len(labels) - 1
     assert set(texts("--lexicon", lexicon)) <= {label.swapcase() for label in labels[:3]}
     folded = [text.lower() for text in texts("--lexicon", lexicon, "--ignore-case")]
@@ -274,7 +274,6 @@ def test_read_within_a_lexicon_or_a_pattern(tmp_path, images, labels):
     for options in (
         ("--lexicon", lexicon, "--pattern", "a"),
         ("--ignore-case",),
-        ("--decoder", "greedy", "--pattern", "a"),
     ):
         run("read", *images, *options, status=2)
     assert "Invalid pattern '[a' at position 2" in refusal("read", *images, "--pattern", "[a")

@@ -514,9 +514,6 @@ def test_names_that_are_no_utf8_can_be_printed_and_stored(tmp_path):
 def test_wrong_numbers_are_named(options, words):
     with pytest.raises(ValueError, match=words):
         check(pictures(["a"]), **options)
-
-
-def test_no_sample_is_an_error():
     with pytest.raises(ValueError, match="`samples` must contain at least one sample"):
         check([])
 

@@ -138,12 +138,6 @@ def test_missing_annotation_is_named(tmp_path):
     assert repr(str(tmp_path / "annotation_train.txt")) in str(caught.value)
 
 
-def test_malformed_line_is_quoted_with_its_number(tmp_path):
-    (tmp_path / "annotation_test.txt").write_text("./1/1_a_2.jpg 2\n./un_der/plain.jpg 3\n")
-    with pytest.raises(ValueError, match=r"Received './un_der/plain\.jpg 3' in line 2"):
-        read_mjsynth(tmp_path, "test")
-
-
 @pytest.mark.parametrize(
     ("line", "path", "label"),
     [
@@ -164,7 +158,16 @@ def test_lines_of_mjsynth(tmp_path, line, path, label, end):
 
 
 @pytest.mark.parametrize(
-    "line", ["_", "a_b 2", "./x_y_z/1.jpg 3", "1_a_2.jpg x", "1_a_2.jpg 1 2", "a b/1_a_2.jpg 2"]
+    "line",
+    [
+        "_",
+        "a_b 2",
+        "./x_y_z/1.jpg 3",
+        "./un_der/plain.jpg 3",
+        "1_a_2.jpg x",
+        "1_a_2.jpg 1 2",
+        "a b/1_a_2.jpg 2",
+    ],
 )
 def test_malformed_lines_of_mjsynth(tmp_path, line):
     (tmp_path / "annotation_val.txt").write_text(f"1_a_2.jpg 2\n\n{line}\n")
@@ -282,17 +285,10 @@ def test_every_form_is_loaded(tmp_path):
         load_samples(tmp_path)
 
 
-@pytest.mark.parametrize("entry", ["ab", ("a",), 5, ("a", "b", "c")])
+@pytest.mark.parametrize("entry", ["ab", ("a",), 5, None, ("a", "b", "c")])
 def test_an_entry_that_is_no_pair(entry):
     with pytest.raises(TypeError, match=r"pairs of a path and a label. Received .* in row 1"):
         load_samples([("a", "b"), entry])
-
-
-def test_missing_files_and_labels_are_found(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"2 of 3 do not, among them \['no1', 'no2'\]"):
-        validate_samples([(__file__, "x"), ("no1", "y"), (Path("no2"), "z")])
-    with pytest.raises(TypeError, match="Received None of type NoneType in row 1"):
-        validate_samples([(__file__, "x"), (__file__, None)])
 
 
 # Tables without quotes
@@ -304,7 +300,7 @@ def test_tsv(tmp_path):
     labels = ['"', 'say "x", y\u2028z', ""]
     names = ["a.png", "b c.png", "d.png"]
     assert read_tsv(path) == list(zip(names, labels, strict=True))
-    assert read_tsv(path, root=tmp_path).data == [str(tmp_path / name) for name in names]
+    assert read_tsv(path).with_root(tmp_path).data == [str(tmp_path / name) for name in names]
 
 
 def test_tsv_with_a_header(tmp_path):
@@ -325,11 +321,6 @@ def test_tsv_in_another_encoding(tmp_path):
     (tmp_path / "gt.tsv").write_bytes("a.png\tž\n".encode("cp1257"))
     with pytest.raises(ValueError, match=r"gt.tsv' must be a file in UTF-8"):
         read_tsv(tmp_path / "gt.tsv")
-
-
-def test_csv_with_another_delimiter(tmp_path):
-    path = written(tmp_path, 'path\tlabel\na.png\t"x\ty"\n')
-    assert read_csv(path, delimiter="\t") == [("a.png", "x\ty")]
 
 
 # Folders
@@ -365,14 +356,10 @@ def test_a_separator_ends_the_label(captchas):
     assert samples.data[-1] == str(captchas / "b" / "z_1.jpg")
 
 
-def test_a_pattern_chooses(captchas):
-    assert read_folder(captchas, pattern="*.png").labels == ["2b827", "a.b", "a_b_3"]
-    assert read_folder(captchas, pattern="z*", recursive=True).labels == ["z_1"]
-
-
 def test_folders_without_images(captchas):
-    with pytest.raises(FileNotFoundError, match=r"no images with names like '\*\.gif'"):
-        read_folder(captchas, pattern="*.gif")
+    (captchas / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="There are no images in the folder"):
+        read_folder(captchas / "empty")
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         read_folder(captchas / "absent")
     with pytest.raises(ValueError, match="must be a regular expression"):

@@ -83,20 +83,15 @@ def test_missing_file_names_its_neighbours(tmp_path):
         OnnxInferenceModel(tmp_path / "absent" / "model.onnx")
 
 
-@pytest.mark.parametrize("cut", [0, 10, 60])
+@pytest.mark.parametrize("cut", [0, 10, 60, None])
 def test_corrupt_file_is_named(tmp_path, cut):
     path = write_model(tmp_path / "a.onnx")
-    path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(ValueError, match="`model_path` must be an ONNX model") as caught:
+    path.write_bytes(b"garbage" * 9 if cut is None else path.read_bytes()[:cut])
+    with pytest.raises(
+        ValueError, match=r"must be an ONNX model that onnxruntime .* can load"
+    ) as caught:
         OnnxInferenceModel(path)
     assert repr(str(path)) in str(caught.value)
-
-
-def test_garbage_is_named(tmp_path):
-    path = tmp_path / "a.onnx"
-    path.write_bytes(b"garbage" * 9)
-    with pytest.raises(ValueError, match=r"that onnxruntime .* can load. Received"):
-        OnnxInferenceModel(path)
 
 
 def test_hostile_metadata_stays_text(tmp_path):

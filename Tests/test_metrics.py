@@ -117,13 +117,6 @@ def test_before_the_first_batch_and_after_reset(metric_class):
     assert float(metric.result()) == 0.0
 
 
-def test_pooled_over_batches_not_averaged():
-    metric = CERMetric()
-    metric.update_state(pad([[0]]), outputs_of("b---"))  # 1 edit / 1 character
-    metric.update_state(pad([[0, 1, 2]] * 3), outputs_of(*["abc-"] * 3))  # 0 edits / 9 characters
-    assert float(metric.result()) == pytest.approx(1 / 10)
-
-
 def test_targets_may_arrive_as_floats():
     metric = CERMetric()
     metric.update_state(pad([[0, 1]]).astype("float32"), outputs_of("ac--"))

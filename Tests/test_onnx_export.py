@@ -1,6 +1,5 @@
 """The export: by its numbers, by its faults, from each backend, and int8 beside fp32."""
 
-import errno
 import json
 import os
 import re
@@ -395,14 +394,6 @@ def test_a_folder_that_cannot_be_written_to(tmp_path):
         export_onnx(build(), tmp_path / "file" / "model.onnx")
 
 
-def test_a_read_only_folder(tmp_path, monkeypatch):
-    def refuse(**_):
-        raise OSError(errno.EROFS, "Read-only file system", str(tmp_path))
-
-    monkeypatch.setattr(_export.tempfile, "TemporaryFile", refuse)
-    fails(tmp_path, OSError, "writable folder.*Read-only file system.*Choose another folder")
-
-
 @pytest.mark.parametrize("size", [0, 10_000])
 def test_a_full_disk(tmp_path, size):
     """Files may have `size` bytes, which is less than the traced model has."""
@@ -424,18 +415,6 @@ def test_a_full_disk(tmp_path, size):
     assert str(tmp_path / "run") in str(caught.value) or "could not be exported" in str(
         caught.value
     )
-
-
-def test_little_space_is_told(tmp_path, monkeypatch):
-    def fill(job, timeout):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(_export, "run_child", fill)
-    monkeypatch.setattr(
-        _export.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 3 << 20)
-    )
-    text = fails(tmp_path, OSError, r"No space left on device")
-    assert text.endswith("has 3.0 MiB left.")
 
 
 # The way of the other backends, on TensorFlow too ----------------------------------------------
@@ -615,26 +594,6 @@ def test_without_tensorflow_it_says_so_at_once(tmp_path, monkeypatch):
     text = "needs the package `tensorflow` on every backend"
     with pytest.raises(ImportError, match=text):
         export_onnx(None, tmp_path / "model.onnx")
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("real_child")
-def test_a_converter_that_breaks_half_way(tmp_path, monkeypatch):
-    code = "class convert:\n  def from_function(*a, **k): raise ValueError('half way')"
-    fake_tf2onnx(tmp_path, monkeypatch, code)
-    fails(tmp_path, RuntimeError, r"(?s)half way.*In the child process:\nTraceback.*_convert.py")
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("real_child")
-def test_a_disk_that_fills_up_in_the_child(tmp_path, monkeypatch):
-    """The child may write less than the ONNX file has."""
-    code = (
-        "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))\n"
-        "import sys, importlib\nsys.path.pop(0)\ndel sys.modules['tf2onnx']\nimport tf2onnx"
-    )
-    fake_tf2onnx(tmp_path, monkeypatch, code)
-    fails(tmp_path, OSError, r"File too large")
 
 
 def test_a_reading_may_differ_where_two_classes_are_level(monkeypatch, tmp_path):

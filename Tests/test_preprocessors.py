@@ -137,7 +137,11 @@ def test_bytes_after_the_end_of_a_jpeg_do_not_matter(tail):
 
 
 @pytest.mark.parametrize(
-    "array", [np.zeros((2, 2)), np.zeros((2, 2, 2), np.uint8), np.zeros(4, np.uint8)]
+    "array",
+    [
+        np.zeros((2, 2)),
+        *(np.zeros(s, np.uint8) for s in ((2, 2, 2), 4, (0, 5), (0, 5, 3), (5, 0, 3))),
+    ],
 )
 def test_arrays_that_are_no_images(array):
     with pytest.raises(ValueError, match=r"`data` must be a uint8 image .* Received") as caught:
@@ -156,20 +160,3 @@ def test_arrays_are_not_modified():
         before = array.copy()
         ImageReader().read(array)
         np.testing.assert_array_equal(array, before)
-
-
-def test_jpeg_cut_right_behind_its_thumbnail_is_refused():
-    """The cut file ends in the end marker of the thumbnail, but holds no image of its own."""
-    image = np.zeros((60, 80, 3), np.uint8)
-    whole, thumbnail = (cv2.imencode(".jpg", image[::step])[1].tobytes() for step in (1, 8))
-    segment = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
-    content = whole[:2] + segment + whole[2:]
-    assert ImageReader().read(content).shape == (60, 80, 3)
-    with pytest.raises(ValueError, match="must be an image that OpenCV can decode"):
-        ImageReader().read(content[: 2 + len(segment)])
-
-
-@pytest.mark.parametrize("shape", [(0, 5), (0, 5, 3), (5, 0, 3)])
-def test_an_empty_array_is_no_image(shape):
-    with pytest.raises(ValueError, match="`data` must be a uint8 image"):
-        ImageReader()(np.zeros(shape, np.uint8), "x")

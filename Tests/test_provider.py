@@ -1,6 +1,5 @@
 """DataProvider and its pipeline: a batch is a function of (samples, seed, epoch, index)."""
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -13,7 +12,7 @@ from recorder import Recorder
 
 from mltu.augmentors import Augmentor, RandomBrightness
 from mltu.data import epoch_order
-from mltu.data._batches import Pipeline, sample_rngs, stack_batch
+from mltu.data._batches import Pipeline, sample_rngs
 from mltu.dataProvider import DataProvider
 from mltu.preprocessors import ImageReader
 from mltu.transformers import LabelIndexer, LabelPadding
@@ -209,13 +208,6 @@ def test_padding_with_a_character_is_refused():
         )
 
 
-def test_short_first_leaves_a_resumed_run_alone():
-    samples = [[np.zeros((1, 1), np.uint8), [0] * (1 + i % 3)] for i in range(9)]
-    options = {"transformers": [LabelPadding(3, 9)], "initial_epoch": 5}
-    resumed = DataProvider(samples, [same], 2, short_first=True, **options)
-    assert content(resumed) == content(DataProvider(samples, [same], 2, **options))
-
-
 # Epochs and positions
 
 
@@ -378,32 +370,6 @@ def test_predict_reads_in_order(workers):
     assert outputs[:, 0, 0].tolist() == list(range(10))
 
 
-@pytest.mark.backend
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_in_a_worker_ends_fit(workers):
-    """A loader that hangs for ever when a worker raises was a flaw of earlier libraries."""
-
-    def fail(data, label):
-        raise ValueError("no such pixel")
-
-    source = DataProvider(numbered(4), [fail], 2, workers=workers)
-    model = Recorder()
-    model.compile(run_eagerly=True)
-    errors = []
-
-    def fit():
-        try:
-            model.fit(source, epochs=1, shuffle=False, verbose=0)
-        except Exception as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=fit, daemon=True)
-    thread.start()
-    thread.join(20)
-    assert not thread.is_alive()
-    assert "no such pixel" in str(errors[0])
-
-
 def test_position():
     source = provider(10, 3)
     source.set_position(4)
@@ -552,12 +518,6 @@ def test_empty_data_sets(dataset):
         DataProvider(dataset, [same])
 
 
-@pytest.mark.parametrize("entry", ["ab", ("a",), ("a", "b", "c"), 7, None])
-def test_entries_that_are_no_pairs(entry):
-    with pytest.raises(TypeError, match=r"must contain pairs of a path and a label. .* in row 1\."):
-        DataProvider([("a", "b"), entry], [same], skip_validation=True)
-
-
 def test_missing_files_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there.png").touch()
@@ -654,12 +614,6 @@ def test_differing_shapes_name_the_remedy():
     labels = [[np.zeros((1, 1), np.uint8), [0] * length] for length in (1, 2)]
     with pytest.raises(ValueError, match=r"`label` must have one shape .* Add LabelPadding to"):
         DataProvider(labels, [same], 2)[0]
-
-
-def test_stacking_is_numpys():
-    data, labels = stack_batch([np.ones(2), np.zeros(2)], [5, 6])
-    np.testing.assert_array_equal(data, [[1, 1], [0, 0]])
-    np.testing.assert_array_equal(labels, [5, 6])
 
 
 def test_repr():

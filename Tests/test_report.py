@@ -247,6 +247,7 @@ def test_the_marked_texts_are_those_of_the_sample(tmp_path):
     "source",
     [
         "gone.png",
+        ".",
         b"",
         b"no image",
         np.zeros((0, 5, 3), np.uint8),
@@ -261,10 +262,6 @@ def test_an_image_that_cannot_be_shown_is_named(source, tmp_path):
     page = Page(write(tmp_path / "r.html", [Sample(source, "a", "b"), Sample(image(), "c", "d")]))
     assert "no image: " in page.text
     assert page.tags.count("img") == 1
-
-
-def test_a_folder_for_an_image_is_named(tmp_path):
-    assert "no image: " in write(tmp_path / "r.html", [Sample(tmp_path, "a", "b")])
 
 
 # Parts

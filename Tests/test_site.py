@@ -21,7 +21,7 @@ from mltu.configs import BaseModelConfigs
 from mltu.datasets import read_mjsynth, write_csv
 from mltu.inferenceModel import TextRecognizer
 from mltu.models import row_reader
-from mltu.synthetic import ALPHABET, render_word, shipped_fonts, write_mjsynth
+from mltu.synthetic import ALPHABET, render_word, shipped_fonts
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -65,14 +65,6 @@ SMALL = {
     r"calibration\.py MJSYNTH IIIT5K/labels\.tsv": "calibration.py words labels.tsv",
     r"word_generator\.py --atlas FOLDER.*": "word_generator.py --images 4 --rounds 1",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def words(tmp_path_factory):
-    return write_mjsynth(
-        tmp_path_factory.mktemp("data") / "words",
-        num_train=400, num_validation=40, seed=1, workers=0, progress=False,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -31,18 +31,10 @@ run_script = functools.partial(run_tutorial, TUTORIAL.name)
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_mjsynth(
-        tmp_path_factory.mktemp("data") / "words",
-        num_train=400, num_validation=40, seed=1, workers=0, progress=False,
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def run(data, tmp_path_factory):
+def run(words, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run é"
     trained = run_script(
-        "train.py", "--data", data, "--epochs", 1, "--model", "columns", "--output", folder
+        "train.py", "--data", words, "--epochs", 1, "--model", "columns", "--output", folder
     )
     return folder, trained.stdout
 
@@ -106,24 +98,24 @@ def test_inference_counts_an_unreadable_image_as_an_empty_reading(run, tmp_path)
 
 
 @pytest.mark.slow
-def test_missing_annotation_file_is_named(data, tmp_path):
-    (tmp_path / "annotation_val.txt").write_bytes((data / "annotation_val.txt").read_bytes())
+def test_missing_annotation_file_is_named(words, tmp_path):
+    (tmp_path / "annotation_val.txt").write_bytes((words / "annotation_val.txt").read_bytes())
     failed = run_script("train.py", "--data", tmp_path, check=False)
     assert failed.returncode != 0
     assert str(tmp_path / "annotation_train.txt") in failed.stderr
 
 
 @pytest.mark.slow
-def test_a_finished_run_is_never_overwritten(run, data):
+def test_a_finished_run_is_never_overwritten(run, words):
     folder, _ = run
     before = (folder / "model.keras").read_bytes()
-    failed = run_script("train.py", "--data", data, "--output", folder, check=False)
+    failed = run_script("train.py", "--data", words, "--output", folder, check=False)
     assert "which holds a run" in failed.stderr
     assert (folder / "model.keras").read_bytes() == before
 
 
 @pytest.mark.slow
-def test_a_character_that_only_validation_has_stops_before_training(data, tmp_path):
+def test_a_character_that_only_validation_has_stops_before_training(tmp_path):
     (tmp_path / "annotation_train.txt").write_text("./1/1/1_ab_0.jpg 0\n", encoding="utf-8")
     (tmp_path / "annotation_val.txt").write_text("./1/1/2_xb_1.jpg 1\n", encoding="utf-8")
     failed = run_script("train.py", "--data", tmp_path, check=False)
@@ -131,13 +123,13 @@ def test_a_character_that_only_validation_has_stops_before_training(data, tmp_pa
 
 
 @pytest.mark.slow
-def test_two_processes_train_by_the_launch_lines_of_the_readme(data, tmp_path):
+def test_two_processes_train_by_the_launch_lines_of_the_readme(words, tmp_path):
     if find_spec("jax") is None:
         pytest.skip("jax is not installed")
     text = (TUTORIAL / "README.md").read_text(encoding="utf-8")
     launch = re.search(r"^export KERAS_BACKEND=.*?(?=^```)", text, re.MULTILINE | re.DOTALL)[0]
     variables = dict(re.findall(r"([A-Z_]+)=(\S+)", launch.partition(".venv")[0]))
-    variables |= {"DATA": str(data), "RUN": str(tmp_path)}
+    variables |= {"DATA": str(words), "RUN": str(tmp_path)}
     lines = re.findall(
         r"PROCESS_ID=(\d) .venv/bin/python (\S+) (.*?)(?: &)?$", launch, re.MULTILINE
     )
@@ -188,8 +180,8 @@ def test_data_that_are_none_end_in_one_sentence(tmp_path):
     assert str(empty) in check("--data", tmp_path)
 
 
-def test_check_examines_the_data_and_does_not_train(data, tmp_path, capsys):
-    assert check("--data", data, "--limit", 50, "--output", tmp_path / "run") == 0
+def test_check_examines_the_data_and_does_not_train(words, tmp_path, capsys):
+    assert check("--data", words, "--limit", 50, "--output", tmp_path / "run") == 0
     printed = capsys.readouterr().out
     assert printed.startswith("Checked 50 training and 40 validation samples\n")
     assert "Training can start." in printed
@@ -275,10 +267,10 @@ def test_pictures_and_links_of_all_pages_are_there():
 
 
 @pytest.mark.slow
-def test_the_benchmark_of_whole_trainings_serves_this_checkout(data, tmp_path):
+def test_the_benchmark_of_whole_trainings_serves_this_checkout(words, tmp_path):
     """Its one command takes an hour; one epoch shows that it still finds its way in."""
     command = [sys.executable, str(ROOT / "benchmarks" / "time_to_cer.py"), "--serve", str(ROOT)]
-    options = ["--no-export", "--epochs", "1", "--data", data, "--output", tmp_path / "run"]
+    options = ["--no-export", "--epochs", "1", "--data", words, "--output", tmp_path / "run"]
     done = subprocess.run(
         [*command, *map(str, options)], input="\n" * 9, capture_output=True, text=True, timeout=300
     )

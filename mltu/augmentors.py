@@ -66,7 +66,7 @@ class Augmentor(Step):
         """Return a changed copy of the image."""
         raise NotImplementedError(f"{type(self).__name__} must define `apply(image, rng)`.")
 
-    def _check(self, data: Any) -> None:
+    def _check(self, data: object) -> None:
         """Reject data that `apply` cannot change."""
         if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim not in (2, 3):
             received = getattr(data, "dtype", type(data).__name__)

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from mltu._extras import explain_missing
 from mltu.utils.checks import check_count
-from mltu.utils.files import read_bytes
-from mltu.utils.image_size import MAX_PIXELS, decoding_risk, is_cut_jpeg, is_small_jpeg
+from mltu.utils.files import load_bytes, read_bytes
+from mltu.utils.image_size import MAX_PIXELS, decoding_risk, is_cut_jpeg, is_small_jpeg, num_pixels
 from mltu.utils.pipeline_step import Step
 
 with explain_missing():
@@ -22,6 +22,7 @@ with explain_missing():
 Image = npt.NDArray[np.uint8]
 
 _UINT8 = np.dtype(np.uint8)
+_PILLOW = " For an image of Pillow, pass numpy.array(image.convert('RGB'))[:, :, ::-1]."
 
 
 class UnreadableImageError(ValueError):
@@ -40,7 +41,8 @@ class ImageReader(Step):
     """Read an image file into a uint8 array with OpenCV.
 
     Called with (data, label), where data is a path, the bytes of an image file, or an array, it
-    returns the image and the label as it was. Arrays of shape (height, width), (height, width, 1),
+    returns the image and the label as it was. Files are PNG, JPEG, BMP, GIF, WebP, TIFF, PNM,
+    JPEG 2000 or AVIF. Arrays of shape (height, width), (height, width, 1),
     BGR and BGRA are converted to what `method` asks for. Transparent pixels become white.
 
     Args:
@@ -105,15 +107,7 @@ class ImageReader(Step):
         """Read one image without a label; arguments and errors as in `__call__`."""
         if isinstance(data, np.ndarray):
             return self._convert(data)
-        if isinstance(data, bytes | bytearray | memoryview):
-            return self._decode(data if isinstance(data, bytes) else bytes(data), "bytes")
-        if isinstance(data, str | os.PathLike):
-            return self._decode(read_bytes(data, "an image"), f"the file {os.fspath(data)!r}")
-        raise TypeError(
-            "`data` must be a path, the bytes of an image file, or an array. "
-            f"Received {type(data).__name__}. For an image of Pillow, pass "
-            "numpy.array(image.convert('RGB'))[:, :, ::-1]."
-        )
+        return self._decode(*load_bytes(data, "an image", _PILLOW))
 
     def _decode(self, content: bytes, source: str) -> Image:
         if is_cut_jpeg(content):
@@ -127,11 +121,13 @@ class ImageReader(Step):
             if whole.ndim == 3 and whole.shape[2] == 4:
                 return self._convert(whole if whole.dtype == np.uint8 else _halved(whole))
         image = _imdecode(content, self.method, source)
-        # OpenCV reads some formats, such as PFM, in other colours than it was asked for.
+        # OpenCV may read a format in other colours than it was asked for.
         is_odd = self._ndim is not None and image.ndim != self._ndim
         return self._convert(image) if is_odd else image
 
     def _check_size(self, content: bytes, source: str) -> None:
+        if not num_pixels(content):
+            raise _undecodable(source, f"{len(content)} bytes in a format that it does not know")
         if (risk := decoding_risk(content, self.max_pixels)) is not None:
             raise UnreadableImageError(
                 f"`data` must be a whole image of at most {self.max_pixels} pixels. Received "
@@ -183,7 +179,7 @@ def _imdecode(content: bytes, method: int, source: str) -> Image:
     except cv2.error as error:
         raise _undecodable(source, f"{len(content)} bytes") from error
     if image is None:
-        raise _undecodable(source, f"{len(content)} bytes in a format that it does not know")
+        raise _undecodable(source, f"{len(content)} bytes that are damaged or of a rare format")
     return image  # type: ignore[return-value]
 
 

@@ -170,18 +170,10 @@ class ImageResizer(Step):
         # OpenCV returns a new array if an image has other channels than its row.
         return resized if all(map(is_, results, rows)) else None
 
-    def placement(self, data: Array) -> tuple[int, int, int, int]:
-        """Return the position of an image in its result: (left, top, width, height) in pixels."""
-        full_width = self.widths[self.choose_width(data)]
-        if not self.keep_aspect_ratio:
-            return 0, 0, full_width, self.height
-        height, width = data.shape[:2]
-        scale = min(full_width / width, self.height / height)
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        return (full_width - size[0]) // 2, (self.height - size[1]) // 2, *size
-
     def _fit(self, image: Array, full_width: int) -> Array:
-        left, top, width, height = self.placement(image)
+        scale = min(full_width / image.shape[1], self.height / image.shape[0])
+        width, height = (max(1, round(side * scale)) for side in image.shape[1::-1])
+        left, top = (full_width - width) // 2, (self.height - height) // 2
         shape = (self.height, full_width, *image.shape[2:])
         padded = np.empty(shape, image.dtype)
         color, channels = np.ravel(self.padding_color), padded[0, 0].size
@@ -320,7 +312,7 @@ class LabelIndexer(Step):
         order = {} if self.order == "logical" else {"label_order": self.order}
         return {"vocab": "".join(self.vocab), **order}
 
-    def _check_type(self, label: Any) -> None:
+    def _check_type(self, label: object) -> None:
         if not isinstance(label, str):
             raise TypeError(
                 f"`label` must be text. Received {label!r} of type {type(label).__name__}. Read "

@@ -5,9 +5,6 @@ with limits on its memory and on the processor time of one input; the input in h
 so that a crash or a hang leaves it. Allowed are a value, OSError, ValueError and TypeError with a
 message in three beats. Everything else is a finding, kept in `--folder`; the last line is JSON, in
 which those that cannot be mended (fuzz_targets.KNOWN) stand apart.
-
-With `--guided` and the package `atheris` (pip install atheris), libFuzzer chooses the inputs by
-what they reach in the Python code of mltu.
 """
 
 import argparse
@@ -43,7 +40,6 @@ def main():
     parser.add_argument("--seconds", type=float, default=60, help="for each target")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", help="where findings are kept; a temporary one if not given")
-    parser.add_argument("--guided", action="store_true", help="by coverage, with atheris")
     parser.add_argument("--start", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.start is not None:
@@ -93,7 +89,6 @@ def run_child(options, folder, start, end):
     left = max(end - time.monotonic(), 1) / len(names(options.targets))
     command = [sys.executable, __file__, *options.targets, "--folder", str(folder)]
     command += ["--seconds", str(left), "--seed", str(options.seed), "--start", str(start)]
-    command += ["--guided"] * options.guided
     with open(folder / STACK_FILE, "w") as stack, open(os.devnull, "w") as nowhere:
         process = subprocess.Popen(command, stdout=nowhere, stderr=stack)
     moved, count = time.monotonic(), None
@@ -145,9 +140,6 @@ def child(options):
         "error", RuntimeWarning
     )  # A warning of NumPy is the trace of a wrong number.
     trial = Trial(Path(options.folder), options.start)
-    if options.guided:
-        guided(trial, options)
-        return
     from numpy.random import default_rng
 
     chosen = names(options.targets)
@@ -163,46 +155,6 @@ def child(options):
             data = TARGETS[name].change(data, own, TARGETS[name].tokens, rng)
         trial.run(name, data)
         number += 1
-
-
-def guided(trial, options):
-    """Let libFuzzer lead; its damage and ours are taken in turn."""
-    import atheris
-    from fuzz_targets import TARGETS
-    from numpy.random import default_rng
-
-    (name,) = options.targets
-    with atheris.instrument_imports(include=["mltu", "yaml"]):
-        import mltu.configs
-        import mltu.datasets
-        import mltu.decoders
-        import mltu.inferenceModel
-        import mltu.preprocessors
-        import mltu.resume  # noqa: F401
-    target, seeds = TARGETS[name], TARGETS[name].seeds()
-
-    def change(data, max_size, seed):
-        if seed % 4 == 0:
-            return atheris.Mutate(data, max_size)
-        return target.change(data, seeds, target.tokens, default_rng(seed))[:max_size]
-
-    corpus = trial.folder / f"corpus-{name}"
-    corpus.mkdir(exist_ok=True)
-    for index, seed in enumerate(seeds):
-        (corpus / f"seed{index}").write_bytes(seed)
-    limits()
-    flags = [f"-max_total_time={max(1, int(options.seconds))}", "-max_len=300000", "-timeout=3600"]
-    flags += [
-        "-rss_limit_mb=0",
-        "-handle_segv=0",
-        "-handle_abrt=0",
-        "-handle_fpe=0",
-        "-detect_leaks=0",
-    ]
-    flags += ["-handle_bus=0", "-handle_ill=0", "-print_final_stats=0", "-verbosity=0"]
-    flags += [f"-seed={options.seed + options.start + 1}", str(corpus)]
-    atheris.Setup([sys.argv[0], *flags], lambda data: trial.run(name, data), custom_mutator=change)
-    atheris.Fuzz()
 
 
 def peak():
@@ -255,7 +207,7 @@ class Trial:
             fault = f"memory: {grown >> 10} MiB more"
         if fault is not None:
             self._keep(name, fault, data)
-        if before + grown > self.most:  # A high mark would hide the next; libFuzzer leaks, too.
+        if before + grown > self.most:  # A high mark would hide the next.
             self.work.cleanup()
             os._exit(0)
 

@@ -65,7 +65,7 @@ def run_image(data, folder):
     assert color.dtype == grey.dtype == np.uint8
     assert color.shape == (*grey.shape, 3)
     assert grey.size
-    assert num_pixels(data) >= grey.size or not num_pixels(data)  # No way round the limit.
+    assert num_pixels(data) >= grey.size  # No way round the limit.
     assert np.array_equal(batched, color)
     if zlib.crc32(data) % 8 == 0:
         reading = once(_recognizer).predict(data)
@@ -118,8 +118,7 @@ def image_seeds():
     for suffix, kinds in {
         ".png": images, ".jpg": images[:2], ".bmp": images[:3], ".webp": images[:3],
         ".gif": images[:1], ".tiff": images, ".ppm": images[:1], ".pgm": images[1:2],
-        ".pam": images[:3], ".ras": images[:2], ".hdr": [np.float32(word)], ".jp2": images[:2],
-        ".avif": images[:1], ".pfm": [np.float32(word)],
+        ".jp2": images[:2], ".avif": images[:1],
     }.items():  # fmt: skip
         for image in kinds:
             try:
@@ -145,7 +144,7 @@ def image_seeds():
 IMAGE_TOKENS = [
     b"\xff\xd8", b"\xff\xd9", b"\xff\xda", b"\xff\xc0\x00\x11\x08", b"IHDR", b"IDAT", b"tRNS",
     b"acTL", b"fcTL", b"PLTE", b"eXIf", b"iCCP", b"RIFF", b"WEBP", b"VP8X", b"GIF89a", b"BM",
-    b"II*\0", b"MM\0*", b"P6\n", b"P7\n", b"\x75\x30\x75\x30",
+    b"II*\0", b"MM\0*", b"P6\n", b"\x75\x30\x75\x30",
 ]  # fmt: skip
 
 
@@ -160,12 +159,18 @@ CARD = {
 
 
 def small_model(
-    *, shape=("batch", 2, 4, 3), classes=4, element=1, nodes=None, pads=None, **changes
-):
-    """Write a model of a few hundred bytes; `changes` are of its card, `element` is a dtype."""
+    metadata=None, *, shape=("batch", 2, 4, 3), classes=4, element=1, nodes=None, pads=None,
+    **changes,
+):  # fmt: skip
+    """Write a model of a few hundred bytes whose time steps are columns.
+
+    The three channels and a constant are scores; `changes` are of its card, which `metadata`
+    replaces; `element` is a dtype.
+    """
     from onnx import helper
 
     card = {key: json.dumps(value) for key, value in {**CARD, **changes}.items()}
+    card = card if metadata is None else metadata
     x = [] if shape is None else [helper.make_tensor_value_info("x", element, shape)]
     y = helper.make_tensor_value_info("y", element, ["batch", 4, classes])
     nodes = nodes or [
@@ -249,30 +254,10 @@ def change_model(data, others, tokens, rng):
     return mutate(content, others, tokens, rng) if rng.random() < 0.05 else content
 
 
-OPS = [
-    "ReduceMax",
-    "ReduceSum",
-    "Identity",
-    "Neg",
-    "Log",
-    "Sqrt",
-    "Exp",
-    "Reciprocal",
-    "Shape",
-    "Not",
-]
-OPS += [
-    "Squeeze",
-    "Flatten",
-    "Size",
-    "NonZero",
-    "Softmax",
-    "Reshape",
-    "Expand",
-    "Tile",
-    "Transpose",
-]
-OPS += ["SequenceConstruct", "Unsqueeze", "ArgMax", "Cast", "Div", "Mul", "Pow", "Gather", "Concat"]
+OPS = ["ReduceMax", "ReduceSum", "Identity", "Neg", "Log", "Sqrt", "Exp", "Reciprocal", "Shape"]
+OPS += ["Not", "Squeeze", "Flatten", "Size", "NonZero", "Softmax", "Reshape", "Expand", "Tile"]
+OPS += ["Transpose", "SequenceConstruct", "Unsqueeze", "ArgMax", "Cast", "Div", "Mul", "Pow"]
+OPS += ["Gather", "Concat"]
 SIDES = [0, 1, 2, 3, 4, 5, 6, 7, -1, 96, 30_000, 2**31, 2**62]
 
 
@@ -334,19 +319,8 @@ def _change_value(model, graph, rng):
 
 def _change_card(model, graph, rng):
     entry = model.metadata_props[rng.integers(len(model.metadata_props))]
-    values = [
-        "0",
-        "1",
-        "3",
-        "[2, 4]",
-        '"fit"',
-        '"GRAY"',
-        '"logits"',
-        '"probabilities"',
-        "0.05",
-        "20",
-    ]
-    values += ["4", "[]", '"abc"', "1e300", "null", '"1/255"', "16384"]
+    values = ["0", "1", "3", "4", "20", "0.05", "1e300", "16384", "null", "[]", "[2, 4]", '"fit"']
+    values += ['"GRAY"', '"logits"', '"probabilities"', '"abc"', '"1/255"']
     entry.value = values[rng.integers(len(values))]
 
 
@@ -446,7 +420,7 @@ def run_labels(data, folder):
         (folder / name).write_bytes(data)
     doors = {
         "csv": lambda: read_csv(folder / "a.csv"),
-        "tsv": lambda: read_tsv(folder / "a.csv", root="r"),
+        "tsv": lambda: read_tsv(folder / "a.csv"),
         "any": lambda: open_samples(folder / "a.csv"),
         "iam": lambda: read_iam_words(folder, include_err=True),
         "iam lines": lambda: read_iam_lines(folder, include_err=True),
@@ -602,24 +576,12 @@ def _run_outputs(data):
 
 
 def decoder_seeds():
-    patterns = [
-        "[A-Z]{2}[0-9]{3}",
-        "(a|b)*1",
-        r"\d+-\w?",
-        "[^aeiou]{2,}",
-        "(?:ab|1)+",
-        "a{0}|.{1000}",
-    ]
-    patterns += ["(a?){9}b", "[]a-]", r"[\]\d]*", "((a{2}){2}){2}", "(.*a.{9})", "(|a)(b|)"]
+    patterns = ["[A-Z]{2}[0-9]{3}", "(a|b)*1", r"\d+-\w?", "[^aeiou]{2,}", "(?:ab|1)+", "(|a)(b|)"]
+    patterns += ["a{0}|.{1000}", "(a?){9}b", "[]a-]", r"[\]\d]*", "((a{2}){2}){2}", "(.*a.{9})"]
     words = ["one\ntwo\nOne", "a", "straße\nİ\nß", "aa\naaa\naaaa", "x" * 50]
     matrix = np.float32([[0.1, 0.2, 0.7], [0.5, 0.5, 0], [np.nan, np.inf, -1]]).tobytes()
-    arrays = [
-        b"\1\3\3\0" + matrix,
-        b"\2\1\2\2" + matrix,
-        b"\0\3\3\1",
-        b"\1\0\3\0",
-        b"\1\3\1\0" + matrix,
-    ]
+    heads = [b"\1\3\3\0", b"\2\1\2\2", b"\0\3\3\1", b"\1\0\3\0", b"\1\3\1\0"]
+    arrays = [head + matrix for head in heads]
     return [
         *(b"P" + text.encode() for text in patterns), *(b"L" + text.encode() for text in words),
         *(b"A" + data for data in arrays),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -20,7 +18,7 @@ class AudioAugmentor(Augmentor):
     (samples,), values in -1..1, of any length.
     """
 
-    def _check(self, data: Any) -> None:
+    def _check(self, data: object) -> None:
         if not isinstance(data, np.ndarray) or data.dtype != np.float32 or data.ndim != 1:
             received = getattr(data, "dtype", type(data).__name__)
             raise TypeError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy.typing as npt
 
 from mltu._extras import explain_missing
 from mltu.utils.checks import check_count
-from mltu.utils.files import read_bytes
+from mltu.utils.files import load_bytes
 from mltu.utils.pipeline_step import Step
 
 Audio = npt.NDArray[np.float32]
@@ -65,14 +64,7 @@ class AudioReader(Step):
         """Read one recording without a label; arguments and errors as in `__call__`."""
         if isinstance(data, np.ndarray):
             return _mono(_scaled(data), f"an array of shape {data.shape}")
-        if isinstance(data, bytes | bytearray | memoryview):
-            return self._decode(bytes(data), "bytes")
-        if isinstance(data, str | os.PathLike):
-            return self._decode(read_bytes(data, "a recording"), f"the file {os.fspath(data)!r}")
-        raise TypeError(
-            "`data` must be a path, the bytes of a recording, or an array. "
-            f"Received {type(data).__name__}."
-        )
+        return self._decode(*load_bytes(data, "a recording"))
 
     def _decode(self, content: bytes, source: str) -> Audio:
         with explain_missing():

@@ -74,14 +74,14 @@ def find_model(name: str | None) -> Path:
     )
 
 
-def to_json(content: Any, indent: int | None = None) -> str:
+def to_json(content: object, indent: int | None = None) -> str:
     """Return a value as JSON without escaping the characters of other languages."""
     text = json.dumps(content, indent=indent, ensure_ascii=False)
     # Bytes of file names that are not UTF-8 become escapes of JSON.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def print_json(content: Any) -> None:
+def print_json(content: object) -> None:
     """Print a value as JSON."""
     click.echo(to_json(content, indent=2))
 

@@ -78,7 +78,7 @@ def _as_text(facts: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _line(name: str, value: Any) -> str:
+def _line(name: str, value: object) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     # A vocabulary of thousands is in the JSON; control characters are never printed.
     text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

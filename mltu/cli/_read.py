@@ -41,12 +41,10 @@ if TYPE_CHECKING:
 @click.option(
     "--pattern", metavar="P", help="Restrict readings to a pattern, such as [A-Z]{2}\\d{3}."
 )
-@click.option(
-    "--decoder",
-    type=click.Choice(["greedy", "beam"]),
-    help="Search method (default: beam with --lexicon, --pattern or --beam-width, else greedy).",
+@count_option(
+    "--beam-width",
+    help="Texts kept by the beam search (default: 10 with a constraint, else greedy).",
 )
-@count_option("--beam-width", help="Number of texts kept during the beam search.")
 @click.option(
     "--min-confidence", type=click.FloatRange(0, 1), default=0.0, metavar="X",
     help="Omit readings with a lower confidence, and count them.",
@@ -60,7 +58,6 @@ def command(
     lexicon: str | None,
     ignore_case: bool,
     pattern: str | None,
-    decoder: str | None,
     beam_width: int | None,
     min_confidence: float,
 ) -> None:
@@ -77,7 +74,7 @@ def command(
 
     reader = TextRecognizer(
         find_model(model),
-        decoder=_make_decoder(decoder, beam_width, lexicon, ignore_case, pattern),
+        decoder=_make_decoder(beam_width, lexicon, ignore_case, pattern),
         num_threads=threads,
         force_cpu=cpu,
     )
@@ -98,17 +95,14 @@ def command(
 
 
 def _make_decoder(
-    name: str | None, width: int | None, lexicon: str | None, ignore_case: bool, pattern: str | None
+    width: int | None, lexicon: str | None, ignore_case: bool, pattern: str | None
 ) -> BeamDecoder | None:
     """Return the decoder that the options select; None for greedy decoding."""
     if lexicon is not None and pattern is not None:
         raise click.UsageError("--lexicon and --pattern cannot be combined.")
     if ignore_case and lexicon is None:
         raise click.UsageError("--ignore-case needs --lexicon.")
-    needs_beam = not (lexicon is None and pattern is None and width is None)
-    if name == "greedy" and needs_beam:
-        raise click.UsageError("--lexicon, --pattern and --beam-width need --decoder beam.")
-    if name != "beam" and not needs_beam:
+    if lexicon is None and pattern is None and width is None:
         return None
     from mltu.decoders import BeamDecoder, Constraint, Lexicon, Pattern
 

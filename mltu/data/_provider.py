@@ -363,7 +363,7 @@ class DataProvider(keras.utils.PyDataset):
         """Continue with the next epoch if one had begun; called by Keras, workers stopped."""
         caller = _keras_frame(*_CALLERS)
         is_counting = self._is_endless and caller is not None and caller.f_code.co_name == "fit"
-        if is_counting and self._within_epoch:
+        if caller is not None and is_counting and self._within_epoch:
             self._num_taken += caller.f_locals["steps_per_epoch"]
         else:
             _forget_batches(sys._getframe(1).f_locals.get("self"))

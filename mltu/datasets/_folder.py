@@ -7,7 +7,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from mltu.datasets._samples import Samples
@@ -17,24 +16,19 @@ _LOGGER = logging.getLogger(__name__)
 
 # Of the files that `ImageReader` reads.
 IMAGE_SUFFIXES = (
-    ".avif", ".bmp", ".dib", ".gif", ".hdr", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm",
-    ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".pxm", ".ras", ".sr", ".tif", ".tiff", ".webp",
+    ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm",
+    ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
 
 
 def read_folder(
-    folder: StrPath,
-    *,
-    pattern: str = "*",
-    recursive: bool = False,
-    label_pattern: str | None = None,
+    folder: StrPath, *, recursive: bool = False, label_pattern: str | None = None
 ) -> Samples:
     """Read a folder of images that are named after their labels: `2b827.png` shows "2b827".
 
     Args:
         folder: the folder of images. Hidden files are ignored; files with other suffixes too, and
             they are counted in a warning.
-        pattern: file names to include, such as `"*.png"`; case-sensitive on every system.
         recursive: include images in subfolders.
         label_pattern: a regular expression that matches the beginning of each name without its
             suffix; the label is its first group, or else the whole match. `"[^_]+"` reads "word"
@@ -50,25 +44,23 @@ def read_folder(
         OSError: a folder cannot be listed.
         ValueError: `label_pattern` is not a regular expression, or does not match a name.
     """
-    images = find_images(folder, pattern=pattern, recursive=recursive)
+    images = find_images(folder, recursive=recursive)
     if not images:
         raise FileNotFoundError(
-            f"There are no images with names like {pattern!r} in the folder "
-            f"{os.fspath(folder)!r}. Use `recursive=True` to include its subfolders. Images are "
-            f"{', '.join(IMAGE_SUFFIXES)}."
+            f"There are no images in the folder {os.fspath(folder)!r}. Use `recursive=True` to "
+            f"include its subfolders. Images are {', '.join(IMAGE_SUFFIXES)}."
         )
     labels = _labels([PurePosixPath(image).stem for image in images], label_pattern)
     pairs = zip((image.replace("/", os.sep) for image in images), labels, strict=True)
     return Samples.from_pairs(pairs).with_root(folder)
 
 
-def find_images(folder: StrPath, *, pattern: str = "*", recursive: bool = False) -> list[str]:
+def find_images(folder: StrPath, *, recursive: bool = False) -> list[str]:
     """List the images in a folder: relative paths with slashes, sorted by character.
 
     Args:
         folder: the folder of images. Hidden files are ignored; files with other suffixes too, and
             they are counted in a warning.
-        pattern: file names to include; case-sensitive on every system.
         recursive: include images in subfolders.
 
     Raises:
@@ -82,8 +74,6 @@ def find_images(folder: StrPath, *, pattern: str = "*", recursive: bool = False)
     images, others = [], Counter[str]()
     for path in _files(folder, recursive):
         suffix = os.path.splitext(path)[1].lower()
-        if not fnmatchcase(path.rpartition("/")[2], pattern):
-            continue
         if suffix in IMAGE_SUFFIXES:
             images.append(path)
         else:

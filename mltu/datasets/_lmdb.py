@@ -22,7 +22,7 @@ from tqdm import tqdm
 from mltu._extras import explain_missing
 from mltu.datasets._samples import LazyColumn, Samples
 from mltu.utils.checks import check_count, shorten
-from mltu.utils.files import StrPath
+from mltu.utils.files import StrPath, read_bytes
 from mltu.utils.text_columns import Integers, as_column, as_indices
 
 if TYPE_CHECKING:
@@ -390,7 +390,7 @@ def _open_to_write(folder: Path) -> lmdb.Environment:
 def _items(samples: Samples, start: int, end: int) -> Iterator[tuple[str, bytes]]:
     """Yield the keys and values of the samples `start` to `end`."""
     for row in range(start, end):
-        content = _content(samples.data[row], row)
+        content = _content(samples.data[row])
         if not content:
             raise ValueError(
                 "The image files of `samples` must not be empty. Received no bytes from "
@@ -401,16 +401,8 @@ def _items(samples: Samples, start: int, end: int) -> Iterator[tuple[str, bytes]
         yield _label_key(row + 1), _label_bytes(samples.labels[row], row)
 
 
-def _content(data: Any, row: int) -> bytes:
-    if isinstance(data, bytes):
-        return data
-    try:
-        return Path(data).read_bytes()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"The files of `samples` must exist. There is no file {os.fspath(data)!r} (row {row}). "
-            f"Relative paths start at the working directory, {os.getcwd()!r}."
-        ) from error
+def _content(data: StrPath | bytes) -> bytes:
+    return data if isinstance(data, bytes) else read_bytes(data, "an image")
 
 
 def _label_bytes(label: str, row: int) -> bytes:
@@ -443,7 +435,7 @@ def _commit(environment: lmdb.Environment, items: dict[str, bytes]) -> None:
 def _verify(folder: Path, samples: Samples, progress: bool) -> None:
     packed = read_lmdb(folder)
     for row in tqdm(range(len(samples)), "Verifying", disable=not progress):
-        is_same = packed.data[row] == _content(samples.data[row], row)
+        is_same = packed.data[row] == _content(samples.data[row])
         if not is_same or packed.labels[row] != samples.labels[row]:
             raise ValueError(
                 f"{packed.source(row)} or its label differs from sample {row}, "

@@ -67,14 +67,13 @@ def read_table(
     return _read_csv(path, delimiter, names, encoding=encoding, num_skipped=int(hint is not None))
 
 
-def read_csv(path: StrPath, *, delimiter: str = ",") -> Samples:
+def read_csv(path: StrPath) -> Samples:
     """Read a CSV file with the columns `path` and `label`; other columns are ignored.
 
     Every cell stays text: `007`, `NULL`, `nan` and the empty label survive.
 
     Args:
         path: a UTF-8 file, with or without a byte order mark, with one header line.
-        delimiter: the character between the cells.
 
     Returns:
         (path, label) of each row, in the order of the file; paths as they are written.
@@ -84,7 +83,7 @@ def read_csv(path: StrPath, *, delimiter: str = ",") -> Samples:
         ValueError: a column is missing, a row has too few or too many cells, or the file is not
             CSV in UTF-8; the line is named.
     """
-    return _read_csv(path, delimiter, (None, None))
+    return _read_csv(path, ",", (None, None))
 
 
 def _read_csv(
@@ -109,27 +108,24 @@ def _read_csv(
             ) from error
 
 
-def read_tsv(path: StrPath, *, root: StrPath | None = None) -> Samples:
-    r"""Read a list of `path<TAB>label` lines, as used by scene text data sets.
+def read_tsv(path: StrPath) -> Samples:
+    """Read a list of `path<TAB>label` lines, as used by scene text data sets.
 
     Quotes have no meaning: the label of `a.png<TAB>"` is one quotation mark. A first line with the
     cells `path` and `label` is a header, and then there may be more columns; without it, each line
-    has two cells. Blank lines are skipped. Read a table with quotes with
-    `read_csv(path, delimiter="\t")`.
+    has two cells. Blank lines are skipped.
 
     Args:
         path: a UTF-8 file, with or without a byte order mark.
-        root: the folder of relative paths; None leaves them as they are written.
 
     Returns:
-        (path, label) of each line, in the order of the file.
+        (path, label) of each line, in the order of the file; paths as they are written.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: a line has another number of cells or is not UTF-8; it is named.
     """
-    samples = Samples.from_pairs(_tsv_pairs(path), capacity=count_lines(path))
-    return samples if root is None else samples.with_root(root)
+    return Samples.from_pairs(_tsv_pairs(path), capacity=count_lines(path))
 
 
 def write_csv(path: StrPath, samples: Iterable[tuple[object, object]]) -> None:

@@ -261,7 +261,7 @@ class TextRecognizer(OnnxInferenceModel):
         )
 
 
-def _is_one_image(images: Any) -> bool:
+def _is_one_image(images: object) -> bool:
     if not isinstance(images, np.ndarray):
         return False
     return images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (1, 3, 4))

@@ -183,7 +183,7 @@ def convert(job: Mapping[str, Any]) -> None:
     onnx.save(proto, job["target"])
 
 
-def _load_keras(path: str, classes: Sequence[Needed]) -> Any:
+def _load_keras(path: str, classes: Sequence[Needed]) -> keras.Model:
     """Load a `.keras` file and the code in it, which the parent wrote a moment ago."""
     with explain_missing():
         import keras

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import platform
-import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -45,7 +44,7 @@ COMMAND = "mltu export"  # exports a run folder, see `export_run`
 
 _LOGGER = logging.getLogger(__name__)
 _VERSIONS = ("keras", "tensorflow", "jax", "torch", "tf2onnx", "onnx", "onnxruntime", "numpy")
-_LITTLE_SPACE = 100 << 20  # bytes
+_NUM_IMAGES = 2048  # to compare on
 
 
 def export_onnx(
@@ -56,7 +55,7 @@ def export_onnx(
     validation: Any = None,
     opset: int | None = None,
     tolerance: float = TOLERANCE,
-    num_images: int = 2048,
+    num_images: int = _NUM_IMAGES,
     timeout: float = 600,
 ) -> ExportMetrics:
     """Export a model in a child process; the file is kept only if it reads like the model.
@@ -106,7 +105,7 @@ def export_onnx(
             metrics = _compare_all(model, temporary, images, fields.get("vocab"), tolerance)
             write_metadata(temporary, {**fields, **metrics.to_fields()})
         except Exception as error:
-            raise _explain(model, error, temporary.parent) from error
+            raise _explain(model, error) from error
     _LOGGER.info("%s: %s", os.fspath(path), metrics.to_text())
     return metrics
 
@@ -216,12 +215,9 @@ def _noise(shape: Sequence[int | None]) -> list[Array]:
     return [rng.uniform(0, 255, (2, *sides)).astype(np.float32) for sides in all_sides]
 
 
-def _explain(model: keras.Model, error: Exception, folder: Path) -> Exception:
-    """Return an error of the same class that names the model, and the disk if it is full."""
+def _explain(model: keras.Model, error: Exception) -> Exception:
+    """Return an error of the same class that names the model."""
     text = f"`model` {model.name!r} could not be exported to ONNX: {error}"
-    free = shutil.disk_usage(folder).free
-    if free < _LITTLE_SPACE:
-        text += f"\nThe disk of {str(folder.parent)!r} has {free / 2**20:.1f} MiB left."
     if isinstance(error, ImportError):
         return ImportError(text, name=error.name)
     kinds = (TimeoutError, OSError)
@@ -238,8 +234,6 @@ def export_run(
     opset: int | None = None,
     int8: bool = False,
     trust: bool = False,
-    num_images: int = 2048,
-    timeout: float = 600,
 ) -> tuple[ExportMetrics, Int8Report | None]:
     """Export the `model.keras` of a run folder to `model.onnx`.
 
@@ -253,8 +247,6 @@ def export_run(
         int8: True to write `model.int8.onnx` too.
         trust: True to load a model that contains code (a Lambda layer) and run it. Only for your
             own files.
-        num_images: largest number of images of `val.csv` to compare on.
-        timeout: seconds for the child process.
 
     Returns:
         The metrics of the comparison, and the report of int8 or None.
@@ -274,7 +266,7 @@ def export_run(
     check_packages()
     configs = BaseModelConfigs.load(folder / "configs.yaml")
     fields = _fields(configs)
-    images = _read_images(folder / "val.csv", fields, num_images)
+    images = _read_images(folder / "val.csv", fields)
     if int8 and images is None:
         raise ValueError(
             "`int8` must be False without validation images to calibrate on. None of the images in "
@@ -289,12 +281,11 @@ def export_run(
         metadata=fields,
         validation=images,
         opset=opset,
-        timeout=timeout,
     )
     return metrics, quantize_onnx(target, images) if int8 else None
 
 
-def _fields(configs: Any) -> dict[str, Any]:
+def _fields(configs: BaseModelConfigs) -> dict[str, Any]:
     """Return the values of `configs.yaml`, or else the tutorials' own, as fields of a card."""
     keys = ("vocab", "height", "width", "color", "resize", "padding_color", "scaling")
     stored = {**_PREPARED, **{key: value for key, value in vars(configs).items() if key in keys}}
@@ -307,7 +298,7 @@ def _fields(configs: Any) -> dict[str, Any]:
     return stored
 
 
-def _load(path: Path, trust: bool) -> Any:
+def _load(path: Path, trust: bool) -> keras.Model:
     with explain_missing():
         import keras
 
@@ -321,7 +312,7 @@ def _load(path: Path, trust: bool) -> Any:
         ) from error
 
 
-def _read_images(path: Path, fields: dict[str, Any], num_images: int) -> ValidationImages | None:
+def _read_images(path: Path, fields: dict[str, Any]) -> ValidationImages | None:
     """Read the validation images as the run did; None if the list or its images are missing."""
     if not path.is_file():
         return None
@@ -330,14 +321,14 @@ def _read_images(path: Path, fields: dict[str, Any], num_images: int) -> Validat
         channels=1 if fields["color"] == "GRAY" else 3, **check_card_fields(fields, "configs.yaml"),
     )  # fmt: skip
     by_shape: dict[tuple[int, ...], list[tuple[Any, str]]] = defaultdict(list)
-    for source, label in read_csv(path)[:num_images]:
+    for source, label in read_csv(path)[:_NUM_IMAGES]:
         try:
             image = prepare_image(source, card)
         except (OSError, ValueError):  # The metrics say how many images were compared.
             continue
         by_shape[image.shape].append((image, label))
     pairs = [tuple(zip(*group, strict=True)) for group in by_shape.values()]
-    parts = [gather(pair, num_images=num_images) for pair in pairs]
+    parts = [gather(pair, num_images=_NUM_IMAGES) for pair in pairs]
     batches = [batch for part in parts for batch in part.batches]
     texts = [text for part in parts for text in part.texts or ()]
     return ValidationImages(batches, texts) if batches else None

@@ -165,18 +165,18 @@ class _SharedCallbacks(CallbackList):
 
     begins, ends, first_batch = True, True, 0
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         if self.begins:
             super().on_train_begin(logs)
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         if self.ends:
             super().on_train_end(logs)
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         super().on_train_batch_begin(batch + self.first_batch, logs)
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         super().on_train_batch_end(batch + self.first_batch, logs)
 
 
@@ -218,7 +218,7 @@ def _fit(
 def _stopping_between_batches(keep: KeepState) -> Iterator[None]:
     """Delay the first Ctrl-C until the state is complete."""
 
-    def request_stop(_signum: int, _frame: Any) -> None:
+    def request_stop(_signum: int, _frame: object) -> None:
         if keep.interrupted:
             raise KeyboardInterrupt
         keep.interrupted = True

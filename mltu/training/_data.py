@@ -117,7 +117,7 @@ def _open(data: Any) -> Samples:
     return open_samples(data) if isinstance(data, str | os.PathLike) else load_samples(data)
 
 
-def _validation_list(data: Any) -> Samples | None:
+def _validation_list(data: object) -> Samples | None:
     """Return the validation list of a data set in the layout of MJSynth."""
     return open_validation(data) if isinstance(data, str | os.PathLike) else None
 

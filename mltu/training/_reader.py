@@ -202,5 +202,5 @@ def _train(
     return TrainedReader(run, history, evaluation)
 
 
-def _as_path(data: Any) -> str | None:
+def _as_path(data: object) -> str | None:
     return os.path.abspath(data) if isinstance(data, str | os.PathLike) else None

@@ -67,6 +67,29 @@ def read_bytes(path: StrPath, kind: str) -> bytes:
         ) from error
 
 
+def load_bytes(
+    data: StrPath | bytes | bytearray | memoryview, kind: str, hint: str = ""
+) -> tuple[bytes, str]:
+    """Return the content of a file, and what to call it in errors.
+
+    Args:
+        data: its path, or its content.
+        kind: as in `read_bytes`, which raises for a path.
+        hint: end of the error for other types.
+
+    Raises:
+        TypeError: `data` is something else.
+    """
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data), "bytes"
+    if isinstance(data, str | os.PathLike):
+        return read_bytes(data, kind), f"the file {os.fspath(data)!r}"
+    raise TypeError(
+        f"`data` must be the path of {kind}, the content of its file, or an array. "
+        f"Received {type(data).__name__}.{hint}"
+    )
+
+
 @contextmanager
 def atomic_path(path: StrPath) -> Iterator[Path]:
     """Yield a temporary path, with the same suffix, that replaces `path` at the end of the block.

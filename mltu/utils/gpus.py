@@ -7,10 +7,14 @@ import shutil
 import subprocess
 
 
+def nvidia_smi() -> str | None:
+    """Return the path of nvidia-smi, which comes with the driver; None if there is none."""
+    return shutil.which("nvidia-smi")
+
+
 def nvidia_gpus() -> list[str]:
     """List name, driver version and memory of each NVIDIA GPU, as nvidia-smi reports them."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
+    if (program := nvidia_smi()) is None:
         return []
     query = "--query-gpu=name,driver_version,memory.total"
     try:

@@ -1,9 +1,9 @@
 """Inspects image files before decoding: the size of the image, and whether the file is complete.
 
 A decoder allocates what a header claims, so the header is read first. The library for it, imagesize
-2.0.1, does not suffice: it finds no size in PAM, PFM, Sun raster, Radiance HDR, bare JPEG 2000 and
-some BigTIFFs and does not know the tiles of a TIFF, all of which OpenCV decodes; and it imports
-sockets and an XML parser, which take 50 ms and do not belong in a reader of uploads.
+2.0.1, does not suffice: it finds no size in some BigTIFFs and does not know the tiles of a TIFF,
+all of which OpenCV decodes; and it imports sockets and an XML parser, which take 50 ms and do not
+belong in a reader of uploads.
 """
 
 from __future__ import annotations
@@ -30,9 +30,6 @@ _SIDE = 0x27  # times 256 pixels: two sides below have less than MAX_PIXELS
 _PNG = b"\x89PNG\r\n\x1a\n"
 _CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000
 _PNM_PART = re.compile(rb"#[^\r\n]*|[0-9]+")
-_PFM_SIDE = re.compile(rb"[+]?([0-9]+)")
-_PAM_SIDE = re.compile(rb"(WIDTH|HEIGHT)\s+([0-9]+)")
-_HDR_SIZE = re.compile(rb"[-+][XY]\s+([0-9]+)\s+[-+][XY]\s+([0-9]+)")
 _TIFF_CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 16: "Q", 17: "q"}
 _NUM_DIGITS = 20  # A size has fewer, and Python refuses thousands.
 
@@ -87,10 +84,9 @@ def decoding_risk(content: bytes, max_pixels: int = MAX_PIXELS) -> str | None:
 
 
 def num_pixels(content: bytes) -> int:
-    """Return how many pixels a decoder would allocate; 0 if the format is not known.
+    """Return how many pixels a decoder would allocate; 0 if the header or the format is unknown.
 
-    Known are PNG, JPEG, BMP, GIF, WebP, TIFF, PNM and PAM, PFM, Sun raster, Radiance HDR,
-    JPEG 2000 and AVIF. A file that is too short for its header has no size.
+    Known are PNG, JPEG, BMP, GIF, WebP, TIFF, PNM, JPEG 2000 and AVIF.
 
     Args:
         content: the bytes of an image file.
@@ -191,25 +187,6 @@ def _pnm(content: bytes) -> Sizes:
         yield numbers[0], numbers[1]
 
 
-def _pam(content: bytes) -> Sizes:
-    sides = {b"WIDTH": 0, b"HEIGHT": 0}
-    for name, digits in _PAM_SIDE.findall(content):
-        sides[name] = max(sides[name], _number(digits))
-    yield sides[b"WIDTH"], sides[b"HEIGHT"]
-
-
-def _pfm(content: bytes) -> Sizes:
-    """Read the digits at the beginning of the first two words."""
-    words = [_PFM_SIDE.match(word) for word in content[2:].split(None, 2)[:2]]
-    if len(words) == 2 and words[0] and words[1]:
-        yield _number(words[0][1]), _number(words[1][1])
-
-
-def _hdr(content: bytes) -> Sizes:
-    for height, width in _HDR_SIZE.findall(content):  # In a comment, too: the largest counts.
-        yield _number(width), _number(height)
-
-
 def _number(digits: bytes) -> int:
     return int(digits.lstrip(b"0")[:_NUM_DIGITS] or b"0")
 
@@ -249,9 +226,4 @@ _FORMATS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[bytes], Sizes]], ...]
     (b"RIFF", _webp),
     ((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), _tiff),
     ((b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"), _pnm),
-    (b"P7", _pam),
-    ((b"PF", b"Pf"), _pfm),
-    (b"\x59\xa6\x6a\x95", partial(_at, 4, ">II")),  # Sun raster
-    ((b"#?RADIANCE", b"#?RGBE"), _hdr),
-    (_CODESTREAM, _codestream),  # JPEG 2000 without boxes
 )

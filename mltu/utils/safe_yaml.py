@@ -19,7 +19,7 @@ def read_yaml(content: bytes | str) -> Any:
         raise ValueError(str(error)[:500]) from error
 
 
-def write_yaml(value: Any) -> str:
+def write_yaml(value: object) -> str:
     """Return plain values as YAML, in their order."""
     return str(yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False))
 
