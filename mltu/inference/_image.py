@@ -38,12 +38,9 @@ class ImagePreparer:
 
     Args:
         card: the card of the model.
-        color_order: order of channels in arrays with three or four of them, `"BGR"` or `"RGB"`.
     """
 
-    def __init__(self, card: ModelCard, color_order: str = "BGR") -> None:
-        if color_order not in ("BGR", "RGB"):
-            raise ValueError(f"`color_order` must be 'BGR' or 'RGB'. Received {color_order!r}.")
+    def __init__(self, card: ModelCard) -> None:
         # Only here: a subclass of OnnxInferenceModel may run where OpenCV is not installed.
         with explain_missing():
             import cv2
@@ -52,7 +49,6 @@ class ImagePreparer:
         from mltu.transformers import ImageResizer
 
         self.card = card
-        self._is_rgb = color_order == "RGB"
         self._reader = ImageReader(
             cv2.IMREAD_GRAYSCALE if card.color == "GRAY" else cv2.IMREAD_COLOR
         )
@@ -65,8 +61,6 @@ class ImagePreparer:
 
     def prepare(self, image: Image) -> PreparedImage:
         """Prepare one image; arguments and errors as in `prepare_image`."""
-        if self._is_rgb and isinstance(image, np.ndarray) and image.shape[2:] in ((3,), (4,)):
-            image = np.ascontiguousarray(image[:, :, [2, 1, 0, 3][: image.shape[2]]])
         pixels = self._reader.read(image)
         values, _ = self._resizer(pixels, None)
         filled = 1.0

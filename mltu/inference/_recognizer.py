@@ -42,7 +42,6 @@ class TextRecognizer(OnnxInferenceModel):
             single words.
         decoder: how outputs become text, such as `BeamDecoder(constraint=Lexicon(words))`; greedy
             if None.
-        color_order: of arrays with three or four channels, `"BGR"` as in OpenCV, or `"RGB"`.
         force_cpu: as in `OnnxInferenceModel`.
         providers: as in `OnnxInferenceModel`.
         num_threads: as in `OnnxInferenceModel`.
@@ -64,7 +63,6 @@ class TextRecognizer(OnnxInferenceModel):
         model_path: StrPath | None = None,
         *,
         decoder: Decoder | None = None,
-        color_order: str = "BGR",
         force_cpu: bool = False,
         providers: Sequence[str] | None = None,
         num_threads: int | None = None,
@@ -75,7 +73,7 @@ class TextRecognizer(OnnxInferenceModel):
         self.card = read_card(entries, repr(self.model_path))
         _check_model(self, self.card)
         self.decoder = self._turned(decoder)
-        self._preparer = ImagePreparer(self.card, color_order)
+        self._preparer = ImagePreparer(self.card)
 
     def __repr__(self) -> str:
         card = self.card
@@ -100,7 +98,7 @@ class TextRecognizer(OnnxInferenceModel):
         Args:
             image: of any size up to 100 million pixels, in colour, grey or with transparency: a
                 path, the bytes of an image file, or a uint8 array of shape (height, width) or
-                (height, width, channels).
+                (height, width, channels), its channels in the order of OpenCV: BGR or BGRA.
 
         Raises:
             FileNotFoundError: there is no file at the path.
