@@ -12,7 +12,7 @@ import onnxruntime as ort
 from mltu.inference._model_card import parse_json
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
-from mltu.utils.gpus import nvidia_smi
+from mltu.utils.nvidia import nvidia_smi
 
 _LOGGER = logging.getLogger("mltu.inference")
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
