@@ -174,6 +174,44 @@ def test_padding_is_never_a_label():
     np.testing.assert_allclose(loss(pad(labels, 9, -1), logits), narrow, atol=1e-5)
 
 
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("padding", [3, -1, 9, 2**31 - 1, -(2**31)])
+@pytest.mark.parametrize("low", [0, -200])
+def test_anything_outside_the_characters_is_padding(padding, low):
+    logits = np.zeros((1, 6, 4), "float32")
+    logits[0, 0, 0] = low  # Below -85, TensorFlow takes another kernel.
+    loss = CTCLoss(from_logits=True)
+    value = float(loss(np.array([[0, 1, padding, padding]], "int32"), logits))
+    assert value == pytest.approx(4.06927 if low == 0 else 4.47474, abs=1e-5)
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("label", [[0, 3, 1, 3], [-1, 0, 1, 2], [0, 1, 9, 2]])
+def test_a_character_behind_padding_is_refused(label):
+    """Alone and in a training, on each backend; the type of a graph's error is the backend's."""
+    labels, logits = np.array([[0, 1, 2, 3], label]), np.zeros((2, 6, 4), "float32")
+    message = r"characters, which are in 0..2. Received a label in which a character follows the bl"
+    with pytest.raises(ValueError, match=message):
+        CTCLoss(from_logits=True)(labels, logits)
+    model = keras.Sequential([keras.Input((6, 4)), keras.layers.Dense(4)])
+    model.compile("sgd", CTCLoss(from_logits=True), jit_compile=False)
+    with pytest.raises(Exception, match="in which a character follows the blank, 3"):
+        model.fit(logits, labels, verbose=0)
+
+
+@pytest.mark.usefixtures("kernel")
+def test_it_computes_where_floatx_is_float64():
+    labels, logits = pad([[0, 1], [2]], 3, 3), logits_of(2, 6, 4)
+    logits[0, 0, 0] = -200
+    value = CTCLoss(from_logits=True)(labels, logits)
+    keras.config.set_floatx("float64")
+    try:
+        again = CTCLoss(from_logits=True)(labels, logits.astype("float64"))
+    finally:
+        keras.config.set_floatx("float32")
+    assert float(again) == pytest.approx(float(value), rel=1e-6)
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="others compile each width")
 @pytest.mark.usefixtures("kernel")
 def test_free_label_width_in_a_graph():

@@ -68,6 +68,47 @@ def test_metrics_equal_the_strings(seed):
     assert float(cer.result()) > 0
 
 
+@pytest.mark.usefixtures("counter")
+def test_wer_of_labels_with_spaces_counts_words():
+    """The texts "ab cd ef gh" read as "ab cd ef ga": one of four words is wrong."""
+    vocab = "abcdefgh "
+    texts, readings = ["ab cd ef gh", "a", "", " b  c "], ["ab cd ef ga", "", "a b", "b c"]
+    labels = np.full((4, 12), len(vocab), np.int32)
+    outputs = np.zeros((4, 24, len(vocab) + 1), np.float32)
+    outputs[:, :, -1] = 0.5
+    for row, text in enumerate(texts):
+        labels[row, : len(text)] = [vocab.index(c) for c in text]
+        outputs[row, 2 * np.arange(len(readings[row])), [vocab.index(c) for c in readings[row]]] = 1
+    for metric in (CWERMetric(vocab=vocab), CWERMetric(separator=8)):
+        metric.update_state(labels[:1], outputs[:1])
+        assert float(metric.result()["WER"]) == get_wer(readings[:1], texts[:1]) == 0.25
+        metric.update_state(labels[1:], outputs[1:])
+        assert float(metric.result()["WER"]) == pytest.approx(get_wer(readings, texts))
+        assert float(metric.result()["CER"]) == pytest.approx(get_cer(readings, texts))
+    again = WERMetric.from_config(WERMetric(vocab=vocab).get_config())
+    again.update_state(labels, outputs)
+    assert float(again.result()) == pytest.approx(get_wer(readings, texts))
+
+
+@pytest.mark.usefixtures("counter")
+@pytest.mark.parametrize("seed", range(4))
+def test_wer_of_random_labels_with_spaces(seed):
+    vocab, metric = "ab c", CWERMetric(vocab="ab c")
+    readings, texts = [], []
+    for labels, outputs in batches(seed, 20):
+        metric.update_state(pad(labels, 5), outputs)
+        readings += ctc_decoder(outputs, vocab)
+        texts += ["".join(vocab[i] for i in label) for label in labels]
+    assert float(metric.result()["WER"]) == pytest.approx(get_wer(readings, texts), abs=1e-6)
+    assert float(metric.result()["CER"]) == pytest.approx(get_cer(readings, texts), abs=1e-6)
+
+
+@pytest.mark.parametrize("separator", [-1, 1.5, " "])
+def test_a_separator_is_an_index(separator):
+    with pytest.raises(ValueError, match="`separator` must be an integer"):
+        CWERMetric(separator=separator)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_scan_edits_equal_the_table(seed):
     rng = np.random.default_rng(seed)

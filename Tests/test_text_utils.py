@@ -37,6 +37,22 @@ def test_edit_distance_equals_the_table(a, b):
 
 
 @pytest.mark.parametrize(
+    ("a", "b", "distance"),
+    [
+        (np.array([0, -1]), np.array([0, -2]), 1),  # Python's hash of -1 is -2.
+        ([-1], [-2], 1),
+        (["a"], [97], 1),
+        ([1, True, 1.0], [1, 1, 1], 0),
+        ("ab", ["a", "b"], 0),
+        ([(0, -1)], [(0, -2)], 1),
+        ([2**61 - 1], [0], 1),  # of equal hashes
+    ],
+)
+def test_edit_distance_compares_by_equality(a, b, distance):
+    assert edit_distance(a, b) == distance
+
+
+@pytest.mark.parametrize(
     ("preds", "target", "rate"),
     [
         ("cat", "cat", 0.0),

@@ -33,6 +33,34 @@ def kernel_name() -> str:
     return "torch" if backend == "torch" else "scan"
 
 
+def refuse(wrong: Any, message: str) -> None:
+    """Raise an error if a value is True: a ValueError now, or that of a graph when it runs.
+
+    XLA on TensorFlow leaves it out.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        if not tf.executing_eagerly():
+            tf.debugging.Assert(tf.logical_not(tf.reduce_any(wrong)), [message])
+            return
+    elif backend == "jax":
+        import jax
+
+        if isinstance(wrong, jax.core.Tracer):
+
+            def fail() -> None:
+                raise ValueError(message)
+
+            jax.lax.cond(wrong.any(), lambda: jax.debug.callback(fail), lambda: None)
+            return
+    elif wrong.is_meta:  # Keras computes shapes.
+        return
+    if bool(ops.any(wrong)):
+        raise ValueError(message)
+
+
 def tensorflow_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
     """Use the C++ kernel, or `scan_kernel` where the former would return infinite losses."""
     import tensorflow as tf
@@ -173,7 +201,7 @@ def _run(emissions: Any, starts: Any, skips: Any) -> tuple[Any, Any]:
         score = ops.maximum(best + emission[0] + more, _NEVER), part
         return score, score
 
-    first = ops.where(starts, 0.0, _NEVER)
+    first = ops.cast(ops.where(starts, 0.0, _NEVER), emissions.dtype)  # not `floatx`
     return _scan(step, (first, ops.zeros_like(first)), _split(emissions))
 
 

@@ -15,6 +15,11 @@ with explain_missing():
 # Added to probabilities before the logarithm. Small, since gradients of unlikely classes shrink by
 # p / (p + epsilon), but with an inverse that is finite in float32.
 _EPSILON = 1e-12
+_GAP = (
+    "`y_true` must have padding only behind the characters, which are in 0..{0}. Received a "
+    "label in which a character follows the blank, {1}, or another index outside. Pad labels at "
+    "the end, and build the vocabulary without the blank."
+)
 _LEAST_LOGIT = -1e6  # Below the largest of its time step; finite, so that no gradient is NaN.
 
 
@@ -22,11 +27,11 @@ _LEAST_LOGIT = -1e6  # Below the largest of its time step; finite, so that no gr
 class CTCLoss(keras.losses.Loss):
     """The CTC loss: negative log probability of the label given the outputs of a model.
 
-    Targets are integers of shape (batch, max_label_length) in [0, classes - 1]; `classes - 1` is
-    the blank and pads the labels to one length, so the length of each label is counted without it.
-    Outputs have the shape (batch, time, classes). An empty label is valid. A label that is too long
-    for the time steps (its length plus its repeated neighbours exceeds `time`) contributes loss 0
-    and gradient 0; the metric `mltu.metrics.InfeasibleLabels` counts such samples.
+    Targets are integers of shape (batch, max_label_length): a label in [0, classes - 2], padded at
+    the end by anything outside, such as `classes - 1`, the blank, or -1. Outputs have the shape
+    (batch, time, classes). An empty label is valid. A label that is too long for the time steps
+    (its length plus its repeated neighbours exceeds `time`) contributes loss 0 and gradient 0; the
+    metric `mltu.metrics.InfeasibleLabels` counts such samples.
 
     Labels that are too long, labels of more classes than the model has, and outputs of another kind
     are logged as a warning, once, at the first batch that has them.
@@ -40,7 +45,8 @@ class CTCLoss(keras.losses.Loss):
     Raises:
         ValueError: `dtype` is narrower than float32. Keras casts the labels to it, and bfloat16
             cannot represent all integers above 256. Or, from a call: labels or outputs have
-            another number of axes.
+            another number of axes, or a character comes after padding. In a compiled graph the
+            latter is an error of the backend; where the compiler takes no checks, the loss is NaN.
 
     Source: Graves et al., 2006, "Connectionist temporal classification", section 4.
     """
@@ -125,13 +131,16 @@ def ctc_batch_loss(labels: Any, logits: Any) -> Any:
     """Compute the CTC loss of each sample with the fastest kernel of the backend.
 
     Args:
-        labels: int32, shape (batch, max_label_length), padded with the blank `classes - 1`.
+        labels: int32, shape (batch, max_label_length), padded as in `CTCLoss`.
         logits: float32, shape (batch, time, classes), or log probabilities; -inf forbids a class.
 
     Returns:
         float32, shape (batch,), in nats; 0 for labels that are too long.
     """
     blank = logits.shape[2] - 1
+    is_character = (labels >= 0) & (labels < blank)
+    gaps = ops.any(is_character[:, 1:] & ops.logical_not(is_character[:, :-1]), axis=1)
+    _ctc_kernels.refuse(gaps, _GAP.format(blank - 1, blank))
     logits = logits - ops.stop_gradient(ops.max(logits, axis=2, keepdims=True))
     logits = ops.maximum(logits, _LEAST_LOGIT)
     lengths = label_lengths(labels, blank)
@@ -139,10 +148,11 @@ def ctc_batch_loss(labels: Any, logits: Any) -> Any:
     regular = feasible & (lengths > 0)
     # Kernels raise on empty labels and return inf for those that are too long, whose gradient would
     # be NaN even if masked afterwards. So both are computed as the label [0] and then replaced.
-    first = ops.arange(ops.shape(labels)[1], dtype="int32")[None, :] == 0
-    substitute = ops.where(first, 0, blank)
-    labels = ops.where(regular[:, None], labels, substitute)
+    position = ops.arange(ops.shape(labels)[1], dtype="int32")[None, :]
+    labels = ops.where(regular[:, None], labels, 0)
     lengths = ops.where(regular, lengths, 1)
+    labels = ops.where(position < lengths[:, None], labels, blank)  # whatever it was padded with
     losses = _ctc_kernels.KERNELS[_ctc_kernels.kernel_name()](labels, lengths, logits, blank)
     all_blank = -ops.sum(ops.log_softmax(logits, axis=-1)[:, :, blank], axis=1)
-    return ops.where(regular, losses, ops.where(feasible, all_blank, 0.0))
+    losses = ops.where(regular, losses, ops.where(feasible, all_blank, 0.0))
+    return ops.where(gaps, float("nan"), losses)

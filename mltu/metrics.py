@@ -5,6 +5,7 @@ Rates are pooled over an epoch and equal `get_cer` and `get_wer` on the decoded 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from mltu import _ctc_kernels
 from mltu._extras import explain_missing
 from mltu.losses import label_lengths, required_steps
+from mltu.utils.checks import check_count
 from mltu.utils.error_rates import edit_distance
 
 with explain_missing():
@@ -19,6 +21,8 @@ with explain_missing():
     from keras import ops
 
 _FAR = 2**30  # more than any edit distance
+_BASE = 1_664_525  # odd, so that it has an inverse modulo 2**32
+_INVERSE = (pow(_BASE, -1, 2**32) + 2**31) % 2**32 - 2**31  # as int32
 
 
 class _CountMetric(keras.metrics.Metric):
@@ -34,20 +38,37 @@ class _CountMetric(keras.metrics.Metric):
 class CWERMetric(_CountMetric):
     """CER and WER from a single decoding, logged as `CER`, `WER`, `val_CER` and `val_WER`.
 
-    Edits / reference characters, and wrong words / words where each label is one word; both pooled
-    over the epoch.
+    Edits / reference characters, and word edits / reference words, both pooled over the epoch.
 
     Args:
         name: with `"CER"`, Keras's callbacks know that a lower `val_CER` is better. A callback
             that monitors `val_WER` needs `mode="min"`.
         dtype: dtype of the results.
+        vocab: the vocabulary of the labels, whose space separates words. Without it, or without a
+            space in it, each label is one word.
+        separator: the index of the space, instead of `vocab`.
+
+    Raises:
+        ValueError: `separator` is negative or not an integer.
     """
 
-    def __init__(self, name: str = "CER", dtype: Any = None) -> None:
+    def __init__(
+        self,
+        name: str = "CER",
+        dtype: Any = None,
+        *,
+        vocab: str | Sequence[str] = "",
+        separator: int | None = None,
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
+        if separator is None and " " in vocab:
+            separator = list(vocab).index(" ")
+        if separator is not None:
+            check_count("separator", separator, 0)
+        self.separator = separator
         self._edits = self._count("edits")
         self._characters = self._count("characters")
-        self._wrong_words = self._count("wrong_words")
+        self._word_edits = self._count("word_edits")
         self._words = self._count("words")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -58,18 +79,37 @@ class CWERMetric(_CountMetric):
             y_pred: probabilities or logits, shape (batch, time, classes), the blank last.
             sample_weight: accepted because Keras passes it; counts are not weighted.
         """
-        edits, lengths = _edits_and_lengths(ops.cast(y_true, "int32"), y_pred)
-        self._edits.assign_add(ops.sum(edits))
-        self._characters.assign_add(ops.sum(lengths))
-        self._wrong_words.assign_add(ops.sum(ops.cast(edits > 0, "int32")))
-        self._words.assign_add(ops.sum(ops.cast(lengths > 0, "int32")))
+        labels = ops.cast(y_true, "int32")
+        lengths = label_lengths(labels, y_pred.shape[2] - 1)
+        best, emitted = _greedy(y_pred)
+        edits = _count_edits(labels, lengths, best, emitted)
+        if self.separator is not None:
+            inside = ops.arange(ops.shape(labels)[1], dtype="int32") < lengths[:, None]
+            truth, words = _words(labels, inside, self.separator)
+            read, counts = _words(best, emitted, self.separator)
+            is_word = ops.arange(ops.shape(read)[1], dtype="int32") < counts[:, None]
+            word_edits = _count_edits(truth, words, read, is_word)
+        else:
+            words = ops.cast(lengths > 0, "int32")
+            word_edits = ops.cast(edits > 0, "int32")
+        for total, counted in (
+            (self._edits, edits),
+            (self._characters, lengths),
+            (self._word_edits, word_edits),
+            (self._words, words),
+        ):
+            total.assign_add(ops.sum(counted))
 
     def result(self) -> Any:
         """Return `{"CER": ..., "WER": ...}` so far, floats of at least 0; 0.0 before any batch."""
         return {
             "CER": _rate(self._edits, self._characters),
-            "WER": _rate(self._wrong_words, self._words),
+            "WER": _rate(self._word_edits, self._words),
         }
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {**super().get_config(), "separator": self.separator}
 
 
 @keras.saving.register_keras_serializable(package="mltu")
@@ -85,8 +125,8 @@ class CERMetric(CWERMetric):
 class WERMetric(CWERMetric):
     """Word error rate alone; see `CWERMetric`."""
 
-    def __init__(self, name: str = "WER", dtype: Any = None) -> None:
-        super().__init__(name, dtype)
+    def __init__(self, name: str = "WER", dtype: Any = None, **options: Any) -> None:
+        super().__init__(name, dtype, **options)
 
     def result(self) -> Any:
         """Return the rate so far, a float of at least 0; 0.0 before the first batch."""
@@ -124,17 +164,62 @@ def _rate(errors: Any, total: Any) -> Any:
     return ops.cast(errors, "float32") / ops.cast(ops.maximum(total, 1), "float32")
 
 
-def _edits_and_lengths(labels: Any, outputs: Any) -> tuple[Any, Any]:
-    """Return, for each sample, the edits of the greedy decoding and the characters of the label."""
-    blank = outputs.shape[2] - 1
-    lengths = label_lengths(labels, blank)
+def _greedy(outputs: Any) -> tuple[Any, Any]:
+    """Return the best class of each time step, and whether it is emitted: (batch, time) each."""
     best = ops.cast(ops.argmax(outputs, axis=2), "int32")
-    emitted = best != blank
+    emitted = best != outputs.shape[2] - 1
     repeated = best[:, 1:] == best[:, :-1]
-    emitted = emitted & ops.pad(ops.logical_not(repeated), [[0, 0], [1, 0]], constant_values=True)
+    starts = ops.pad(ops.logical_not(repeated), [[0, 0], [1, 0]], constant_values=True)
+    return best, emitted & starts
+
+
+def _count_edits(labels: Any, lengths: Any, best: Any, emitted: Any) -> Any:
+    """Return, for each sample, the edits between its label and what was emitted."""
     # As in the loss: on GPUs Keras uses XLA, which cannot compile the sparse edit distance.
     counts = {"tensorflow": _tensorflow_edits, "torch": _torch_edits, "scan": _scan_edits}
-    return counts[_ctc_kernels.kernel_name()](labels, lengths, best, emitted), lengths
+    return counts[_ctc_kernels.kernel_name()](labels, lengths, best, emitted)
+
+
+def _words(tokens: Any, mask: Any, separator: int) -> tuple[Any, Any]:
+    """Split each row of tokens into words.
+
+    Args:
+        tokens: int32, shape (batch, length).
+        mask: the tokens that count.
+        separator: the token between words; several are as one.
+
+    Returns:
+        A number for each word, int32 (batch, length // 2 + 1), those of a row at its beginning,
+        and the number of words in each row.
+    """
+    tokens, counts = _compact(tokens, mask)
+    inside = ops.arange(ops.shape(tokens)[1], dtype="int32") < counts[:, None]
+    spelled = inside & (tokens != separator)
+    ends = spelled & ops.logical_not(ops.pad(spelled[:, 1:], [[0, 0], [0, 1]]))
+    # The number of a word is its spelling, read in base `_BASE` modulo 2**32: the difference of two
+    # sums from the beginning of the row, divided by the power at which the word begins.
+    powers, inverses = (
+        ops.cast(ops.cumprod(ops.full_like(tokens, base), axis=1), "int32")
+        for base in (_BASE, _INVERSE)
+    )
+    behind = ops.cast(ops.cumsum(ops.cast(spelled, "int32"), axis=1), "int32")
+    scales = ops.take_along_axis(powers, ops.maximum(behind - 1, 0), axis=1)
+    values = ops.where(spelled, (tokens + 1) * scales, 0)
+    sums = ops.cast(ops.cumsum(values, axis=1), "int32")
+    (sums, num_words), (behind, _) = _compact(sums, ends), _compact(behind, ends)
+    sum_before, before = (ops.pad(each[:, :-1], [[0, 0], [1, 0]]) for each in (sums, behind))
+    before = ops.minimum(before, ops.shape(tokens)[1] - 1)  # Only behind the last word it is more.
+    numbers = (sums - sum_before) * ops.take_along_axis(inverses, before, axis=1)
+    return numbers[:, : ops.shape(numbers)[1] // 2 + 1], num_words
+
+
+def _compact(values: Any, mask: Any) -> tuple[Any, Any]:
+    """Move what is in the mask to the beginning of each row, in order; return its number too."""
+    width = ops.shape(values)[1]
+    position = ops.arange(width, dtype="int32")
+    order = ops.argsort(ops.where(mask, position, position + width), axis=1)
+    counts = ops.sum(ops.cast(mask, "int32"), axis=1)
+    return ops.take_along_axis(values, order, axis=1), ops.cast(counts, "int32")
 
 
 def _tensorflow_edits(labels: Any, lengths: Any, best: Any, emitted: Any) -> Any:

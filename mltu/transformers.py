@@ -329,14 +329,17 @@ class LabelPadding(Step):
 
     Args:
         max_word_length: the length of all labels afterwards.
-        padding_value: the index of the blank, `len(vocab)`.
+        padding_value: the index of the blank, `len(vocab)`; a negative number means the same.
 
     Raises:
-        ValueError: `max_word_length` is not positive.
+        ValueError: `max_word_length` is not positive, or `padding_value` is no int32.
+        TypeError: one of them is not an integer.
     """
 
     def __init__(self, max_word_length: int, padding_value: int) -> None:
         check_count("max_word_length", max_word_length, 1)
+        # Labels are int32: 0.5 and NaN would become the index of a character.
+        check_count("padding_value", padding_value, -(2**31))
         self.max_word_length = max_word_length
         self.padding_value = padding_value
 

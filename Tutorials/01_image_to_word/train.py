@@ -227,7 +227,7 @@ def main(arguments=None):
 
     with processes.scope():
         model = make_model(configs)
-        compile_reader(model, configs.learning_rate)
+        compile_reader(model, configs.learning_rate, configs.vocab)
         if args.start_from:
             take_weights(model, args.start_from, configs.vocab)
     model.summary(line_length=110)

@@ -93,7 +93,7 @@ def main(arguments=None):
     keras.config.set_dtype_policy(configs.precision)
 
     model = captcha_model(configs)
-    compile_reader(model, configs.learning_rate)
+    compile_reader(model, configs.learning_rate, configs.vocab)
     try:
         fit_reader(
             model,

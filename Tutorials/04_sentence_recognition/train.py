@@ -96,7 +96,7 @@ def main(arguments=None):
     keras.utils.set_random_seed(configs.seed)
     keras.config.set_dtype_policy(configs.precision)
     model = sentence_model(configs)
-    compile_reader(model, configs.learning_rate)
+    compile_reader(model, configs.learning_rate, configs.vocab)
     model.summary(line_length=110)
     try:
         fit_reader(

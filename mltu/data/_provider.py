@@ -357,17 +357,19 @@ class DataProvider(keras.utils.PyDataset):
         """Note that Keras has begun an epoch of a training; called by Keras."""
         # For the batch that it builds a model from, Keras begins and ends an epoch, too.
         caller = _keras_frame(*_CALLERS)
-        self._within_epoch = caller is None or caller.f_code.co_name == "fit"
+        self._within_epoch |= caller is None or caller.f_code.co_name == "fit"
 
     def on_epoch_end(self) -> None:
         """Continue with the next epoch if one had begun; called by Keras, workers stopped."""
         caller = _keras_frame(*_CALLERS)
-        is_counting = self._is_endless and caller is not None and caller.f_code.co_name == "fit"
-        if caller is not None and is_counting and self._within_epoch:
+        is_other = caller is not None and caller.f_code.co_name != "fit"
+        if is_other or not self._within_epoch or not self._is_endless:
+            _forget_batches(sys._getframe(1).f_locals.get("self"))
+        if is_other or not self._within_epoch:
+            return
+        if caller is not None and self._is_endless:
             self._num_taken += caller.f_locals["steps_per_epoch"]
         else:
-            _forget_batches(sys._getframe(1).f_locals.get("self"))
-        if self._within_epoch and not is_counting:
             self.set_position(self.epoch + 1)
         self._within_epoch = False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,9 @@ def start_with_blanks(model: keras.Model, blank_bias: float = 3.0) -> None:
     )
 
 
-def compile_reader(model: keras.Model, learning_rate: float) -> None:
+def compile_reader(
+    model: keras.Model, learning_rate: float, vocab: str | Sequence[str] = ""
+) -> None:
     """Prepare a model of `mltu.models`, or a similar one, for training.
 
     It starts with blanks, uses the layers of its backend where they are faster, and is compiled
@@ -69,11 +71,12 @@ def compile_reader(model: keras.Model, learning_rate: float) -> None:
     Args:
         model: as in `start_with_blanks`.
         learning_rate: above 0.
+        vocab: of the labels; its space, if it has one, separates the words of the WER.
     """
     start_with_blanks(model)
     use_native_layers(model)
     optimizer = keras.optimizers.Adam(learning_rate)
-    model.compile(optimizer=optimizer, loss=CTCLoss(), metrics=[CWERMetric()])
+    model.compile(optimizer=optimizer, loss=CTCLoss(), metrics=[CWERMetric(vocab=vocab)])
 
 
 def fit_reader(

@@ -168,7 +168,7 @@ def _train(
         network = NETWORKS[configs.model]
         shape = (configs.height, configs.width, network.channels)
         model = network.build(shape, len(configs.vocab or ""))
-        compile_reader(model, learning_rate)
+        compile_reader(model, learning_rate, configs.vocab or "")
     finally:
         keras.config.set_dtype_policy(policy)
     report = None

@@ -15,7 +15,8 @@ def edit_distance(prediction: Sequence[Any], reference: Sequence[Any]) -> int:
     """Count the insertions, deletions and substitutions between two sequences.
 
     Args:
-        prediction: a string, or any sequence of hashable items (words, label indices).
+        prediction: a string, or any sequence of hashable items (words, label indices), which are
+            compared by equality.
         reference: the sequence that it should have been.
 
     Returns:
@@ -23,7 +24,13 @@ def edit_distance(prediction: Sequence[Any], reference: Sequence[Any]) -> int:
 
     Source: Levenshtein, 1966; computed by rapidfuzz.
     """
-    return Levenshtein.distance(prediction, reference)
+    if isinstance(prediction, str) and isinstance(reference, str):
+        return Levenshtein.distance(prediction, reference)
+    # rapidfuzz compares items by their hash, and that of -1 is the one of -2.
+    numbers: dict[Any, int] = {}
+    return Levenshtein.distance(
+        *([numbers.setdefault(item, len(numbers)) for item in x] for x in (prediction, reference))
+    )
 
 
 def get_cer(preds: str | Sequence[str], target: str | Sequence[str]) -> float:
