@@ -149,7 +149,7 @@ def ctc_batch_loss(labels: Any, logits: Any) -> Any:
     # Kernels raise on empty labels and return inf for those that are too long, whose gradient would
     # be NaN even if masked afterwards. So both are computed as the label [0] and then replaced.
     position = ops.arange(ops.shape(labels)[1], dtype="int32")[None, :]
-    labels = ops.where(regular[:, None], labels, 0)
+    labels = ops.where(regular[:, None] & is_character, labels, 0)
     lengths = ops.where(regular, lengths, 1)
     labels = ops.where(position < lengths[:, None], labels, blank)  # whatever it was padded with
     losses = _ctc_kernels.KERNELS[_ctc_kernels.kernel_name()](labels, lengths, logits, blank)
