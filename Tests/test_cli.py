@@ -1,5 +1,6 @@
 """The command line: the real work of each command, its exit status, and what it refuses."""
 
+import base64
 import csv
 import io
 import json
@@ -255,6 +256,31 @@ def test_read_leaves_out_what_is_unsure(images):
     result = run("read", *images, "--min-confidence", 1, "--format", "json")
     assert json.loads(result.stdout) == []
     assert result.stderr == f"Omitted, confidence below 1.0: {len(images)}\n"
+
+
+def test_read_says_what_the_reader_is_not_made_for(tmp_path, images, labels):
+    """A page, a turned word and a blank image gave nonsense with no word about it."""
+    word = cv2.imread(str(images[0]))
+    noise = np.random.default_rng(0).integers(0, 256, (400, 300, 3), np.uint8)
+    blank = np.full((40, 160, 3), 250, np.uint8)
+    for name, image in (("page", noise), ("blank", blank), ("turned", np.rot90(word, 2))):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), image)
+    done = run("read", tmp_path / "page.png", tmp_path / "blank.png")
+    assert "Next to no confidence in 1 of 2 readings, such as that of " in done.stderr
+    assert "page.png: is each image one word or line, cut out and upright?" in done.stderr
+    assert done.stdout.splitlines()[1] == f"{tmp_path / 'blank.png'}\t\t100.0%"
+    turned = run("read", tmp_path / "turned.png", "--rotate", "auto").stdout
+    assert turned.split("\t")[1] == labels[0]
+
+
+def test_read_names_base64(images):
+    content = base64.b64encode(Path(images[0]).read_bytes()).decode()
+    assert "If it is base64, decode it" in refusal("read", content)
+
+
+def test_read_takes_stdin(images, labels):
+    result = CliRunner().invoke(commands, ["read", "-"], input=Path(images[0]).read_bytes())
+    assert result.stdout.split("\t")[:2] == ["-", labels[0]]
 
 
 def test_read_within_a_lexicon_or_a_pattern(tmp_path, images, labels):
@@ -554,7 +580,7 @@ def test_train_resume_export_evaluate(digits, tmp_path):
     log = (folder / "logs.log").read_text(encoding="utf-8")
     assert all(log.count(f"Epoch {epoch};") == 1 for epoch in (1, 2, 3))
     (folder / "model.onnx").unlink()
-    assert run("export", folder).stdout.startswith("model.onnx: CER")
+    assert run("export", folder).stdout.startswith(f"{folder / 'model.onnx'}: CER")
     assert json.loads(run("info", folder, "--format", "json").stdout)["card"]["vocab"] == "12"
 
 
@@ -568,7 +594,7 @@ def test_train_on_an_lmdb_without_an_export(digits, tmp_path):
     assert names >= FILES - {"train.csv", "val.csv"}
     assert names.isdisjoint({"train.csv", "val.csv", "model.onnx"})
     run("train", "--resume", folder, "--epochs", 2, "--no-export")
-    assert run("export", folder).stdout.startswith("model.onnx: largest")
+    assert run("export", folder).stdout.startswith(f"{folder / 'model.onnx'}: largest")
     assert json.loads(run("info", folder, "--format", "json").stdout)["card"]["color"] == "GRAY"
 
 

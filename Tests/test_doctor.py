@@ -2,6 +2,10 @@
 
 import copy
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -154,3 +158,36 @@ def test_nvidia_smi_has_to_list_a_gpu_that_is_not_hidden(monkeypatch, tmp_path):
         assert nvidia.has_unhidden_gpu() is bool(expected)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     assert not nvidia.has_unhidden_gpu()
+
+
+@pytest.fixture
+def no_libgl(tmp_path, monkeypatch):
+    """OpenCV as on a server: installed, but without the libraries of a desktop."""
+    (tmp_path / "cv2").mkdir()
+    (tmp_path / "cv2" / "__init__.py").write_text(
+        "raise ImportError('libGL.so.1: cannot open shared object file', name='cv2')\n"
+    )
+    return {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).parents[1]}"}
+
+
+def test_a_server_without_libgl_gets_a_fix_that_works(no_libgl):
+    """`mltu read` named the library only, and `doctor` blamed onnxruntime too."""
+    code = (
+        "import importlib, mltu.cli._doctor as d\n"
+        "print(d.probe('onnxruntime'))\n"
+        "for name in ('preprocessors', 'augmentors', 'transformers', 'synthetic'):\n"
+        "    try: importlib.import_module(f'mltu.{name}')\n"
+        "    except ImportError as error: print(name, error)\n"
+        "from mltu import TextRecognizer\n"
+        "try: TextRecognizer()\n"
+        "except ImportError as error: print('reader', error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=no_libgl, capture_output=True, text=True, check=True
+    )
+    probe, *errors = done.stdout.splitlines()
+    assert "runs on" in probe
+    assert len(errors) == 5
+    for error in errors:
+        assert "needs the package `cv2` here, but cannot import it (libGL.so.1" in error
+        assert error.endswith("then pip install opencv-python-headless")

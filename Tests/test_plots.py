@@ -33,6 +33,15 @@ def test_a_history_has_three_panels(tmp_path, monkeypatch):
     assert list(seen["a"][1]["CER"]["val"][0]) == [1, 2]
 
 
+def test_epochs_are_whole_numbers(tmp_path, monkeypatch):
+    """The axis of two epochs had 1.25 and 1.75."""
+    figures = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
+    plot_history(tmp_path / "curves.png", {"loss": [2.0, 1.0]})
+    figures[0].draw_without_rendering()
+    assert all(float(tick).is_integer() for tick in figures[0].axes[0].get_xticks())
+
+
 def test_captions_of_readings_name_the_truth_where_it_differs(tmp_path, monkeypatch):
     tiles = []
     monkeypatch.setattr(plots, "write_contact_sheet", lambda path, given: tiles.extend(given))
@@ -42,8 +51,8 @@ def test_captions_of_readings_name_the_truth_where_it_differs(tmp_path, monkeypa
     )
     assert [text for _, text in tiles] == [
         "cat 50%",
-        "dot 100%, truth: dog",
-        "(nothing) 0%, truth: a",
+        "dot 100%\ntruth: dog",
+        "(nothing) 0%\ntruth: a",
     ]
     with pytest.raises(ValueError, match="zip"):
         write_readings(tmp_path / "a.png", images, [("cat", 0.5)], ["cat"])

@@ -217,13 +217,13 @@ def broken_links(site):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The site as `mkdocs build --strict` writes it, which ends with a warning as with an error."""
+    """The site as `mkdocs build --strict` writes it: a warning ends it, but not with `--quiet`."""
     for package in ("mkdocs", "material", "mkdocstrings_handlers"):
         if find_spec(package) is None:
             pytest.skip(f'{package} is not installed; pip install -e ".[docs]"')
     place = tmp_path_factory.mktemp("site")
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(place)],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(place)],
         cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONUTF8": "1"},
         capture_output=True, text=True, encoding="utf-8", check=False,
     )  # fmt: skip

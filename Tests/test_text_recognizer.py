@@ -1,9 +1,12 @@
 """TextRecognizer: any image in, text with confidence and positions out."""
 
 import dataclasses
+import errno
 import json
 import logging
+import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,8 +15,9 @@ import pytest
 from mltu.decoders import BeamDecoder, Lexicon, Pattern, Spans, text_log_probabilities
 from mltu.inference import _session as session_module
 from mltu.inference._image import ImagePreparer
-from mltu.inferenceModel import Reading, TextRecognizer, prepare_image
+from mltu.inferenceModel import OnnxInferenceModel, Reading, TextRecognizer, prepare_image
 from mltu.synthetic import render_word, shipped_fonts
+from mltu.utils.files import atomic_path
 from mltu.utils.text_utils import ctc_decoder
 
 WORDS = ["Reading", "HARBOUR", "window", "2026", "Quartz", "flight", "BRIDGE", "mango"]
@@ -233,3 +237,45 @@ def test_a_provider_that_does_not_start_is_told(caplog):
     with caplog.at_level(logging.WARNING):
         session_module._log_device("CUDAExecutionProvider", "CPUExecutionProvider", False)
     assert "could not start CUDAExecutionProvider" in caplog.text
+
+
+def test_a_blank_image_has_no_text(reader, tmp_path):
+    """With a lexicon of two words even a blank image read "chicken"."""
+    blank = np.full((40, 120, 3), 250, np.uint8)
+    words = TextRecognizer(decoder=BeamDecoder(constraint=Lexicon(["chicken", "egg"])))
+    for one in (reader, words):
+        assert (one.predict(blank).text, one.predict(blank).confidence) == ("", 1.0)
+
+
+def test_what_is_no_image_is_named_with_a_way_to_read_it(reader, tmp_path):
+    with pytest.raises(TypeError, match="Read them with `predict_batch`"):
+        reader.predict([np.zeros((8, 8), np.uint8)])
+    with pytest.raises(IsADirectoryError, match="`mltu read` takes folders too"):
+        reader.predict(tmp_path)
+    with pytest.raises(ValueError, match="If it is base64, decode it"):
+        reader.predict("iVBORw0KGgo" * 500)
+    with pytest.raises(ValueError, match="cannot be the name of a file"):
+        reader.predict("\ud800.png")
+    pillow = pytest.importorskip("PIL.Image").new("RGB", (8, 8))
+    with pytest.raises(TypeError, match=r"numpy.array\(image.convert\('RGB'\)\)"):
+        reader.predict_batch([pillow])
+
+
+def test_a_reader_and_a_reading_say_what_they_are(reader):
+    assert re.fullmatch(r"TextRecognizer\('.*words.onnx'\): reads \d+ characters .*", repr(reader))
+    assert repr(Reading("cat", 0.5)) == "Reading('cat', 50.0%)"
+    assert repr(Reading("", 0.0, error="cut off")) == "Reading(error='cut off')"
+
+
+def test_a_subclass_takes_the_name_of_a_shipped_reader():
+    assert Path(OnnxInferenceModel("words", force_cpu=True).model_path).name == "words.onnx"
+
+
+def test_a_full_disk_is_named_with_its_file(tmp_path):
+    def fill():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    words = r"The disk is full.* mltu train --resume RUN"
+    with pytest.raises(OSError, match=words) as caught, atomic_path(tmp_path / "model.onnx"):
+        fill()
+    assert caught.value.filename == str(tmp_path / "model.onnx")

@@ -97,9 +97,9 @@ def write_readings(
     are_lines = (
         np.median([image.shape[1] / image.shape[0] for image in images] or [0]) > _LINE_ASPECT
     )
-    truth = "\ntruth: " if are_lines else ", truth: "
     captions = [
-        f"{text or '(nothing)'} {confidence:.0%}" + ("" if text == label else truth + label)
+        f"{text or '(nothing)'} {confidence:.0%}"
+        + ("" if text == label else f"\ntruth: {label}")  # Beside it, long words would be cut.
         for (text, confidence), label in zip(readings, labels, strict=True)
     ]
     layout: dict[str, Any] = {"num_columns": 2, "column_width": 6.0} if are_lines else {}
@@ -132,6 +132,8 @@ def plot_curves(
             axis.plot(x, y, marker="." if len(x) < 50 else "", label=name)
         axis.set(title=title, xlabel=x_label, ylim=(0, None))
         axis.grid(alpha=0.3)
+        if all(float(value).is_integer() for x, _ in lines.values() for value in x):
+            axis.xaxis.get_major_locator().set_params(integer=True)  # There is no epoch 1.5.
         axis.legend(fontsize=7)
     _save(figure, path)
 

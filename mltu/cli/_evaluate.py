@@ -84,6 +84,7 @@ def command(
     readings = list(reader.predict_stream(samples.data, on_error="keep", progress=is_watched()))
     labels = list(samples.labels)
     num_unread = _list_unreadable(samples, readings)
+    _warn_of_strangers(labels, reader.card.vocab)
     evaluation = evaluate_readings([reading.text for reading in readings], labels)
     if form == "json":
         metrics = {
@@ -100,6 +101,7 @@ def command(
             [Sample(image, label, r.text, r.confidence, r.error) for image, label, r in pairs],
             title=f"{model} on {data or 'its validation images'}",
         )
+        click.echo(f"Report: {report}", err=True)
 
 
 def _open(
@@ -124,6 +126,18 @@ def _list_unreadable(samples: Samples, readings: Sequence[Reading]) -> int:
     for row, error in errors:
         click.echo(f"{samples.source(row)}: {' '.join(error.split())}", err=True)
     return len(errors)
+
+
+def _warn_of_strangers(labels: Sequence[str], vocab: str) -> None:
+    """Say on stderr which labels the reader cannot emit."""
+    strangers = [label for label in labels if not set(vocab).issuperset(label)]
+    if strangers:
+        chars = ", ".join(map(repr, sorted(set().union(*strangers) - set(vocab))[:20]))
+        click.echo(
+            f"{len(strangers)} of {len(labels)} labels have characters that the reader does not "
+            f"know ({chars}), such as {strangers[0]!r}: their readings count as wrong.",
+            err=True,
+        )
 
 
 def _as_text(model: str, evaluation: Evaluation, num_unread: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import click
 
@@ -24,6 +25,6 @@ def command(run: str, opset: int | None, int8: bool, trust: bool) -> None:
     from mltu.onnx_export import export_run
 
     metrics, report = export_run(run, opset=opset, int8=int8, trust=trust)
-    click.echo(f"model.onnx: {metrics.to_text()}")
+    click.echo(f"{Path(run) / 'model.onnx'}: {metrics.to_text()}")
     if report is not None:
-        click.echo(report.to_text())
+        click.echo(f"{Path(run) / 'model.int8.onnx'}: {report.to_text()}")

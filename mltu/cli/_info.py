@@ -72,7 +72,8 @@ def _as_text(facts: dict[str, Any]) -> list[str]:
         return [*lines, f"No model card. {facts['no_card']}"]
     for key, value in facts["card"].items():
         if isinstance(value, dict):
-            lines += [f"{key}:", *(_line(f"  {name}", one) for name, one in value.items())]
+            title = "metrics, on its validation images" if key == "metrics" else key
+            lines += [f"{title}:", *(_line(f"  {name}", one) for name, one in value.items())]
         elif value is not None:
             lines.append(_line(key, value))
     return lines

@@ -23,7 +23,9 @@ from mltu.cli._common import (
 
 if TYPE_CHECKING:
     from mltu.decoders import BeamDecoder
-    from mltu.inference import Reading
+    from mltu.inference import Reading, TextRecognizer
+
+_DOUBTFUL = 0.1  # the confidence below which a hint says what the reader takes
 
 
 @click.command("read", short_help="Read the text in images.")
@@ -49,6 +51,10 @@ if TYPE_CHECKING:
     "--min-confidence", type=click.FloatRange(0, 1), default=0.0, metavar="X",
     help="Omit readings with a lower confidence, and count them.",
 )  # fmt: skip
+@click.option(
+    "--rotate", type=click.Choice(["auto"]),
+    help="Read each image in all four directions and keep the most confident reading.",
+)  # fmt: skip
 def command(
     images: tuple[str, ...],
     model: str | None,
@@ -60,15 +66,20 @@ def command(
     pattern: str | None,
     beam_width: int | None,
     min_confidence: float,
+    rotate: str | None,
 ) -> None:
-    """Read the text in IMAGES: files, and folders, which are searched recursively.
+    """Read the text in IMAGES: files, folders (searched recursively), or - for stdin.
 
     Each output line has the path, the text and the confidence. Images that cannot be read are
     reported on stderr; the others are read nevertheless, and the exit status is 1.
 
+    An image shows what the reader was trained on: for the shipped reader, one printed word of
+    letters and digits, upright and cut out. It does not find text on a page or in a scene.
+
     \b
     mltu read photos/*.png
     mltu read photos --model run --format json --min-confidence 0.9
+    curl -s https://example.org/word.png | mltu read -
     """
     from mltu.inference import TextRecognizer
 
@@ -83,11 +94,23 @@ def command(
         click.echo(f"{folder}: no images in this folder.", err=True)
     # A progress bar among lines on the same terminal would tear them apart.
     shows_bar = is_watched() and not is_terminal(sys.stdout)
-    readings = reader.predict_stream(paths, on_error="keep", progress=shows_bar)
+    images_read = (sys.stdin.buffer.read() if path == "-" else path for path in paths)
+    if rotate:
+        readings = _read_in_all_directions(reader, images_read)
+    else:
+        readings = reader.predict_stream(images_read, on_error="keep", progress=shows_bar)
     counts = {"failed": len(empty_folders), "omitted": 0}
-    chosen = _choose(zip(paths, readings, strict=True), min_confidence, counts)
-    for line in _FORMS[form](chosen):
+    doubtful: list[str] = []
+    pairs = _note_doubtful(zip(paths, readings, strict=True), doubtful)
+    for line in _FORMS[form](_choose(pairs, min_confidence, counts)):
         click.echo(line)
+    if doubtful:
+        click.echo(
+            f"Next to no confidence in {len(doubtful)} of {len(paths)} readings, such as that of "
+            f"{doubtful[0]}: is each image one word or line, cut out and upright? "
+            "--rotate auto tries all four directions.",
+            err=True,
+        )
     if counts["omitted"]:
         click.echo(f"Omitted, confidence below {min_confidence}: {counts['omitted']}", err=True)
     if counts["failed"]:
@@ -126,7 +149,7 @@ def _find(images: Iterable[str]) -> tuple[list[str], list[str]]:
     paths: list[str] = []
     empty_folders = []
     for name in images:
-        if not Path(name).is_dir():
+        if not os.path.isdir(name):  # noqa: PTH112  A Path raises where the name is too long.
             paths.append(name)
         elif found := find_images(name, recursive=True):
             # As it was given: a Path would turn "./photos" into "photos".
@@ -136,6 +159,36 @@ def _find(images: Iterable[str]) -> tuple[list[str], list[str]]:
     return paths, empty_folders
 
 
+def _read_in_all_directions(
+    reader: TextRecognizer, images: Iterable[str | bytes]
+) -> Iterator[Reading]:
+    """Yield the most confident of the readings of each image upright and turned."""
+    import numpy as np
+
+    from mltu.inference import Reading
+    from mltu.preprocessors import ImageReader
+
+    read = ImageReader().read
+    for image in images:
+        try:
+            pixels = read(image)
+        except (OSError, ValueError) as error:
+            yield Reading("", 0.0, error=str(error))
+            continue
+        turned = [np.ascontiguousarray(np.rot90(pixels, turns)) for turns in range(4)]
+        yield max(reader.predict_batch(turned), key=lambda reading: reading.confidence)
+
+
+def _note_doubtful(
+    pairs: Iterable[tuple[str, Reading]], doubtful: list[str]
+) -> Iterator[tuple[str, Reading]]:
+    """Pass on all readings, and note the images that were read with next to no confidence."""
+    for path, reading in pairs:
+        if reading.error is None and reading.confidence < _DOUBTFUL:
+            doubtful.append(path)
+        yield path, reading
+
+
 def _choose(
     pairs: Iterable[tuple[str, Reading]], min_confidence: float, counts: dict[str, int]
 ) -> Iterator[tuple[str, Reading]]:
@@ -143,7 +196,7 @@ def _choose(
     for path, reading in pairs:
         if reading.error is not None:
             counts["failed"] += 1
-            click.echo(f"{path}: {' '.join(reading.error.split())}", err=True)
+            click.echo(f"{path[:500]}: {' '.join(reading.error.split())}", err=True)
         elif reading.confidence < min_confidence:
             counts["omitted"] += 1
             continue

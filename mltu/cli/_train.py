@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mltu.training import DatasetError, TrainedReader
 
 _WHERE = ("path_column", "label_column", "label_pattern")
+_USELESS = 0.9  # CER
 _WITH_RESUME = ("resume", "epochs", "export")
 
 
@@ -93,7 +94,7 @@ def command(
         raise click.exceptions.Exit(1) from None
     except KeyboardInterrupt as error:
         if (Path(output) / "configs.yaml").is_file():
-            error = KeyboardInterrupt(f"{error}\nContinue with: mltu train --resume {output}")
+            error = KeyboardInterrupt(f"Continue with: mltu train --resume {output}\n{error}")
         raise error from None
     _print_result(outcome)
 
@@ -156,4 +157,11 @@ def _print_result(outcome: TrainedReader) -> None:
         f"model.onnx on {rates.num_samples} validation images: CER {rates.cer}, "
         f"WER {rates.wer}; 95% intervals in brackets"
     )
-    click.echo(f"Read with it: mltu read IMAGES --model {outcome.run}")
+    if rates.cer.value < _USELESS:
+        click.echo(f"Read with it: mltu read IMAGES --model {outcome.run}")
+    else:
+        click.echo(
+            "It has not learned to read. After few epochs this is to be expected: train longer "
+            f"(mltu train --resume {outcome.run} --epochs N). Else see {outcome.run}/watch.log and "
+            "`mltu check`."
+        )

@@ -142,9 +142,21 @@ Coverage(threshold=0.5, coverage=1.0, accuracy=0.5)]
     ]
 
 
-def widest_coverage(curve: Sequence[Coverage], accuracy: float) -> Coverage | None:
-    """Return the entry with the largest coverage at the required accuracy, or None."""
-    return next((item for item in reversed(curve) if item.accuracy >= accuracy), None)
+def widest_coverage(
+    curve: Sequence[Coverage], accuracy: float, num_readings: int | None = None
+) -> Coverage | None:
+    """Return the entry with the largest coverage at the required accuracy, or None.
+
+    With the number of all readings, so many must be accepted that the accuracy is reached at the
+    lower end of its 95% interval: 21 readings without an error do not show 99.5%.
+    """
+
+    def reached(item: Coverage) -> float:
+        if num_readings is None:
+            return item.accuracy
+        return _wilson_interval(item.accuracy, round(item.coverage * num_readings))[0]
+
+    return next((item for item in reversed(curve) if reached(item) >= accuracy), None)
 
 
 def fit_temperature(

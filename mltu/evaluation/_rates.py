@@ -31,6 +31,8 @@ class Estimate(NamedTuple):
     high: float
 
     def __str__(self) -> str:
+        if self.low == self.high:  # All samples are alike, or there is only one.
+            return f"{self.value:.2%} (no interval)"
         return f"{self.value:.2%} ({self.low:.2%} to {self.high:.2%})"
 
 

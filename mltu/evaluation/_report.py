@@ -225,7 +225,7 @@ def _confidence_context(samples: Sequence[Sample]) -> dict[str, Any] | None:
         "largest_bin": max(item.num_readings for item in bins),
         "curve": points,
         "lowest": math.floor(lowest * 10) / 10,
-        "targets": [(accuracy, widest_coverage(curve, accuracy)) for accuracy in _TARGETS],
+        "targets": [(share, widest_coverage(curve, share, len(rated))) for share in _TARGETS],
     }
 
 

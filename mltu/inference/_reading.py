@@ -42,6 +42,11 @@ class Reading:
     characters: tuple[Character, ...] = ()
     error: str | None = None
 
+    def __repr__(self) -> str:
+        if self.error is not None:
+            return f"Reading(error={self.error!r})"
+        return f"Reading({self.text!r}, {self.confidence:.1%})"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the reading as dicts, tuples, strings and numbers, ready for JSON."""
         return asdict(self)

@@ -10,6 +10,7 @@ from typing import Any
 import onnxruntime as ort
 
 from mltu.inference._model_card import parse_json
+from mltu.inference._weights import resolve_model
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
 from mltu.utils.nvidia import nvidia_smi
@@ -25,7 +26,8 @@ class OnnxInferenceModel:
     untrusted models in a process with limits.
 
     Args:
-        model_path: the `.onnx` file, or a folder with `default_model_name` in it.
+        model_path: the `.onnx` file, a folder with `default_model_name` in it, or the name of a
+            shipped reader, such as "words".
         force_cpu: True to use the CPU; False uses CUDA if onnxruntime offers it.
         default_model_name: the file to load if `model_path` is a folder.
         providers: onnxruntime's execution providers, best first, instead of `force_cpu`.
@@ -58,7 +60,7 @@ class OnnxInferenceModel:
         num_threads: int | None = None,
     ) -> None:
         wanted = _providers(force_cpu) if providers is None else _known_providers(providers)
-        self.model_path = _find(Path(model_path), default_model_name)
+        self.model_path = _find(resolve_model(model_path), default_model_name)
         self.model = _load(self.model_path, wanted, num_threads)
         _log_device(wanted[0], self.model.get_providers()[0], force_cpu or providers is not None)
         try:

@@ -186,6 +186,12 @@ def _train(
         if warnings:
             print(f"Warnings of the data check, see {path}: {', '.join(warnings)}")
         save_samples(run, training, validation)
+    num_steps = -(-len(training) // configs.batch_size)
+    print(
+        f"Training on {len(training):,} images, validation on {len(validation):,}; up to {epochs} "
+        f"epochs of {num_steps} steps. The first step takes a minute, while the model is compiled.",
+        flush=True,
+    )
     history = fit_reader(
         model,
         provider,

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_LONGEST_NAME = 500  # characters of a path that names a file
+
 StrPath = str | os.PathLike[str]
 
 
@@ -42,24 +44,25 @@ def read_bytes(path: StrPath, kind: str) -> bytes:
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (once for each image)
             return file.readall()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"`data` must be the path of {kind}. There is no file {os.fspath(path)!r}. "
-            f"Relative paths start at the working directory, {str(Path.cwd())!r}."
-        ) from error
     except OSError as error:
-        if Path(path).is_dir():
+        shown = os.fspath(path)
+        if os.path.isdir(path):  # noqa: PTH112  A Path raises where the name is too long.
             raise IsADirectoryError(
-                f"`data` must be the path of {kind}. Received the folder {os.fspath(path)!r}. Pass "
-                "the files in it; `mltu read` takes folders too."
+                f"`data` must be the path of {kind}. Received the folder {shown!r}. Pass the files "
+                "in it; `mltu read` takes folders too."
             ) from error
-        if error.errno == errno.ENAMETOOLONG:
+        if len(shown) > _LONGEST_NAME:
             raise ValueError(
-                f"`data` must be the path of {kind}. Received a text of {len(os.fspath(path))} "
-                f"characters, {os.fspath(path)[:40]!r}... If it is base64, decode it: "
+                f"`data` must be the path of {kind}. Received a text of {len(shown)} characters, "
+                f"{shown[:40]!r}... If it is base64, decode it: "
                 "base64.b64decode(text.partition(',')[2] or text)."
             ) from error
-        raise
+        if not isinstance(error, FileNotFoundError):
+            raise
+        raise FileNotFoundError(
+            f"`data` must be the path of {kind}. There is no file {shown!r}. "
+            f"Relative paths start at the working directory, {str(Path.cwd())!r}."
+        ) from error
     except ValueError as error:  # A NUL or a lone surrogate.
         raise ValueError(
             f"`data` must be the path of {kind}. Received {os.fspath(path)!r:.200}, which cannot "

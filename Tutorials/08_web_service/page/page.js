@@ -3,6 +3,8 @@
 // {text, confidence, characters: [{text, confidence, left, right}]}, or rejects with a sentence.
 
 const LARGEST_SCALE = 4; // Small words are shown larger, but not beyond recognition.
+const LARGEST_SHARE = 30; // of the height of the window, in percent
+const DOUBTFUL = 0.1; // Below this confidence the page says what the reader takes.
 
 const FORM = `
   <label class="drop">
@@ -21,6 +23,8 @@ const FORM = `
       <output class="text"></output>
       <span class="confidence"></span>
     </div>
+    <p class="hint" hidden>This is probably not what the image says. The reader takes one printed word,
+      cut out and upright: no whole page, no turned or handwritten word.</p>
     <ol class="characters" aria-label="Each character and its confidence"></ol>
   </section>`;
 
@@ -69,12 +73,14 @@ export function offerReader(place, read) {
     find(".text").textContent = reading.text || "(no text)";
     find(".confidence").textContent = `${percent(reading.confidence)} sure`;
     find(".confidence").dataset.grade = grade(reading.confidence);
+    find(".hint").hidden = reading.confidence >= DOUBTFUL;
     find(".characters").replaceChildren(...reading.characters.map(chip));
     const isShown = await picture.decode().then(() => true, () => false);
     find("figure").hidden = !isShown; // TIFF, for example, is read but not shown.
     if (!isShown) return;
-    const width = picture.naturalWidth;
-    picture.style.width = `${width * LARGEST_SCALE}px`;
+    const { naturalWidth: width, naturalHeight: height } = picture;
+    // A tall image must not push the answer out of sight.
+    picture.style.width = `min(${width * LARGEST_SCALE}px, ${(LARGEST_SHARE * width) / height}vh)`;
     find(".bands").replaceChildren(...reading.characters.map((one) => band(one)));
     find(".letters").replaceChildren(...reading.characters.map((one) => letter(one)));
   }
