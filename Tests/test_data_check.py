@@ -139,6 +139,12 @@ class Planter:
         image = np.full((31, 80 + self.number, 3), (9, 99, 200), np.uint8)
         return self.store(cv2.imencode(".png", image)[1].tobytes()), label
 
+    def unused_bits(self, path, label, *_):
+        """12 bits of 16, which arrive as 0..15."""
+        self.number += 1
+        image = picture(self.number, 100, 31).astype(np.uint16) * 16
+        return self.store(cv2.imencode(".png", image)[1].tobytes()), label
+
     def tiny_image(self, path, label, *_):
         return self.draw(3, 31), label
 

@@ -1,12 +1,15 @@
 """ImageReader: every kind of source, and the errors that name it."""
 
 import os
+import struct
+import zlib
 
 import cv2
 import numpy as np
 import pytest
 
 from mltu.preprocessors import ImageReader
+from mltu.utils.image_size import orientation
 
 
 def noise(*shape):
@@ -55,6 +58,38 @@ def test_grayscale_gives_two_axes_for_every_source():
     for source in (grey, grey[..., None], cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), png):
         np.testing.assert_array_equal(reader.read(source), grey)
     assert reader.read(np.full((2, 2, 4), 255, np.uint8)).tolist() == [[255, 255], [255, 255]]
+
+
+def png_with_exif(image, held, order="<"):
+    """A PNG with an eXIf chunk behind its header: the camera was held so."""
+    whole = cv2.imencode(".png", image)[1].tobytes()
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    exif = start + struct.pack(f"{order}IHHHIHH", 8, 1, 0x112, 3, 1, held, 0) + bytes(4)
+    chunk = b"eXIf" + exif
+    chunk = struct.pack(">I", len(exif)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return whole[:33] + chunk + whole[33:]
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("held", range(9))
+def test_transparent_images_keep_the_rotation_of_the_camera(held, order):
+    """As those without transparency, which OpenCV turns; 0 is no orientation."""
+    image = noise(4, 6, 3)
+    opaque = np.dstack([image, np.full((4, 6), 255, np.uint8)])
+    for method in (cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE):
+        reader = ImageReader(method)
+        upright = reader.read(png_with_exif(image, held, order))
+        assert upright.shape[:2] == ((6, 4) if held >= 5 else (4, 6))
+        for content in (opaque, opaque.astype(np.uint16) * 257):
+            read = reader.read(png_with_exif(content, held, order))
+            # OpenCV rounds the grey of a file in another way than that of an array.
+            np.testing.assert_allclose(read, upright, rtol=0, atol=int(method == 0))
+
+
+def test_a_cut_orientation_is_none():
+    whole = png_with_exif(noise(4, 6, 3), 6)
+    end = whole.index(b"eXIf") + 4
+    assert [orientation(whole[:at]) for at in range(end, end + 24)] == [1] * 20 + [6] * 4
 
 
 def png_bytes(image):

@@ -13,7 +13,14 @@ import numpy.typing as npt
 from mltu._extras import explain_missing
 from mltu.utils.checks import check_count
 from mltu.utils.files import load_bytes, read_bytes
-from mltu.utils.image_size import MAX_PIXELS, decoding_risk, is_cut_jpeg, is_small_jpeg, num_pixels
+from mltu.utils.image_size import (
+    MAX_PIXELS,
+    decoding_risk,
+    is_cut_jpeg,
+    is_small_jpeg,
+    num_pixels,
+    orientation,
+)
 from mltu.utils.pipeline_step import Step
 
 with explain_missing():
@@ -119,6 +126,7 @@ class ImageReader(Step):
             # OpenCV drops transparency: black letters on transparent would become black on black.
             whole = _imdecode(content, cv2.IMREAD_UNCHANGED, source)
             if whole.ndim == 3 and whole.shape[2] == 4:
+                whole = _turned(whole, orientation(content))  # OpenCV turns other images itself.
                 return self._convert(whole if whole.dtype == np.uint8 else _halved(whole))
         image = _imdecode(content, self.method, source)
         # OpenCV may read a format in other colours than it was asked for.
@@ -216,6 +224,14 @@ def _over_white(bgra: npt.NDArray[Any]) -> npt.NDArray[Any]:
         alpha = strip[:, :, 3:].astype(np.uint16)
         blended[rows] = (strip * alpha + 255 * (255 - alpha) + 127) // 255
     return blended
+
+
+def _turned(image: npt.NDArray[Any], held: int) -> npt.NDArray[Any]:
+    """Turn an image upright, given how the camera was held, 1..8 as EXIF counts."""
+    if held >= 5:
+        image = image.transpose(1, 0, 2)
+    down, right = (-1 if held in side else 1 for side in ((3, 4, 7, 8), (2, 3, 6, 7)))
+    return np.ascontiguousarray(image[::down, ::right])
 
 
 def _halved(image: npt.NDArray[Any]) -> Image:

@@ -320,6 +320,12 @@ CHECKS = {
         "All pixels of the image have the same colour, but the label is not empty.",
         "Download or crop the images again, or drop the samples.",
     ),
+    "unused_bits": CheckSpec(
+        "warning",
+        "The file has 16 bits for each value but uses fewer, such as 12 bits of a sensor. Read as "
+        "8 bits, the image is nearly black.",
+        "Store 8 bits: cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX).astype('uint8').",
+    ),
     "tiny_image": CheckSpec(
         "warning",
         "The image has fewer than {least} pixels in width or height, too few to read.",

@@ -14,15 +14,20 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from mltu._extras import explain_missing
 from mltu.data_check._findings import MAX_EXAMPLES, AllSamples, Expected, Match, Positions
 from mltu.data_check._labels import LabelFacts
 from mltu.preprocessors import ImageReader, UnreadableImageError
+
+with explain_missing():
+    import cv2
 
 NOT_READ, READ, MISSING, UNREADABLE = range(4)
 
 _BLOCK = 1024  # images in progress at one time
 _READER = ImageReader()
 
+_DIM = 64  # of 256 values; an image of 14 bits in 16 has fewer
 _TINY = 4  # pixels
 _DENSE = 3  # pixels of width for each character
 _STRETCHED = 3.0  # factor of one direction relative to the other
@@ -34,8 +39,9 @@ class ImageFacts(NamedTuple):
 
     `status` is uint8: NOT_READ, READ, MISSING or UNREADABLE; `first_paths` int64, the position of
     the first sample with the same path; `digests` int64, equal for files of equal content; `sizes`
-    int32 of shape (samples, 2), width and height in pixels; `is_blank` bool. Samples that repeat a
-    path have the entries of the first. `reasons` says why the first few files are unreadable.
+    int32 of shape (samples, 2), width and height in pixels; `is_blank` and `is_dim` bool. Samples
+    that repeat a path have the entries of the first. `reasons` says why the first few files are
+    unreadable.
     """
 
     status: npt.NDArray[np.uint8]
@@ -43,6 +49,7 @@ class ImageFacts(NamedTuple):
     digests: npt.NDArray[np.int64]
     sizes: npt.NDArray[np.int32]
     is_blank: npt.NDArray[np.bool_]
+    is_dim: npt.NDArray[np.bool_]
     reasons: dict[int, str]
 
 
@@ -51,6 +58,7 @@ class _Image(NamedTuple):
     digest: int = 0
     size: tuple[int, int] = (0, 0)
     is_blank: bool = False
+    is_dim: bool = False
     reason: str = ""
 
 
@@ -70,7 +78,7 @@ def read_images(
     status = np.full(size, NOT_READ, np.uint8)
     digests = np.zeros(size, np.int64)
     sizes = np.zeros((size, 2), np.int32)
-    is_blank = np.zeros(size, bool)
+    is_blank, is_dim = np.zeros((2, size), bool)
     reasons: dict[int, str] = {}
     chosen = np.flatnonzero(first_paths == np.arange(size))
     if num_read is not None and num_read < len(chosen):
@@ -83,6 +91,7 @@ def read_images(
             for position, image in zip(block.tolist(), images, strict=True):
                 status[position], digests[position] = image.status, image.digest
                 sizes[position], is_blank[position] = image.size, image.is_blank
+                is_dim[position] = image.is_dim
                 if image.reason and len(reasons) < MAX_EXAMPLES:
                     reasons[position] = image.reason
             bar.update(len(block))
@@ -92,6 +101,7 @@ def read_images(
         digests[first_paths],
         sizes[first_paths],
         is_blank[first_paths],
+        is_dim[first_paths],
         reasons,
     )
 
@@ -161,6 +171,7 @@ def _check_sizes(
 
     is_blank = images.is_blank & ~is_tiny & (labels.hashes != hash(""))
     yield Match("blank_image", np.flatnonzero(is_blank), detail)
+    yield Match("unused_bits", np.flatnonzero(images.is_dim & ~is_tiny), detail)
     yield Match("tiny_image", np.flatnonzero(is_tiny), detail, {"least": _TINY})
 
     shown = widths if expected.image_size is None else np.minimum(widths, expected.image_size[0])
@@ -213,7 +224,15 @@ def _read(samples: AllSamples, position: int) -> _Image:
         return _Image(UNREADABLE, reason=str(error))
     height, width = image.shape[:2]
     is_blank = bool((image == image[0, 0]).all())
-    return _Image(READ, _digest(content), (width, height), is_blank)
+    is_dim = not is_blank and image.max() < _DIM and _has_16_bits(content)
+    return _Image(READ, _digest(content), (width, height), is_blank, is_dim)
+
+
+def _has_16_bits(content: Any) -> bool:
+    if isinstance(content, np.ndarray):
+        return False
+    whole = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    return whole is not None and whole.dtype == np.uint16
 
 
 def _digest(content: Any) -> int:

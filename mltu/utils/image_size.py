@@ -1,4 +1,4 @@
-"""Inspects image files before decoding: the size of the image, and whether the file is complete.
+"""Inspects image files before decoding: size, orientation, and whether the file is complete.
 
 A decoder allocates what a header claims, so the header is read first. The library for it, imagesize
 2.0.1, does not suffice: it finds no size in some BigTIFFs and does not know the tiles of a TIFF,
@@ -31,6 +31,8 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000
 _PNM_PART = re.compile(rb"#[^\r\n]*|[0-9]+")
 _TIFF_CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 16: "Q", 17: "q"}
+_EXIF = re.compile(rb"(?:eXIf|EXIF.{4}(?:Exif\0\0)?)(II\*\0|MM\0\*)", re.DOTALL)
+_ORIENTATION = 0x112
 _NUM_DIGITS = 20  # A size has fewer, and Python refuses thousands.
 
 Sizes = Iterator[tuple[int, int]]
@@ -81,6 +83,24 @@ def decoding_risk(content: bytes, max_pixels: int = MAX_PIXELS) -> str | None:
     if scans > MAX_SCANS or (scans > _FREE_SCANS and scans * pixels > _MAX_SCANNED):
         return f"a JPEG of {scans} scans over {pixels} pixels"
     return "a PNG that was cut off" if _is_cut_png(content) else None
+
+
+def orientation(content: bytes) -> int:
+    """Return how the camera was held, 1..8 as EXIF counts, for a PNG or WebP file; 1 if unknown."""
+    if (found := _EXIF.search(content)) is None:
+        return 1
+    exif = content[found.start(1) :]
+    order = "<" if exif.startswith(b"II") else ">"
+    try:
+        (at,) = struct.unpack_from(f"{order}I", exif, 4)
+        (count,) = struct.unpack_from(f"{order}H", exif, at)
+        for position in range(at + 2, at + 2 + 12 * count, 12):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", exif, position)
+            if tag == _ORIENTATION and 1 <= value <= 8:
+                return int(value)
+    except struct.error:  # It ends too early.
+        pass
+    return 1
 
 
 def num_pixels(content: bytes) -> int:
