@@ -303,7 +303,7 @@ def test_the_page_is_narrow_and_says_what_to_do(report):
     assert "not in the vocabulary (as given): '€' (10)." in " ".join(page.split())
     assert "WARNING unseen_character: 10 in validation\n" in page
     assert page.count("  Fix: ") == len(report.findings)
-    assert "a JPEG without its end marker; it was cut off" in page
+    assert "a truncated JPEG, without its end marker" in page
     assert page.endswith("Fix the errors before training.\n")
 
 
@@ -488,7 +488,7 @@ def test_a_csv_file_and_a_lazy_column(clean, tmp_path):
     finding = named(check(Samples(column, ["ab"] * 5)), "unreadable_file")
     assert column.reads == 5
     assert finding.examples[0].path == "record 4"
-    assert finding.examples[0].detail == "nothing; it is empty"
+    assert finding.examples[0].detail == "an empty file"
 
 
 def test_paths_that_are_no_paths_do_not_stop_the_examination(tmp_path):

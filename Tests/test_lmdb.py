@@ -286,7 +286,7 @@ def test_samples_that_are_being_read_keep_the_file_open(samples, tmp_path):
     change(path, {"num-samples": b"5"})
     back = read_lmdb(path)
     assert back[0] == (picture(0), "")
-    with pytest.raises(OSError, match="Samples that were read from it keep it open"):
+    with pytest.raises(OSError, match="objects read from it keep it open"):
         pack(samples, path)
     del back
     pack(samples, path, verify=True)

@@ -128,7 +128,7 @@ def test_a_resumed_run_is_equal_to_the_bit(whole, tmp_path, epoch, step):
 @pytest.mark.slow
 def test_a_finished_run_says_so_and_goes_on_with_more_epochs(whole, tmp_path):
     train(tmp_path, epochs=2)
-    with pytest.raises(ValueError, match="must be more than the 2 of the finished training"):
+    with pytest.raises(ValueError, match="must be more than the 2 of the finished run"):
         train(tmp_path, epochs=2, resume=True)
     variables, history = train(tmp_path, epochs=EPOCHS, resume=True)
     assert same(variables, whole[1])

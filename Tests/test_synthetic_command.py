@@ -110,7 +110,7 @@ def test_the_kinds_of_the_command_are_known():
 def test_words_refuse(words, tmp_path):
     counts = ("--num-train", 1, "--num-validation", 1)
     line = refusal("words", tmp_path / "a", *counts, "--atlas", tmp_path / "none")
-    assert "is no font atlas: glyphs.npy" in line
+    assert "is not a font atlas: glyphs.npy" in line
     assert "no .ttf or .otf files" in refusal("words", tmp_path / "a", *counts, "--fonts", tmp_path)
     both = ("--fonts", tmp_path, "--atlas", tmp_path)
     assert "not both" in misuse("words", tmp_path / "a", *counts, *both)

@@ -178,7 +178,7 @@ def test_set_as_vocabulary_is_refused(vocab):
 
 
 def test_doubled_characters_are_refused():
-    with pytest.raises(ValueError, match=r"not repeat characters. Received twice: \['a'\]"):
+    with pytest.raises(ValueError, match=r"not repeat characters. Repeated: \['a'\]"):
         LabelIndexer("aba")
 
 

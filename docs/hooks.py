@@ -1,4 +1,4 @@
-"""What mkdocs adds to `docs`: READMEs of the repository as pages, and the API of each room.
+"""What mkdocs adds to `docs`: READMEs of the repository as pages, and the API of each package.
 
 A text lives once: a page of the site has the links that it has in the repository, and
 `on_page_markdown` turns them to where the site has their targets.

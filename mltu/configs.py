@@ -192,8 +192,8 @@ def _plain(name: str, value: Any) -> Any:
         return {_plain(name, key): _plain(name, item) for key, item in value.items()}
     if type(value) is int and value.bit_length() > _MAX_BITS:
         raise TypeError(
-            f"`{name}` must be text, or numbers of at most {_MAX_BITS} bits. Received one of "
-            f"{value.bit_length()} bits. Store it as text."
+            f"`{name}` must be text, or numbers of at most {_MAX_BITS} bits. Received a "
+            f"number of {value.bit_length()} bits. Store it as text."
         )
     # Subclasses, such as the members of an IntEnum, are unknown to safe YAML.
     if value is None or type(value) in (str, bool, int, float):

@@ -118,9 +118,9 @@ class ImageReader(Step):
 
     def _decode(self, content: bytes, source: str) -> Image:
         if is_cut_jpeg(content):
-            raise _undecodable(source, "a JPEG without its end marker; it was cut off")
+            raise _undecodable(source, "a truncated JPEG, without its end marker")
         if not content:
-            raise _undecodable(source, "nothing; it is empty")
+            raise _undecodable(source, "an empty file")
         self._check_size(content, source)
         if self._ndim and _has_alpha(content):
             # OpenCV drops transparency: black letters on transparent would become black on black.
@@ -251,7 +251,7 @@ def _strips(image: npt.NDArray[Any]) -> Iterator[slice]:
 
 def _undecodable(source: str, reason: str) -> UnreadableImageError:
     return UnreadableImageError(
-        f"`data` must be an image that OpenCV can decode. Received {source}, with {reason}. "
+        f"`data` must be an image that OpenCV can decode. Received {source}: {reason}. "
         "Fetch it again, or remove it from the data set.",
         reason,
     )

@@ -248,7 +248,7 @@ class LabelIndexer(Step):
             )
         repeated = sorted(char for char, number in Counter(vocab).items() if number > 1)
         if repeated:
-            raise ValueError(f"`vocab` must not repeat characters. Received twice: {repeated}.")
+            raise ValueError(f"`vocab` must not repeat characters. Repeated: {repeated}.")
         self.vocab = vocab if isinstance(vocab, str) else tuple(vocab)
         self.order = order
         self._indices = {char: index for index, char in enumerate(vocab)}

@@ -71,7 +71,7 @@ class AudioReader(Step):
             import soundfile
 
         if _is_cut_wav(content):
-            raise _undecodable(source, "a WAV shorter than its header says; it was cut off")
+            raise _undecodable(source, "a truncated WAV, shorter than its header says")
         try:
             with soundfile.SoundFile(io.BytesIO(content)) as file:
                 rate, length = file.samplerate, file.frames
@@ -80,7 +80,7 @@ class AudioReader(Step):
         except (soundfile.SoundFileError, TypeError) as error:  # TypeError: raw without a rate.
             raise _undecodable(source, f"{len(content)} bytes: {error}") from error
         if len(values) < length:
-            raise _undecodable(source, f"{len(values)} of its {length} samples; it was cut off")
+            raise _undecodable(source, f"{len(values)} of its {length} samples; it is truncated")
         samples = _mono(values, source)
         return samples if rate == self.sample_rate else _resampled(samples, rate, self.sample_rate)
 

@@ -128,15 +128,15 @@ class MelSpectrogram(Spectrogram):
         self.high = sample_rate / 2 if high is None else high
         if not 0 <= self.low < self.high <= sample_rate / 2:
             raise ValueError(
-                "`low` and `high` must be frequencies that grow within 0.."
+                "`low` and `high` must be ascending frequencies within 0.."
                 f"{sample_rate / 2:g} Hz, half of `sample_rate`. Received {low:g} and "
                 f"{self.high:g}."
             )
         self._filters = self._mel_filters()
         if empty := int((self._filters.sum(axis=0) == 0).sum()):
             raise ValueError(
-                f"`num_mels` must be so few that each band holds a frequency of the DFT. Received "
-                f"{num_mels}, of which {empty} hold none. Take fewer, or a longer `window`."
+                f"`num_mels` must be small enough that each band has a DFT frequency. Received "
+                f"{num_mels}; {empty} bands have none. Use fewer, or a longer `window`."
             )
 
     describe = Spectrogram.describe
@@ -198,7 +198,7 @@ class SpectrogramPadding(Step):
         longest, widths = max(map(len, data)), {item.shape[1:] for item in data}
         if len(widths) > 1:
             raise ValueError(
-                f"`data` must be spectrograms of one number of features. Received {sorted(widths)}."
+                f"`data` must be spectrograms of equal feature counts. Received {sorted(widths)}."
             )
         if longest > self.max_frames:
             raise ValueError(

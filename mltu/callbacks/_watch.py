@@ -139,8 +139,8 @@ def diagnose(
     return Diagnosis(
         "no_progress",
         f"No progress {steps}: the CER is still {last.cer:.0%}, and {loss}. Look at the images and "
-        "labels as the model gets them, `provider[0]`; see whether the model can learn 100 samples "
-        f"by heart (if not, the fault is in the model); {rates}, with a warm-up.",
+        "labels as the model gets them, `provider[0]`; check that the model can overfit 100 "
+        f"samples (if not, the fault is in the model); {rates}, with a warm-up.",
     )
 
 
@@ -265,7 +265,7 @@ class ConvergenceWatch(keras.callbacks.Callback):
         if data is not None and not is_pair and not isinstance(data, keras.utils.PyDataset):
             raise TypeError(
                 "`data` must be a PyDataset, such as a DataProvider, or a pair of arrays (images, "
-                f"labels). Received {type(data).__name__}. Take the first batch of other kinds."
+                f"labels). Received {type(data).__name__}. Pass the first batch of other data."
             )
         if data is not None and not len(data[0] if is_pair else data):
             raise ValueError("`data` must contain at least one sample. Received an empty data set.")

@@ -26,8 +26,8 @@ def command(model: str | None, num_images: int, form: str, cpu: bool, threads: i
 
     The latter are measured in batches of 1, 8 and 64.
 
-    The images are noise of the size of the model input. Their preparation and the decoding are
-    timed, reading files is not.
+    The images are noise of the size of the model input. Preparation and decoding are timed;
+    reading files is not.
 
     \b
     mltu bench run --threads 2

@@ -57,7 +57,7 @@ _FIXES = (
 def command(form: str, timeout: float) -> None:
     """Describe this installation: versions, the Keras backend, GPUs, and what does not work.
 
-    OpenCV, onnxruntime and Keras are tried, each in its own process. The exit status is 1 if one
+    OpenCV, onnxruntime and Keras are tested, each in its own process. The exit status is 1 if one
     of them fails. Paste the output into bug reports. Conflicts between versions are listed by
     `pip check`.
 
@@ -76,7 +76,7 @@ def command(form: str, timeout: float) -> None:
         for text in notes:
             click.echo(f"note: {text}")
         if not failures:
-            click.echo("All that is installed loads. Conflicts between versions: pip check")
+            click.echo("All installed packages load. To find version conflicts: pip check")
     if failures:
         raise click.exceptions.Exit(1)
 

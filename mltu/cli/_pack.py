@@ -7,7 +7,7 @@ import click
 from mltu.cli._common import data_options, is_watched, part_option
 
 
-@click.command("pack", short_help="Put a data set into one file, an LMDB.")
+@click.command("pack", short_help="Pack a data set into an LMDB.")
 @click.argument("data")
 @click.argument("out")
 @part_option

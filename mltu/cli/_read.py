@@ -71,7 +71,7 @@ def command(
     """Read the text in IMAGES: files, folders (searched recursively), or - for stdin.
 
     Each output line has the path, the text and the confidence. Images that cannot be read are
-    reported on stderr; the others are read nevertheless, and the exit status is 1.
+    reported on stderr; the others are still read, and the exit status is 1.
 
     An image shows what the reader was trained on: for the shipped reader, one printed word of
     letters and digits, upright and cut out. It does not find text on a page or in a scene.

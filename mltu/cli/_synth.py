@@ -17,9 +17,9 @@ _PLACE = click.Path(path_type=Path)
 _KINDS = ("plain_word", "scene_word", "distant_word", "scan_word", "screen_word")
 
 
-@click.group("synth", short_help="Draw words from fonts to train on.")
+@click.group("synth", short_help="Draw training words from fonts.")
 def command() -> None:
-    """Draw words from fonts to train on.
+    """Draw training words from fonts.
 
     \b
     mltu synth words Datasets/words --num-train 20000 --num-validation 1000

@@ -45,7 +45,7 @@ class BadSamples:
             num_found = len(self._found)
             first = [str(sample.path) for sample in list(self._found.values())[:_MIN_NUM]]
         if is_new:
-            _LOGGER.warning("Sample %d cannot be read and is left out: %s", index, error)
+            _LOGGER.warning("Sample %d cannot be read and is replaced or skipped: %s", index, error)
         too_many = num_found >= _MIN_NUM and num_found > _MAX_SHARE * self._num_samples
         if too_many or num_found == self._num_samples:
             raise RuntimeError(

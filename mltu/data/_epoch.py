@@ -92,7 +92,7 @@ class EpochPlan:
             raise ValueError(f"`index` must be in 0..{count - 1}. Received {index}.")
         if self.world_size > 1 or self.step:
             raise ValueError(
-                "`shard` must be called on a full provider at the start of an epoch. Received "
+                "`shard` must be called on an unsharded provider, before `set_position`. Received "
                 f"{'a shard' if self.world_size > 1 else f'one at step {self.step}'}. Call "
                 "`shard` first and `set_position` on the result."
             )

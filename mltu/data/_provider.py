@@ -243,7 +243,7 @@ class DataProvider(keras.utils.PyDataset):
         if state["samples"] != self.num_samples:
             raise ValueError(
                 f"`state` belongs to a data set of {state['samples']} samples. This one has "
-                f"{self.num_samples}. Continue with the data set of that training."
+                f"{self.num_samples}. Use the data set of that run."
             )
         self.set_position(state["epoch"], state["step"])
 

@@ -181,7 +181,7 @@ CHECKS = {
     ),
     "unreadable_file": CheckSpec(
         "error",
-        "The file is not a complete image. Training skips up to 1 % of such samples, then stops.",
+        "The file is not a complete image. Training replaces up to 1 % of them, then stops.",
         "Download or copy the files again, or drop the samples.",
         tolerated=0.01,
     ),
@@ -260,7 +260,7 @@ CHECKS = {
         "warning",
         "All labels are digits, most have {longest} of them and none begins with 0; these are "
         "shorter. Their leading zeros were probably lost.",
-        "Read labels as text from the start, or label.zfill({longest}) if all had that length.",
+        "Read labels as text from the start, or use label.zfill({longest}) if all had that length.",
     ),
     "float_label": CheckSpec(
         "warning",
@@ -333,7 +333,7 @@ CHECKS = {
     ),
     "label_too_dense": CheckSpec(
         "warning",
-        "The image has less than {least} pixels of width for each character of the label.",
+        "The image has fewer than {least} pixels of width for each character of the label.",
         "Use a wider model input or larger images, or correct the label.",
     ),
     "stretched_image": CheckSpec(

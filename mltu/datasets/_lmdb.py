@@ -382,8 +382,8 @@ def _open_to_write(folder: Path) -> lmdb.Environment:
         return lmdb.open(str(folder), map_size=_FIRST_MAP_SIZE)
     except lmdb.Error as error:
         raise OSError(
-            f"The LMDB {str(folder)!r} cannot be opened for writing: {error} Samples that were "
-            "read from it keep it open; delete them first."
+            f"The LMDB {str(folder)!r} cannot be opened for writing: {error} `Samples` "
+            "objects read from it keep it open; release them (`del samples`) first."
         ) from error
 
 

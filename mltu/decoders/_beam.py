@@ -82,7 +82,7 @@ class BeamDecoder:
         if self.num_best > self.beam_width:
             raise ValueError(
                 f"`num_best` must be at most `beam_width` = {self.beam_width}. "
-                f"Received {self.num_best}. Widen the beam."
+                f"Received {self.num_best}. Increase `beam_width`."
             )
 
     def decode(

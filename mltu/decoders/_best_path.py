@@ -122,8 +122,8 @@ def _align(logs: npt.NDArray[np.float64], text: Ints) -> Spans:
     needed = required_steps(text.tolist())
     if needed > num_steps:
         raise ValueError(
-            f"`classes` must be texts that fit into {num_steps} time steps. Received one of "
-            f"{len(text)} characters, which needs {needed}: equal neighbours need a blank between."
+            f"`classes` must be texts that fit into {num_steps} time steps. Received a text "
+            f"of {len(text)} characters, which needs {needed}: equal neighbours need a blank."
         )
     labels = np.full(2 * len(text) + 1, blank)
     labels[1::2] = text

@@ -46,8 +46,8 @@ class Lexicon:
                 raise ValueError("`words` must have at least one character each. Received ''.")
             if len(word) > _MAX_LENGTH:
                 raise ValueError(
-                    f"`words` must have at most {_MAX_LENGTH} characters each. Received one of "
-                    f"{len(word)}, {word[:60]!r}... Is this a whole file?"
+                    f"`words` must have at most {_MAX_LENGTH} characters each. Received a "
+                    f"word of {len(word)}, {word[:60]!r}... Is this a whole file?"
                 )
         if not found:
             raise ValueError("`words` must contain at least one word. Received an empty list.")

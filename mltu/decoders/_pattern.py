@@ -179,7 +179,7 @@ class _Parser:
         if len(pattern) > _MAX_LENGTH:
             raise ValueError(
                 f"`pattern` must have at most {_MAX_LENGTH} characters. Received {len(pattern)}: "
-                f"{pattern!r:.200}. For many words there is `Lexicon`."
+                f"{pattern!r:.200}. For many words use `Lexicon`."
             )
         self.pattern, self.position = pattern, 0
 
@@ -208,7 +208,7 @@ class _Parser:
         char = self.pattern[self.position]
         if self._take("("):
             if self._take("?") and not self._take(":"):
-                raise self._error("(?:...) is the only supported group with a question mark")
+                raise self._error("(?:...) is the only group with (? that is supported")
             tree = self._alternatives(depth + 1)
             if not self._take(")"):
                 raise self._error("unbalanced brackets")

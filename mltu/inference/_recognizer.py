@@ -289,9 +289,9 @@ def _check_model(model: OnnxInferenceModel, card: ModelCard) -> None:
     output_shape = model.model.get_outputs()[0].shape
     if kinds != ["tensor(float)"] or len(model.input_shape) != 3 or len(output_shape) != 3:
         raise ValueError(
-            "`model_path` must be a model from one tensor(float) of images (batch, height, width, "
-            f"channels) to classes (batch, time, classes). Received {model.model_path!r}, from "
-            f"{kinds} {model.input_shapes[0]} to {output_shape}. Subclass OnnxInferenceModel to "
+            "`model_path` must be a model with one input, tensor(float) (batch, height, width, "
+            f"channels), and output (batch, time, classes). Received {model.model_path!r}, with "
+            f"{kinds} {model.input_shapes[0]} and {output_shape}. Subclass OnnxInferenceModel to "
             "run it."
         )
     batch = model.input_shapes[0][0]

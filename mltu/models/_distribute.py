@@ -71,7 +71,7 @@ def distribute() -> Processes:
     backend = keras.backend.backend()
     if backend == "torch" or (backend == "tensorflow" and ADDRESSES in os.environ):
         case = backend if backend == "torch" else f"{backend} with {ADDRESSES}"
-        raise ValueError(f"Keras cannot distribute a training on {case}. Set KERAS_BACKEND=jax.")
+        raise ValueError(f"Keras cannot distribute training on {case}. Set KERAS_BACKEND=jax.")
     if backend == "tensorflow":
         import tensorflow as tf
 

@@ -324,6 +324,6 @@ def _check(name: str, received: float, tolerance: float) -> None:
     if not received <= tolerance:
         raise RuntimeError(
             f"The ONNX file differs from `model`: the {name} is {received:.3g}, more than "
-            f"{tolerance:.3g}, and the file was discarded. If the model computes in less than "
-            "float32, pass a larger `tolerance`."
+            f"{tolerance:.3g}, and the file was discarded. If the model computes with less "
+            "precision than float32, pass a larger `tolerance`."
         )

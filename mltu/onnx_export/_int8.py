@@ -102,7 +102,7 @@ def _quantize(source: Path, target: Path, inputs: Iterable[dict[str, Array]]) ->
         )  # fmt: skip
     except Exception as error:  # onnxruntime has no common base class for its own errors.
         raise RuntimeError(
-            f"onnxruntime cannot quantise `path`, {str(source)!r}: {error}. Use the fp32 file."
+            f"onnxruntime cannot quantise `path`, {str(source)!r}: {error}. Use the float32 file."
         ) from error
 
 

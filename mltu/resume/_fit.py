@@ -100,7 +100,7 @@ def _last_callback(callbacks: Sequence[Callback]) -> KeepState:
     if positions != [len(callbacks) - 1]:
         raise ValueError(
             "`callbacks` must have exactly one KeepState, as the last entry, so that it saves the "
-            f"work of the others. Received {[type(callback).__name__ for callback in callbacks]}."
+            f"state of the others. Received {[type(callback).__name__ for callback in callbacks]}."
         )
     keep: KeepState = callbacks[-1]
     return keep
@@ -110,12 +110,12 @@ def _state_to_continue(keep: KeepState, resume: bool, epochs: int) -> TrainingSt
     state = find_state(keep.folder)
     if state is not None and not resume:
         raise FileExistsError(
-            f"`folder` must be new to start a training. Received {str(keep.folder)!r}, which has "
-            f"the state of a training at {state.position}. Pass resume=True to continue it."
+            f"`folder` must be new to start training. Received {str(keep.folder)!r}, which has "
+            f"the state of a run at {state.position}. Pass resume=True to continue it."
         )
     if state is not None and state.finished and epochs <= state.facts["epochs"]:
         raise ValueError(
-            f"`epochs` must be more than the {state.facts['epochs']} of the finished training in "
+            f"`epochs` must be more than the {state.facts['epochs']} of the finished run in "
             f"{str(keep.folder)!r}. Received {epochs}."
         )
     return state

@@ -57,7 +57,7 @@ def check_variables(model: keras.Model, state: TrainingState) -> None:
     more = len(differences) - _NUM_SHOWN
     and_more = f" and {more} more" if more > 0 else ""
     raise ValueError(
-        f"`model` must match {str(state.path)!r} and be compiled the same way. Received another: "
+        f"`model` must match {str(state.path)!r} and be compiled the same way. The two differ: "
         f"{'; '.join(differences[:_NUM_SHOWN])}{and_more}. Build it with the settings of that "
         "run, or start a new run in another folder."
     )

@@ -184,7 +184,7 @@ class FontAtlas:
         folder, atlas = Path(folder), cls.__new__(cls)
         if missing := [name for name in _FILES if not (folder / name).is_file()]:
             raise FileNotFoundError(
-                f"'{folder}' is no font atlas: {', '.join(missing)} not found. `FontAtlas.save` "
+                f"'{folder}' is not a font atlas: {', '.join(missing)} not found. `FontAtlas.save` "
                 "writes one."
             )
         try:
@@ -196,7 +196,7 @@ class FontAtlas:
             atlas._folder = folder.resolve()
             atlas._set_up(names.split("\n"), characters, *arrays)
         except (EOFError, ValueError, IndexError) as error:
-            raise ValueError(f"'{folder}' is no whole font atlas: {error}") from error
+            raise ValueError(f"'{folder}' is not a complete font atlas: {error}") from error
         return atlas
 
     def pack(self, path: StrPath) -> Path:
@@ -391,7 +391,7 @@ class FontAtlas:
         bases = [unicodedata.normalize("NFD", char)[0] for char in characters]
         self._bases = np.array([KERNED.find(c) if c in KERNED else 62 for c in bases])
         if self._ends[-1] != len(pixels) or self.has.shape != (len(self.names), len(characters)):
-            raise ValueError("its files have lengths that do not fit each other")
+            raise ValueError("its files have inconsistent lengths")
 
 
 def check_place(folder: Path, *, replace: bool) -> None:

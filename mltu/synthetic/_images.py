@@ -72,7 +72,7 @@ class TextImages(Augmentor):
         if unknown := self.kinds.keys() - KINDS:
             raise ValueError(f"Unknown kind {min(unknown)!r}. Known: {', '.join(KINDS)}.")
         if min(self.kinds.values()) < 0 or not sum(self.kinds.values()) > 0:
-            raise ValueError(f"`weights` must not be negative, nor all zero. Received {weights}.")
+            raise ValueError(f"`weights` must be at least 0 and not all 0. Received {weights}.")
         super().__init__(probability=1)
         self.keeps_label = not new_texts
         self.height, self.color, self.max_width = height, color, max_width
@@ -187,7 +187,7 @@ class TextImages(Augmentor):
                     return text, found
             elif self.atlas.has_text(font, text):
                 return text, font
-        raise ValueError("The fonts of the atlas have too few of the characters of the texts.")
+        raise ValueError("Too few of the texts can be drawn by the fonts of the atlas.")
 
     def _find_font(self, rng: Rng, text: str, kind: Kind) -> int | None:
         """Draw a font that has the text, by the weights of the families."""

@@ -62,7 +62,7 @@ def sample_word(
         ValueError: `words` is empty, or `accept` refuses every code.
     """
     if not words:
-        raise ValueError("`words` is empty. `load_words()` has a list.")
+        raise ValueError("`words` is empty. Use `load_words()`.")
     if rng.random() >= CODE_SHARE:
         word = words[int(rng.integers(len(words)))]
         return (word.lower(), word.capitalize(), word.upper())[int(rng.integers(3))]
@@ -77,7 +77,7 @@ def sample_word(
         if accept is None or accept(code):
             return code
     raise ValueError(
-        f"`accept` refused {_MAX_DRAWS} codes of 1 to 8 characters in turn. Loosen the rule."
+        f"`accept` refused {_MAX_DRAWS} codes of 1 to 8 characters in a row. Loosen the rule."
     )
 
 

@@ -172,8 +172,8 @@ def choose_settings(report: DataReport) -> Choice:
     lengths = report.statistics["label_length"]
     if not heights or not lengths:
         raise ValueError(
-            "`report` must cover readable images with text labels. Received one of "
-            f"{report.num_examined} images without a usable one. `mltu check` shows the reasons."
+            "`report` must cover readable images with text labels. Received a report "
+            f"of {report.num_examined} images, none of them usable. `mltu check` shows the reasons."
         )
     height = next((h for h in _HEIGHTS if heights["median"] <= h * 1.1), _HEIGHTS[-1])
     own_width = shapes["median"] * height

@@ -70,7 +70,7 @@ def continue_configs(run: StrPath, kind: type[Configs], epochs: int | None = Non
     state = find_state(folder / "state")
     if state is not None and state.finished and configs.train_epochs <= state.facts["epochs"]:
         raise ValueError(
-            f"`epochs` must be more than the {state.facts['epochs']} of the finished training in "
+            f"`epochs` must be more than the {state.facts['epochs']} of the finished run in "
             f"{str(folder)!r}. Received {configs.train_epochs}. Pass a larger number (--epochs)."
         )
     return configs  # type: ignore[no-any-return]

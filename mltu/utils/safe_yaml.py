@@ -34,7 +34,7 @@ class _Loader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(
-                None, None, f"the link *{event.anchor}; write out what it stands for",
+                None, None, f"the alias *{event.anchor}; write out its value",
                 event.start_mark,
             )  # fmt: skip
         return super().compose_node(parent, index)
