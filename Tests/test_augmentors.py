@@ -251,6 +251,12 @@ def test_curves_are_a_picture(tmp_path):
     assert_is_picture(path)
 
 
+def test_a_range_of_angles_is_refused_with_the_largest():
+    """Scripts of mltu 1.2 pass one; it ended in a bare TypeError."""
+    with pytest.raises(TypeError, match=r"Received \[-10, 10\]. Pass 10"):
+        RandomRotate(angle=[-10, 10])
+
+
 def test_pictures_of_nothing_are_refused(tmp_path):
     with pytest.raises(ValueError, match="`tiles` must contain at least one image"):
         write_contact_sheet(tmp_path / "a.png", [])

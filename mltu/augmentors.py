@@ -121,6 +121,11 @@ class RandomRotate(Augmentor):
         border_value: Sequence[int] | None = None,
     ) -> None:
         super().__init__(probability)
+        if isinstance(angle, Sequence):
+            raise TypeError(
+                "`angle` must be a number, the largest angle to either side. Received "
+                f"{angle!r}. Pass {max(map(abs, angle), default=0)}."
+            )
         if not angle >= 0:
             raise ValueError(f"`angle` must be at least 0. Received {angle}.")
         if border_value is not None and not isinstance(border_value, Sequence):
