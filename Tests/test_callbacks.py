@@ -137,26 +137,19 @@ def test_best_epoch_wins_over_the_last(tmp_path):
     assert np.abs(kept[0] - kept[-1]).max() > 1e-3
 
 
-def test_without_a_checkpoint_the_last_step_is_exported_with_a_warning(tmp_path):
-    model = tiny_model()
-    with pytest.warns(UserWarning, match="No checkpoint was written"):
-        fit(model, Model2onnx(tmp_path / "model.keras"), epochs=1)
-    outputs = run_onnx(tmp_path / "model.onnx", images())
-    np.testing.assert_allclose(outputs, model.predict(images(), verbose=0), atol=1e-5)
-
-
-def test_a_stale_checkpoint_is_not_restored(tmp_path):
-    path = tmp_path / "model.keras"
-    model = tiny_model()
-    model.save(path)
-    before = path.read_bytes()
+@pytest.mark.parametrize("is_stale", [False, True])
+def test_without_a_new_checkpoint_the_last_step_is_exported(tmp_path, is_stale):
+    path, model = tmp_path / "model.keras", tiny_model()
+    if is_stale:
+        model.save(path)
+    before = path.read_bytes() if is_stale else b""
     start = model.predict(images(), verbose=0)
     with pytest.warns(UserWarning, match="No checkpoint was written"):
         fit(model, Model2onnx(path), epochs=1)
     outputs = run_onnx(tmp_path / "model.onnx", images())
     np.testing.assert_allclose(outputs, model.predict(images(), verbose=0), atol=1e-5)
     assert np.abs(outputs - start).max() > 1e-3
-    assert path.read_bytes() == before
+    assert (path.read_bytes() if is_stale else b"") == before
 
 
 @pytest.mark.parametrize(

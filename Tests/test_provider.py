@@ -594,7 +594,7 @@ def test_errors_carry_the_step_and_the_sample():
                           skip_validation=True)  # fmt: skip
     with pytest.raises(ValueError, match="outside `vocab`: 'z'") as caught:
         source[0]
-    assert "LabelIndexer(vocab='xy')" in caught.value.__notes__[0]
+    assert "LabelIndexer(vocab='xy', " in caught.value.__notes__[0]
 
 
 def test_notes_describe_arrays_by_their_shape():

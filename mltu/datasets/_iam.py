@@ -14,6 +14,7 @@ from mltu.datasets._tables import read_lines
 from mltu.utils.checks import shorten
 from mltu.utils.files import StrPath
 
+_SHARE = 0.1  # of the forms, for validation and for the test each
 _NUM_FIELDS = 9  # In both lists: the name comes first, then ok or err; the text comes last.
 _WORD_LINE = "a01-000u-00-00 ok 154 408 768 27 51 AT A"
 _TEXT_LINE = "a01-000u-00 ok 154 19 408 746 1661 89 A|MOVE|to|stop"
@@ -82,21 +83,18 @@ def read_iam_lines(root: StrPath, *, include_err: bool = False) -> Samples:
     return _read(root, "lines", _TEXT_LINE, include_err)
 
 
-def split_iam(
-    samples: Samples, root: StrPath | None = None, *, share: float = 0.1, seed: int = 0
-) -> IamSplit:
+def split_iam(samples: Samples, root: StrPath | None = None, *, seed: int = 0) -> IamSplit:
     """Split words or lines of IAM so that all samples of a form are in the same part.
 
     If `root` holds the four lists of the official task, `trainset.txt`, `validationset1.txt`,
     `validationset2.txt` and `testset.txt` with the name of a text line (`a01-000u-00`) in each
     line, they decide, and all samples of a writer are in the same part; samples of lines in no list
-    are dropped. Otherwise forms are drawn at random. A form, `a01-000u`, is one page by one writer;
-    some writers wrote several.
+    are dropped. Otherwise forms are drawn at random, a tenth of them for validation and as many for
+    the test. A form, `a01-000u`, is one page by one writer; some writers wrote several.
 
     Args:
         samples: from `read_iam_words` or `read_iam_lines`.
         root: the folder that may hold the lists; None draws forms.
-        share: of the forms for validation, and as many for the test; in (0, 0.5).
         seed: random seed of the draw, at least 0.
 
     Returns:
@@ -104,20 +102,17 @@ def split_iam(
 
     Raises:
         FileNotFoundError: some of the four lists are missing, but not all.
-        ValueError: a path is not named like those of IAM, a part would be empty, or `share` is out
-            of its range.
+        ValueError: a path is not named like those of IAM, or a part would be empty.
 
     Source of the lists: IAM's "Large Writer Independent Text Line Recognition Task".
     """
-    if not 0 < share < 0.5:
-        raise ValueError(f"`share` must be in (0, 0.5). Received {share}.")
     keys = [_line_name(path) for path in samples.data]
     kind = "lines"
     parts = None if root is None else _official_parts(Path(root))
     if parts is None:
         keys = [line.rpartition("-")[0] for line in keys]
         kind = "forms"
-        parts = _draw_parts(set(keys), share, seed)
+        parts = _draw_parts(set(keys), seed)
     indices = [[i for i, key in enumerate(keys) if key in part] for part in parts]
     for name, part_indices in zip(IamSplit._fields, indices, strict=True):
         if not part_indices:
@@ -192,9 +187,9 @@ def _official_parts(root: Path) -> list[set[str]] | None:
     ]
 
 
-def _draw_parts(forms: set[str], share: float, seed: int) -> list[set[str]]:
+def _draw_parts(forms: set[str], seed: int) -> list[set[str]]:
     names = sorted(forms)
-    count = max(1, round(len(names) * share))
+    count = max(1, round(len(names) * _SHARE))
     order = np.random.default_rng(seed).permutation(len(names))
     drawn = [names[i] for i in order]
     return [set(drawn[2 * count :]), set(drawn[:count]), set(drawn[count : 2 * count])]
