@@ -175,7 +175,7 @@ CHECKS_OF_A_SAMPLE = [name for name in vars(Planter) if name in CHECKS]
 CHECKS_OF_VALIDATION = [name for name in vars(LatePlanter) if name in CHECKS]
 CHECKS_OF_A_SET = [
     "missing_leading_zeros", "float_label", "dominant_label", "rare_character", "right_to_left",
-    "label_in_file_name", "running_number",
+    "label_in_file_name", "running_number", "no_text",
 ]  # fmt: skip
 
 
@@ -252,6 +252,13 @@ def test_names_that_cameras_give_are_no_labels():
         check(pictures([*names, "Image", "img", "photos", "scan 1a"] * 10)), "file_name_label"
     )
     assert (found.severity, found.count) == ("error", 40)
+
+
+@pytest.mark.parametrize("vocab", [None, "abc"])
+def test_a_set_without_text_is_an_error(vocab):
+    """TensorFlow failed in the first batch, after the check had said that training can start."""
+    found = named(check(pictures([""] * 12), vocab=vocab), "no_text")
+    assert (found.severity, found.count) == ("error", 12)
 
 
 def test_labels_from_right_to_left_are_named():

@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from mltu.training import compile_reader, start_with_blanks
+from mltu.dataProvider import DataProvider
+from mltu.losses import CTCLoss
+from mltu.models import column_reader, row_reader, strong_reader
+from mltu.training import compile_reader, fit_reader, start_with_blanks, train_reader
+from mltu.transformers import LabelIndexer
 
 
 def model_with(*last):
@@ -32,3 +36,39 @@ def test_an_untrained_reader_emits_blanks_whatever_its_layers_are_called(last):
 def test_a_model_without_a_bias_for_the_blank_is_refused():
     with pytest.raises(ValueError, match="must have a Dense layer with a bias and 5 units"):
         start_with_blanks(model_with(layers.Dense(5, use_bias=False)))
+
+
+def test_a_data_set_without_text_is_refused():
+    image = np.zeros((32, 64, 3), np.uint8)
+    with pytest.raises(ValueError, match="Received 4 training labels, all of them empty"):
+        train_reader([(image, "")] * 4, validation=[(image, "a")], vocab="", output="unused")
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: LabelIndexer(""),
+        lambda: row_reader((32, 64, 3), 0),
+        lambda: column_reader((32, 64, 3), 0),
+        lambda: strong_reader((32, 64, 3), 0),
+        lambda: CTCLoss()(np.zeros((1, 2)), np.ones((1, 4, 1))),
+    ],
+)
+def test_a_vocabulary_of_no_characters_is_refused(build):
+    with pytest.raises(ValueError, match=r"at least 1|at least one character|the blank"):
+        build()
+
+
+def test_the_run_folder_may_have_any_name(tmp_path):
+    """Keras formats the path of a checkpoint: `run{x}` was a KeyError after the first epoch."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4, 3)), layers.Dense(3, activation="softmax")])
+    compile_reader(model, 1e-3, "ab")
+    samples = [[np.zeros((4, 3), np.float32), np.zeros(1, np.int32)]] * 4
+    provider = DataProvider(samples, [], 2)
+    run = tmp_path / "run{x} {} [2026] 100%d"
+    fit_reader(
+        model, provider, provider, run, epochs=1, learning_rate=1e-3, metadata={"vocab": "ab"},
+        export=False, progress=False,
+    )  # fmt: skip
+    assert (run / "model.keras").is_file()

@@ -92,6 +92,11 @@ def _check_axes(labels: Any, outputs: Any) -> None:
             f"{tuple(outputs.shape)}. Give the recurrent layers return_sequences=True, and "
             "flatten nothing before the last layer."
         )
+    if outputs.shape[2] is not None and outputs.shape[2] < 2:
+        raise ValueError(
+            "The model must have a class for each character and one more for the blank. Received "
+            f"outputs of shape {tuple(outputs.shape)}. Is the vocabulary empty?"
+        )
     if len(labels.shape) != 2:
         raise ValueError(
             "The labels must be indices of characters, shape (batch, max_label_length). Received "

@@ -226,7 +226,7 @@ class LabelIndexer(Step):
             in which CTC reads; `TextRecognizer` turns its readings back. `"logical"` leaves them.
 
     Raises:
-        ValueError: a character occurs twice, or `order` is neither.
+        ValueError: there is no character, one occurs twice, or `order` is neither.
         ImportError: python-bidi is missing, which `order="visual"` needs.
         TypeError: `vocab` has no order (a set), or is not made of characters.
     """
@@ -240,6 +240,11 @@ class LabelIndexer(Step):
             raise TypeError(
                 "`vocab` must be a string or a list, since the order defines the indices. Received "
                 'a set, whose order changes with each run. Use `"".join(sorted(vocab))`.'
+            )
+        if not vocab:
+            raise ValueError(
+                "`vocab` must have at least one character. Received an empty one: are all labels "
+                "empty, or of another column?"
             )
         odd = [char for char in vocab if not isinstance(char, str) or len(char) != 1]
         if odd:

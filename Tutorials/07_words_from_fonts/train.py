@@ -151,7 +151,12 @@ def main(arguments=None):
     metadata = {"vocab": configs.vocab, "color": "GRAY"}
     callbacks = [
         FollowSchedule(make_schedule(configs)),
-        ModelCheckpoint(str(run / "model.keras"), monitor="val_CER", save_best_only=True),
+        # Keras formats the path with the number of the epoch.
+        ModelCheckpoint(
+            str(run / "model.keras").replace("{", "{{").replace("}", "}}"),
+            monitor="val_CER",
+            save_best_only=True,
+        ),
         TrainLogger(run),
         Model2onnx(run / "model.keras", metadata, validation=validation),
         KeepState(run / "state", settings={"vocab": configs.vocab}),

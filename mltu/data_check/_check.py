@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mltu.data_check._findings import CHECKS, SEVERITIES, AllSamples, Expected, make_finding
+from mltu.data_check._findings import CHECKS, SEVERITIES, AllSamples, Expected, Match, make_finding
 from mltu.data_check._images import NOT_READ, READ, ImageFacts, check_images, read_images
 from mltu.data_check._labels import LabelFacts, check_labels
 from mltu.data_check._report import DataReport
@@ -68,6 +68,8 @@ def check_data(
     if not both.num_training:
         raise ValueError("`samples` must contain at least one sample. Received an empty data set.")
     labels, matches = check_labels(both, expected, progress=progress)
+    if not labels.counts:
+        matches.append(Match("no_text", np.arange(both.num_training), lambda _: ""))
     images = read_images(both, num_read=num_read, workers=workers, progress=progress)
     matches += check_images(both, images, labels, expected)
 

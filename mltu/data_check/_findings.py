@@ -211,6 +211,11 @@ CHECKS = {
         "(--model strong) or smaller strides along the width; or drop the samples.",
         ("time_steps",),
     ),
+    "no_text": CheckSpec(
+        "error",
+        "All training labels are empty, so there is nothing to learn.",
+        "Name the column that has the labels, or correct the table.",
+    ),
     "empty_label": CheckSpec(
         "warning",
         "The label is empty: the model learns that this image has no text.",

@@ -13,6 +13,7 @@ from typing import Any
 
 from mltu._extras import explain_missing
 from mltu.models._blocks import activation_layer, batch_norm, residual_block
+from mltu.utils.checks import check_count
 
 with explain_missing():
     from keras import Model, layers
@@ -38,7 +39,7 @@ def row_reader(
         A model that is not compiled.
 
     Raises:
-        ValueError: height or width is not divisible as required.
+        ValueError: height or width is not divisible as required, or there is no character.
     """
     _check_sides(input_shape, 4, 4)
     inputs, x = _inputs(input_shape)
@@ -127,6 +128,7 @@ def _columns(x: Any, filters: int, activation: str) -> Any:
 
 
 def _head(inputs: Any, x: Any, num_characters: int, units: tuple[int, ...]) -> Model:
+    check_count("num_characters", num_characters, 1)
     for size in units:
         x = layers.Bidirectional(layers.LSTM(size, return_sequences=True))(x)
     # Probabilities need float32, also under mixed precision.

@@ -151,7 +151,8 @@ def fit_reader(
         checkpoint = LocalCheckpoint if processes.world_size > 1 else ModelCheckpoint
         callbacks += [
             checkpoint(
-                str(folder / "model.keras"),
+                # Keras formats the path with the number of the epoch.
+                str(folder / "model.keras").replace("{", "{{").replace("}", "}}"),
                 monitor="val_CER", mode="min", save_best_only=keep_best,
             ),
             TrainLogger(folder),

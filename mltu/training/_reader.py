@@ -112,6 +112,11 @@ def train_reader(
         configs.train_epochs = enough_epochs(len(samples[0]), configs.batch_size)
     if configs.vocab is None:
         configs.vocab = "".join(sorted(set().union(*map(distinct_characters, labels))))
+    if not configs.vocab:
+        raise ValueError(
+            f"`data` must have labels with text. Received {len(samples[0]):,} training labels, all "
+            "of them empty. Name the column of the labels, or correct the table."
+        )
     configs.max_text_length = max(1, *(int(text_lengths(part).max(initial=0)) for part in labels))
     return _train(configs, *samples, export=export, progress=progress)
 
