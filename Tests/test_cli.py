@@ -23,10 +23,11 @@ from onnx import TensorProto, helper
 
 from mltu import __version__
 from mltu.cli.main import Commands, commands
+from mltu.configs import ReaderConfigs
 from mltu.datasets import Samples, open_samples, open_validation, pack_lmdb, read_csv, read_mjsynth
 from mltu.inference import find_pretrained
 from mltu.synthetic import write_mjsynth
-from mltu.training import load_saved_samples, save_samples
+from mltu.training import continue_configs, load_saved_samples, save_samples
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ["read", "evaluate", "train", "export", "check", "pack", "synth", "info", "bench"]
@@ -626,6 +627,15 @@ def test_of_mjsynth_the_validation_list_validates(words, table):
 
 def test_what_cannot_be_resumed_is_named(tmp_path):
     assert "which has no configs.yaml" in refusal("train", "--resume", tmp_path / "none")
+
+
+def test_a_run_cannot_be_shortened(tmp_path):
+    """`--resume RUN --epochs 3` ignored the 3 and trained on."""
+    configs = ReaderConfigs.from_options(epochs=30)
+    configs.model_path = str(tmp_path)
+    configs.save()
+    with pytest.raises(ValueError, match=r"`epochs` can only be raised.* 30.* Received 3\."):
+        continue_configs(tmp_path, ReaderConfigs, 3)
 
 
 def test_few_images_are_shown_more_often():

@@ -14,6 +14,7 @@ import pytest
 
 from mltu.decoders import BeamDecoder, Lexicon, Pattern, Spans, text_log_probabilities
 from mltu.inference import _session as session_module
+from mltu.inference import find_pretrained
 from mltu.inference._image import ImagePreparer
 from mltu.inferenceModel import OnnxInferenceModel, Reading, TextRecognizer, prepare_image
 from mltu.synthetic import render_word, shipped_fonts
@@ -279,3 +280,18 @@ def test_a_full_disk_is_named_with_its_file(tmp_path):
     with pytest.raises(OSError, match=words) as caught, atomic_path(tmp_path / "model.onnx"):
         fill()
     assert caught.value.filename == str(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_file_of_a_fixed_batch_is_read_one_by_one_or_refused(images, tmp_path, size):
+    """Other exporters fix it; onnxruntime's error named neither the cause nor a fix."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(find_pretrained())
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = size
+    onnx.save(model, tmp_path / "model.onnx")
+    if size == 1:
+        fixed = TextRecognizer(tmp_path, force_cpu=True)
+        assert [reading.text for reading in fixed.predict_batch(images[:3])] == WORDS[:3]
+    else:
+        with pytest.raises(ValueError, match="reads exactly 4 images at once. Export it with"):
+            TextRecognizer(tmp_path, force_cpu=True)

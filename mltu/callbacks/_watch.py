@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("mltu.callbacks.watch")
 
+_RIGHT_TO_LEFT = 'Arabic and Hebrew labels need LabelIndexer(vocab, order="visual").'
+
 _SAMPLE_SIZE = 256  # samples whose labels are compared with the outputs
 _PROBE_SIZE = 32  # of them, samples that each snapshot reads
 _NUM_BATCHES = 8  # of `data`, from which the sample is drawn
@@ -134,7 +136,8 @@ def diagnose(
             f"The model emits only blanks and has stopped learning: {steps} {loss}. Check "
             "that the images belong to their labels and reach the first layer scaled to 0..1, and "
             "that there is batch normalisation and no more than 20 % dropout before the LSTM; "
-            f"{rates}, with a warm-up; give the model fewer time steps, or short words first.",
+            f"{rates}, with a warm-up; give the model fewer time steps, or short words first. "
+            f"{_RIGHT_TO_LEFT}",
         )
     return Diagnosis(
         "no_progress",
