@@ -164,7 +164,7 @@ def test_text_fills_the_height_and_is_not_cut_off(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("mltu.synthetic._draw.tinted", lambda rng, level, tint: np.full(3, level))
     monkeypatch.setattr("mltu.synthetic._camera.noise", lambda rng, banks, image, *more: image)
     monkeypatch.setattr("mltu.synthetic._signs.cv2.GaussianBlur", lambda image, *more: image)
-    monkeypatch.setattr("mltu.synthetic._draw.piece", lambda rng, bank, size: np.float32(0.5))
+    monkeypatch.setattr("mltu.synthetic._textures.piece", lambda rng, bank, size: np.float32(0.5))
     for style in ("border", "shadow"):
         monkeypatch.setattr(f"mltu.synthetic._draw.{style}", lambda rng, mask: np.zeros_like(mask))
     for seed in range(100):

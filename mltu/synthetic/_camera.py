@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu.synthetic import _draw as d
+from mltu.synthetic import _textures as t
 from mltu.synthetic._textures import Banks
 
 Array = npt.NDArray[Any]
@@ -20,7 +21,7 @@ def photograph(rng: Rng, banks: Banks, picture: Array, poor: float) -> Array:
     height, width = picture.shape[1:]
     kind = rng.random()
     if kind < 0.35:
-        light = d.piece(rng, banks.lights, (width, height), rng.uniform(0.5, 2))
+        light = t.piece(rng, banks.lights, (width, height), rng.uniform(0.5, 2))
         if kind < 0.25:
             picture *= 1 + (light - np.float32(0.5)) * np.float32(rng.uniform(0.1, 1.1))
         else:
@@ -58,7 +59,7 @@ def noise(rng: Rng, banks: Banks, image: Array, share: float, mean: float) -> Ar
     """Add noise to a share of the pictures, and round them to uint8."""
     if rng.random() >= share:
         return image if image.dtype == np.uint8 else cv2.convertScaleAbs(np.maximum(image, 0))
-    grain = d.piece(rng, banks.noise, image.shape[1::-1])
+    grain = t.piece(rng, banks.noise, image.shape[1::-1])
     return add_noise(image, grain, rng.exponential(mean))
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mltu.synthetic import _camera as c
 from mltu.synthetic import _draw as d
+from mltu.synthetic import _textures as t
 from mltu.synthetic._atlas import FontAtlas
 from mltu.synthetic._print import receipt, scan
 from mltu.synthetic._signs import sign
@@ -29,7 +30,7 @@ def covered(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Arr
         colour = d.tinted(rng, rng.uniform(0, 255), 60)
         d.blend(picture, colour, share)
         if rng.random() < 0.5:
-            d.texture(rng, banks.grounds, picture, 50, 1.0)
+            t.texture(rng, banks.grounds, picture, 50, 1.0)
     return c.photograph(rng, banks, picture, 0.35), spans
 
 
@@ -47,7 +48,7 @@ def stamped(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Arr
     else:
         share, strength = _marker(rng, (width, height)), rng.uniform(0.3, 0.8)
     if rng.random() < 0.5:  # ink that did not take everywhere
-        worn = d.piece(rng, banks.spots, (width, height))
+        worn = t.piece(rng, banks.spots, (width, height))
         share = share * np.clip(1 - np.float32(rng.uniform(0, 0.5)) * worn, 0, 1)
     level = rng.uniform(30, 140) if kind < 0.85 else rng.uniform(170, 235)
     ink = d.tinted(rng, level, 120 if rng.random() < 0.8 else 10)
@@ -69,8 +70,8 @@ def _obstacle(rng: Rng, size: tuple[int, int]) -> Array:
         sag = rng.normal(0, 0.15) * height
         (x0, y0), (x1, y1) = ends
         points = [
-            (x0 + (x1 - x0) * t, y0 + (y1 - y0) * t + sag * 4 * t * (1 - t))
-            for t in np.linspace(0, 1, 12).tolist()
+            (x0 + (x1 - x0) * u, y0 + (y1 - y0) * u + sag * 4 * u * (1 - u))
+            for u in np.linspace(0, 1, 12).tolist()
         ]
         _stroke(mask, points, rng.uniform(0.03, 0.1) * height)
     elif kind < 0.5:  # a post

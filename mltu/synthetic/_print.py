@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mltu.synthetic import _camera as c
 from mltu.synthetic import _draw as d
+from mltu.synthetic import _textures as t
 from mltu.synthetic._atlas import FontAtlas
 from mltu.synthetic._textures import Banks
 
@@ -65,15 +66,15 @@ def _threshold(rng: Rng, banks: Banks, ink: Array) -> Array:
     """Make black and white of it, with ragged edges, thin or bled strokes, breaks and specks."""
     height, width = ink.shape
     ink = cv2.GaussianBlur(ink, (0, 0), 0.4 + 0.8 * rng.random() * height / 40)
-    ink = ink + d.piece(rng, banks.noise, (width, height))[..., 0] * np.float32(
+    ink = ink + t.piece(rng, banks.noise, (width, height))[..., 0] * np.float32(
         rng.uniform(0, 0.12)
     )
     if rng.random() < 0.6:
-        ink = ink + d.piece(rng, banks.spots, (width, height)) * np.float32(rng.uniform(0, 0.13))
+        ink = ink + t.piece(rng, banks.spots, (width, height)) * np.float32(rng.uniform(0, 0.13))
     level = np.clip(rng.normal(0.45, 0.1), 0.22, 0.66) * min(float(ink.max()), 1.0)
     page = np.where(ink > np.float32(level), np.uint8(0), np.uint8(255))
     if rng.random() < 0.25:
-        specks = d.piece(rng, banks.spots, (width, height), 1.0) > rng.uniform(2.6, 3.6)
+        specks = t.piece(rng, banks.spots, (width, height), 1.0) > rng.uniform(2.6, 3.6)
         page = np.where(specks, np.uint8(0 if rng.random() < 0.7 else 255), page)
     if rng.random() < 0.5:
         page = cv2.GaussianBlur(page, (0, 0), float(rng.uniform(0.3, 0.7)))
@@ -86,14 +87,14 @@ def _grey_scan(rng: Rng, banks: Banks, ink: Array) -> Array:
     paper, dark = rng.uniform(170, 255), rng.uniform(0, 110)
     if rng.random() < 0.4:
         ink = ink * (
-            1 + d.piece(rng, banks.spots, (width, height)) * np.float32(rng.uniform(0, 0.25))
+            1 + t.piece(rng, banks.spots, (width, height)) * np.float32(rng.uniform(0, 0.25))
         )
     page: Array = np.float32(paper) + ink * np.float32(dark - paper)
     if rng.random() < 0.4:
-        light = d.piece(rng, banks.lights, (width, height), rng.uniform(1, 3))
+        light = t.piece(rng, banks.lights, (width, height), rng.uniform(1, 3))
         page = page * (1 + (light - np.float32(0.5)) * np.float32(rng.uniform(0, 0.35)))
     if rng.random() < 0.15:
-        page = page + d.piece(rng, banks.grounds, (width, height)) * np.float32(rng.uniform(5, 40))
+        page = page + t.piece(rng, banks.grounds, (width, height)) * np.float32(rng.uniform(5, 40))
     if rng.random() < 0.5:
         page = cv2.GaussianBlur(page, (0, 0), float(rng.uniform(0.3, 0.9)) * height / 36)
     page = c.noise(rng, banks, page, 0.5, 3.0)
@@ -139,7 +140,7 @@ def receipt(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Arr
         dark = paper * rng.beta(1.0, 2.8)
         page = np.float32(paper) + ink * np.float32(dark - paper)
         if rng.random() < 0.3:
-            light = d.piece(rng, banks.lights, (width, height), rng.uniform(0.5, 3))
+            light = t.piece(rng, banks.lights, (width, height), rng.uniform(0.5, 3))
             page *= 1 + (light - np.float32(0.5)) * np.float32(rng.uniform(0, 0.5))
         page = c.noise(rng, banks, page, 0.4, 3.5)
         if rng.random() < 0.7:
@@ -155,14 +156,14 @@ def _faded(rng: Rng, banks: Banks, ink: Array) -> Array:
     """Let the print fade: in blotches, in lines of the print head, or along the line."""
     kind, (height, width) = rng.random(), ink.shape
     if kind < 0.2:
-        blotches = d.piece(rng, banks.spots, (width, height), rng.uniform(0.3, 1))
+        blotches = t.piece(rng, banks.spots, (width, height), rng.uniform(0.3, 1))
         return ink * np.clip(1 - np.float32(rng.uniform(0, 0.35)) * blotches, 0.3, 1)
     if kind < 0.3:
         rows = np.ones((height, 1), np.float32)
         rows[rng.integers(0, height, int(rng.integers(1, 3)))] = rng.uniform(0.1, 0.7)
         return ink * rows
     if kind < 0.45:
-        light = d.piece(rng, banks.lights, (width, height), rng.uniform(1, 4))
+        light = t.piece(rng, banks.lights, (width, height), rng.uniform(1, 4))
         return ink * (1 - light * np.float32(rng.uniform(0.2, 0.6)))
     return ink
 
@@ -209,7 +210,7 @@ def screen(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Arra
             plane += (colour - base) * part
     else:
         if rng.random() < 0.1:
-            d.texture(rng, banks.grounds, picture, contrast, 1.0)
+            t.texture(rng, banks.grounds, picture, contrast, 1.0)
         d.blend(picture, ink, share)
     image = c.to_bytes(picture)
     if rng.random() < 0.35:

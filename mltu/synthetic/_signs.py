@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mltu.synthetic import _camera as c
 from mltu.synthetic import _draw as d
+from mltu.synthetic import _textures as t
 from mltu.synthetic._atlas import FontAtlas
 from mltu.synthetic._glyphs import EM
 from mltu.synthetic._textures import Banks
@@ -48,7 +49,7 @@ def plain(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Array
     levels = (dark, dark + contrast) if rng.random() < 0.5 else (dark + contrast, dark)
     ground, ink = (d.tinted(rng, level, rng.uniform(0, 60)) for level in levels)
     picture = d.solid(ground, place.size)
-    light = d.piece(rng, banks.lights, place.size)
+    light = t.piece(rng, banks.lights, place.size)
     picture += (light - np.float32(0.5)) * np.float32(rng.uniform(0, 0.3) * contrast)
     *edges, letters = d.put(place, layers)
     for edge in edges:
@@ -180,7 +181,7 @@ def _colour(
         ink = ground + np.float32(rng.uniform(-depth, depth))
         contrast = 80.0
     picture = d.solid(ground, size)
-    d.texture(rng, banks.grounds, picture, contrast, 0.5)
+    t.texture(rng, banks.grounds, picture, contrast, 0.5)
     if paint == "neon":
         glow = ink * np.float32(rng.uniform(0.4, 1.0))
         picture += glow[:, None, None] * layers[0]
@@ -234,7 +235,7 @@ def _fill(
             share[:, cut:] = 1
         d.blend(planes, other, share)
         return planes
-    d.texture(rng, banks.grounds, planes, 0.5 * contrast, 1.0)
+    t.texture(rng, banks.grounds, planes, 0.5 * contrast, 1.0)
     return planes
 
 
@@ -257,7 +258,7 @@ def display(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Arr
     else:
         ground, ink, _ = d.palette(rng)
     picture = d.solid(ground, place.size)
-    d.texture(rng, banks.grounds, picture, 60, 0.3)
+    t.texture(rng, banks.grounds, picture, 60, 0.3)
     if lit:
         picture += (ink * np.float32(rng.uniform(0, 0.7)))[:, None, None] * halo
     d.blend(picture, ink, share)

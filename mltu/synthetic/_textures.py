@@ -166,3 +166,33 @@ def _blotches(rng: Rng) -> Array:
     image: Array = rng.standard_normal(SIZE, np.float32)
     image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.8, 3.0)))
     return np.asarray(image / image.std(), np.float32)
+
+
+def piece(rng: Rng, bank: Array, size: tuple[int, int], zoom: float = 1.0) -> Array:
+    """Cut a piece out of one of the pictures of a bank, and scale it."""
+    picture = bank[int(rng.random() * len(bank))]
+    height, width = picture.shape[:2]
+    rows = min(max(int(size[1] * zoom), 1), height)
+    columns = min(max(int(size[0] * zoom), 1), width)
+    top, left = int(rng.random() * (height - rows + 1)), int(rng.random() * (width - columns + 1))
+    cut: Array = picture[top : top + rows, left : left + columns]
+    if rng.random() < 0.5:
+        cut = cut[:, ::-1]
+    if cut.shape[1::-1] == size:
+        return cut
+    return cv2.resize(cut, size, interpolation=cv2.INTER_LINEAR)
+
+
+def texture(rng: Rng, bank: Array, picture: Array, contrast: float, share: float) -> None:
+    """Add a piece of a ground; most pieces keep away from the letters by half the contrast."""
+    kind = rng.random()
+    if kind > share:
+        return
+    size = (picture.shape[2], picture.shape[1])
+    depth = contrast * (0.7 if rng.random() < 0.8 else 1.4) * rng.random() ** 1.3
+    pattern = piece(rng, bank, size, rng.uniform(0.5, 2.0)) * np.float32(depth)
+    if kind < share * 0.4:
+        tone = (1 + rng.uniform(-0.6, 0.6, 3)).astype(np.float32)
+        picture += tone[:, None, None] * pattern
+    else:
+        picture += pattern
