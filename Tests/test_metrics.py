@@ -8,7 +8,7 @@ from oracles import levenshtein
 
 from mltu import _ctc_kernels, metrics
 from mltu.losses import CTCLoss
-from mltu.metrics import CERMetric, CWERMetric, InfeasibleLabels, WERMetric
+from mltu.metrics import CERMetric, CWERMetric, WERMetric
 from mltu.utils.text_utils import ctc_decoder, get_cer, get_wer
 
 pytestmark = pytest.mark.backend
@@ -164,22 +164,12 @@ def test_targets_may_arrive_as_floats():
     assert float(metric.result()) == pytest.approx(1 / 2)
 
 
-def test_infeasible_labels_are_counted():
-    metric = InfeasibleLabels()
-    metric.update_state(pad([[0, 1, 2], [0, 0, 1], [], [0, 1, 2, 3]]), outputs_of(*["---"] * 4))
-    assert float(metric.result()) == 2.0
-    metric.update_state(pad([[1, 1]]).astype("float32"), outputs_of("--"))
-    assert float(metric.result()) == 3.0
-    metric.reset_state()
-    assert float(metric.result()) == 0.0
-
-
 def tiny_model(optimizer="sgd", jit_compile="auto"):
     model = keras.Sequential(
         [keras.Input((6, 3)), keras.layers.Dense(BLANK + 1, activation="softmax")]
     )
-    figures = [CWERMetric(), InfeasibleLabels()]
-    model.compile(optimizer, loss=CTCLoss(), metrics=figures, jit_compile=jit_compile)
+    metrics = [CWERMetric()]
+    model.compile(optimizer, loss=CTCLoss(), metrics=metrics, jit_compile=jit_compile)
     return model
 
 
@@ -221,9 +211,7 @@ def test_callbacks_know_the_direction_of_val_cer(tmp_path):
     assert stop.best_epoch == 0
     assert float(model.optimizer.learning_rate) == pytest.approx(0.005)
     assert set(first) == {first[0]}
-    assert {"loss", "CER", "WER", "infeasible", "val_loss", "val_CER", "val_WER"} <= set(
-        history.history
-    )
+    assert {"loss", "CER", "WER", "val_loss", "val_CER", "val_WER"} <= set(history.history)
 
 
 def test_logs_equal_the_strings():
@@ -274,7 +262,7 @@ def test_the_kernels_of_gpus_can_be_compiled_by_xla(monkeypatch):
         assert histories[1][key] == pytest.approx(values, abs=1e-4)
 
 
-@pytest.mark.parametrize("metric_class", [CERMetric, WERMetric, CWERMetric, InfeasibleLabels])
+@pytest.mark.parametrize("metric_class", [CERMetric, WERMetric, CWERMetric])
 def test_config_round_trip(metric_class):
     metric = metric_class()
     again = keras.metrics.deserialize(keras.metrics.serialize(metric))

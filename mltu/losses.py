@@ -30,8 +30,7 @@ class CTCLoss(keras.losses.Loss):
     Targets are integers of shape (batch, max_label_length): a label in [0, classes - 2], padded at
     the end by anything outside, such as `classes - 1`, the blank, or -1. Outputs have the shape
     (batch, time, classes). An empty label is valid. A label that is too long for the time steps
-    (its length plus its repeated neighbours exceeds `time`) contributes loss 0 and gradient 0; the
-    metric `mltu.metrics.InfeasibleLabels` counts such samples.
+    (its length plus its repeated neighbours exceeds `time`) contributes loss 0 and gradient 0.
 
     Labels that are too long, labels of more classes than the model has, and outputs of another kind
     are logged as a warning, once, at the first batch that has them.

@@ -12,7 +12,7 @@ import numpy as np
 
 from mltu import _ctc_kernels
 from mltu._extras import explain_missing
-from mltu.losses import label_lengths, required_steps
+from mltu.losses import label_lengths
 from mltu.utils.checks import check_count
 from mltu.utils.error_rates import edit_distance
 
@@ -25,17 +25,8 @@ _BASE = 1_664_525  # odd, so that it has an inverse modulo 2**32
 _INVERSE = (pow(_BASE, -1, 2**32) + 2**31) % 2**32 - 2**31  # as int32
 
 
-class _CountMetric(keras.metrics.Metric):
-    """A metric that stores sums as integers: float32 is inexact beyond 16.7 million."""
-
-    _direction = "down"
-
-    def _count(self, name: str) -> Any:
-        return self.add_variable(shape=(), initializer="zeros", dtype="int32", name=name)
-
-
 @keras.saving.register_keras_serializable(package="mltu")
-class CWERMetric(_CountMetric):
+class CWERMetric(keras.metrics.Metric):
     """CER and WER from a single decoding, logged as `CER`, `WER`, `val_CER` and `val_WER`.
 
     Edits / reference characters, and word edits / reference words, both pooled over the epoch.
@@ -51,6 +42,8 @@ class CWERMetric(_CountMetric):
     Raises:
         ValueError: `separator` is negative or not an integer.
     """
+
+    _direction = "down"
 
     def __init__(
         self,
@@ -70,6 +63,10 @@ class CWERMetric(_CountMetric):
         self._characters = self._count("characters")
         self._word_edits = self._count("word_edits")
         self._words = self._count("words")
+
+    def _count(self, name: str) -> Any:
+        # An integer, since float32 is inexact beyond 16.7 million.
+        return self.add_variable(shape=(), initializer="zeros", dtype="int32", name=name)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch.
@@ -131,32 +128,6 @@ class WERMetric(CWERMetric):
     def result(self) -> Any:
         """Return the rate so far, a float of at least 0; 0.0 before the first batch."""
         return super().result()["WER"]
-
-
-@keras.saving.register_keras_serializable(package="mltu")
-class InfeasibleLabels(_CountMetric):
-    """Number of labels in the epoch that are too long for the time steps of the model.
-
-    Their `CTCLoss` is 0, so they teach nothing. Shorten them, or give the model more time steps.
-
-    Args:
-        name: the key in the logs.
-        dtype: dtype of the result.
-    """
-
-    def __init__(self, name: str = "infeasible", dtype: Any = None) -> None:
-        super().__init__(name=name, dtype=dtype)
-        self._total = self._count("total")
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Add a batch; arguments as in `CWERMetric`."""
-        labels = ops.cast(y_true, "int32")
-        needed = required_steps(labels, label_lengths(labels, y_pred.shape[2] - 1))
-        self._total.assign_add(ops.sum(ops.cast(needed > ops.shape(y_pred)[1], "int32")))
-
-    def result(self) -> Any:
-        """Return the count so far."""
-        return ops.cast(self._total, self.dtype)
 
 
 def _rate(errors: Any, total: Any) -> Any:
