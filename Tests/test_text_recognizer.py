@@ -293,5 +293,5 @@ def test_a_file_of_a_fixed_batch_is_read_one_by_one_or_refused(images, tmp_path,
         fixed = TextRecognizer(tmp_path, force_cpu=True)
         assert [reading.text for reading in fixed.predict_batch(images[:3])] == WORDS[:3]
     else:
-        with pytest.raises(ValueError, match="reads exactly 4 images at once. Export it with"):
+        with pytest.raises(ValueError, match=r"reads exactly 4 images at once. Export it with"):
             TextRecognizer(tmp_path, force_cpu=True)
