@@ -9,16 +9,21 @@ from conftest import slow_elsewhere
 from keras import layers
 
 from mltu.callbacks import (
+    ConvergenceWatch,
     FollowSchedule,
+    KeepState,
     Model2onnx,
     TrainLogger,
     _train_logger,
+    fit_resumable,
     onnx_path_for,
     tensorboard,
 )
+from mltu.dataProvider import DataProvider
 from mltu.inferenceModel import OnnxInferenceModel
 from mltu.losses import CTCLoss
 from mltu.onnx_export import TOLERANCE, _compare, _export, export_onnx
+from mltu.training import compile_reader
 
 pytestmark = pytest.mark.backend
 
@@ -456,3 +461,48 @@ def test_tensorboard_takes_its_options(tmp_path, monkeypatch):
     (callback,) = tensorboard(tmp_path, update_freq=7)
     assert isinstance(callback, keras.callbacks.TensorBoard)
     assert callback.update_freq == 7
+
+
+# A model that its first batch builds
+
+
+def unbuilt_model():
+    model = keras.Sequential(
+        [
+            layers.Permute((2, 1, 3)),
+            layers.Reshape((16, 8)),
+            layers.BatchNormalization(),
+            layers.Dense(CLASSES, activation="softmax"),
+        ]
+    )
+    model.compile("adam", loss=CTCLoss())
+    return model
+
+
+@slow_elsewhere
+def test_callbacks_wait_for_a_model_that_is_not_built(tmp_path):
+    """A Sequential without an Input raised an exception in the first batch."""
+    watch = ConvergenceWatch(every=1)
+    checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "model.keras")
+    export = Model2onnx(tmp_path / "model.keras", {"vocab": "abc"})
+    schedule = FollowSchedule(lambda step: 1e-3)
+    fit(unbuilt_model(), TrainLogger(tmp_path), schedule, watch, checkpoint, export)
+    assert "Training begins" in (tmp_path / "logs.log").read_text(encoding="utf-8")
+    assert (tmp_path / "model.onnx").is_file()
+    assert not list(tmp_path.glob(".*"))  # the trial
+    assert watch._snapshots[0].weight_change < 1
+
+
+def test_a_resumable_fit_builds_the_model(tmp_path):
+    samples = [[image, np.array([0, 1], np.int32)] for image in images(4)]
+    provider = DataProvider(samples, [], 2)
+    keep = KeepState(tmp_path / "state")
+    history = fit_resumable(unbuilt_model(), provider, callbacks=[keep], verbose=0)
+    assert np.isfinite(history.history["loss"][0])
+
+
+def test_what_needs_a_built_model_says_so(tmp_path):
+    with pytest.raises(ValueError, match=r"`model` must be a built model with known inputs"):
+        export_onnx(unbuilt_model(), tmp_path / "model.onnx")
+    with pytest.raises(ValueError, match="`model` must be built"):
+        compile_reader(unbuilt_model(), 1e-3)

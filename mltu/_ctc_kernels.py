@@ -25,11 +25,16 @@ _UNDERFLOW = -85.0
 def kernel_name() -> str:
     """Return the kernel for this backend and machine: `"tensorflow"`, `"torch"` or `"scan"`.
 
-    XLA, which Keras turns on where it sees a GPU, cannot compile TensorFlow's sparse kernels.
+    XLA, which Keras turns on where it sees a GPU or by `jit_compile=True`, cannot compile
+    TensorFlow's sparse kernels.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
-        return "scan" if num_gpus(backend) else "tensorflow"
+        import tensorflow as tf
+        from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+
+        is_compiled = GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+        return "scan" if is_compiled or num_gpus(backend) else "tensorflow"
     return "torch" if backend == "torch" else "scan"
 
 

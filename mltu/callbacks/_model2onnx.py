@@ -21,10 +21,10 @@ _NUM_TRIAL_IMAGES = 32
 class Model2onnx(keras.callbacks.Callback):
     """Export the best model to ONNX when training ends, next to its checkpoint.
 
-    Before the first epoch the untrained model is exported once and the file removed, so that an
-    export that would fail does so in the first minute. At the end the weights of the checkpoint
-    are restored into the model, and the `.onnx` is written, run and compared with Keras. Put this
-    callback after the ModelCheckpoint.
+    Before the first epoch (after the first batch if that builds the model) the untrained model is
+    exported once and the file removed, so that an export that would fail does so in the first
+    minute. At the end the weights of the checkpoint are restored into the model, and the `.onnx` is
+    written, run and compared with Keras. Put this callback after the ModelCheckpoint.
 
     Args:
         saved_model_path: the checkpoint, a `.keras`, `.h5` or `.weights.h5` path, as given to
@@ -80,6 +80,12 @@ class Model2onnx(keras.callbacks.Callback):
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Check that this model can be exported on this machine."""
         self._checkpoint_before = self._checkpoint_seen = _modification_time(self.saved_model_path)
+        self._is_tried = False
+        if self.model.built:
+            self._try()
+
+    def _try(self) -> None:
+        self._is_tried = True
         trial = self.onnx_path.with_name(f".{self.onnx_path.stem}.trial.onnx")
         try:
             self._export(trial, num_images=_NUM_TRIAL_IMAGES)
@@ -94,6 +100,8 @@ class Model2onnx(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Ignore a checkpoint written within an epoch: the weights change before its end."""
+        if not self._is_tried:
+            self._try()
         if self.at_best:
             self._checkpoint_seen = _modification_time(self.saved_model_path)
 

@@ -47,7 +47,10 @@ class TrainLogger(keras.callbacks.Callback):
         self._close()
         self._logger.setLevel(self.log_level)
         self._logger.addHandler(handler)
-        self._logger.info("Training begins: %s parameters", self.model.count_params())
+        if self.model.built:
+            self._logger.info("Training begins: %d parameters", self.model.count_params())
+        else:
+            self._logger.info("Training begins; the first batch builds the model")
         self._started = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:

@@ -286,6 +286,7 @@ class ConvergenceWatch(keras.callbacks.Callback):
         self._step = self._epoch = self._num_batches = 0
         self._sum_before = self._loss_sum = 0.0
         self._asked_at = 0
+        self._was_built = self.model.built
         self._first_weights = self._weights()
         backend = keras.backend.backend()
         if has_unhidden_gpu() and not num_gpus(backend):
@@ -322,6 +323,8 @@ class ConvergenceWatch(keras.callbacks.Callback):
         # Keras gives the mean of the epoch so far. `batch` does not begin at 0 where a training
         # was resumed, so batches are counted here.
         count = num_executed(self._batch, batch, self.params)
+        if not self._was_built:
+            self._was_built, self._first_weights = True, self._weights()
         self._num_batches += count
         loss_sum = float(logs["loss"]) * self._num_batches
         loss, self._sum_before = loss_sum - self._sum_before, loss_sum

@@ -88,10 +88,12 @@ def export_onnx(
         ImportError: a package is missing, with its pip line; or a class of the model.
         OSError: the file cannot be written.
         TimeoutError: the child process took too long.
-        ValueError: an entry of the metadata, or `vocab`, does not match the model.
+        ValueError: the model is not built or has several inputs or outputs; an entry of the
+            metadata, or `vocab`, does not match it.
         TypeError: the metadata cannot be stored as JSON.
     """
     check_packages()
+    _check_model(model)
     fields = dict(metadata or {})
     images = None if validation is None else gather(validation, fields.get("vocab"), num_images)
     fields = {**_describe(model, images), **fields}
@@ -108,6 +110,22 @@ def export_onnx(
             raise _explain(model, error) from error
     _LOGGER.info("%s: %s", os.fspath(path), metrics.to_text())
     return metrics
+
+
+def _check_model(model: keras.Model) -> None:
+    inputs, outputs = (getattr(model, name, None) or [] for name in ("inputs", "outputs"))
+    if not inputs or not outputs:
+        raise ValueError(
+            f"`model` must be a built model with known inputs. Received {model.name!r}, a "
+            f"{type(model).__name__}. Give a Sequential a keras.Input; wrap a model with a `call` "
+            "of its own: inputs = keras.Input(shape); keras.Model(inputs, model(inputs))."
+        )
+    if len(inputs) > 1 or len(outputs) > 1:
+        raise ValueError(
+            f"`model` must have one input and one output. Received {model.name!r}, with the inputs "
+            f"{[each.name for each in inputs]} and the outputs {list(model.output_names)}. Export "
+            "the part that reads: keras.Model(model.inputs[0], model.outputs[0])."
+        )
 
 
 def check_packages() -> None:

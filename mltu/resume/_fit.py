@@ -76,9 +76,9 @@ def fit_resumable(
         raise ValueError("`model` must be compiled with an optimizer. Received one without.")
     state = _state_to_continue(keep, resume, epochs)
     # All variables must exist before the first fit, to be compared with those of the state.
+    model.test_on_batch(*provider[0])
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    model.test_on_batch(*provider[0])
     others = list(callbacks[:-1])
     if not any(isinstance(callback, History) for callback in others):
         others.append(History())

@@ -45,8 +45,13 @@ def start_with_blanks(model: keras.Model, blank_bias: float = 3.0) -> None:
         blank_bias: the bias of the blank.
 
     Raises:
-        ValueError: there is no such layer.
+        ValueError: there is no such layer, or the model is not built.
     """
+    if not model.built:
+        raise ValueError(
+            f"`model` must be built. Received {model.name!r}, which is not. Give it a keras.Input, "
+            "or call it on a batch first."
+        )
     num_classes = model.output_shape[-1]
     for layer in reversed(model.layers):
         if isinstance(layer, keras.layers.Dense) and layer.units == num_classes and layer.use_bias:
