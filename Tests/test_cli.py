@@ -24,7 +24,15 @@ from onnx import TensorProto, helper
 from mltu import __version__
 from mltu.cli.main import Commands, commands
 from mltu.configs import ReaderConfigs
-from mltu.datasets import Samples, open_samples, open_validation, pack_lmdb, read_csv, read_mjsynth
+from mltu.datasets import (
+    Samples,
+    open_samples,
+    open_validation,
+    pack_lmdb,
+    read_csv,
+    read_mjsynth,
+    write_csv,
+)
 from mltu.inference import find_pretrained
 from mltu.synthetic import write_mjsynth
 from mltu.training import continue_configs, load_saved_samples, save_samples
@@ -375,6 +383,25 @@ def test_evaluate_takes_the_list_of_a_run(table, tmp_path):
     shutil.copy(find_pretrained(), tmp_path / "model.onnx")
     shutil.copy(table, tmp_path / "val.csv")
     assert ": 6 images;" in run("evaluate", tmp_path).stdout
+
+
+def test_evaluate_names_labels_outside_the_vocabulary(images, labels, tmp_path):
+    write_csv(tmp_path / "a.csv", [(images[0], labels[0]), (images[1], "naïve!")])
+    said = run("evaluate", "words", tmp_path / "a.csv").stderr
+    assert "1 of 2 labels have characters that the reader does not know ('!', 'ï')" in said
+
+
+def test_columns_and_patterns_of_labels_are_options(images, labels, tmp_path):
+    (tmp_path / "a.csv").write_text(f"scan;plate\n{images[0]};{labels[0]}\n", encoding="utf-8")
+    names = ("--path-column", "scan", "--label-column", "plate")
+    assert "(no interval)" in run("evaluate", "words", tmp_path / "a.csv", *names).stdout
+    assert "--path-column and --label-column" in refusal("evaluate", "words", tmp_path / "a.csv")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shutil.copy(images[0], folder / f"{labels[0]}_0001.jpg")
+    said = run("evaluate", "words", folder, "--label-pattern", "[^_]+", "--format", "json").stdout
+    assert json.loads(said)["cer"]["value"] == 0
+    assert "label_pattern" not in run("check", folder, "--label-pattern", "[^_]+").stdout
 
 
 def test_evaluate_counts_what_cannot_be_read(table, tmp_path):

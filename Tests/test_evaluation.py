@@ -199,6 +199,19 @@ def test_coverage_by_hand():
     assert widest_coverage(curve[1:], 0.9) is None
 
 
+def test_few_readings_show_no_high_accuracy():
+    """A threshold "99.5 % right" was chosen and shown on the same 21 images."""
+    for count, share in ((21, 0.8), (21, 0.9), (800, 0.995)):
+        curve = coverage_curve([0.9] * count, [True] * count)
+        is_shown = widest_coverage(curve, share, count) is not None
+        assert is_shown == ((count, share) != (21, 0.9))
+
+
+def test_one_reading_has_no_interval():
+    """It was "100.00% (100.00% to 100.00%)"."""
+    assert str(evaluate_readings(["a"], ["b"]).cer) == "100.00% (no interval)"
+
+
 confident = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1)
 
 

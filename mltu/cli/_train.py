@@ -161,7 +161,8 @@ def _print_result(outcome: TrainedReader) -> None:
         click.echo(f"Read with it: mltu read IMAGES --model {outcome.run}")
     else:
         click.echo(
-            "It has not learned to read. After few epochs this is to be expected: train longer "
-            f"(mltu train --resume {outcome.run} --epochs N). Else see {outcome.run}/watch.log and "
-            "`mltu check`."
+            "It has not learned to read. After few epochs this is to be expected: train longer, "
+            f"mltu train --resume {outcome.run} --epochs N"
         )
+        if (outcome.run / "watch.log").is_file():
+            click.echo(f"What the training itself shows: {outcome.run / 'watch.log'}")
