@@ -271,12 +271,13 @@ def test_labels_from_right_to_left_are_named():
 @pytest.mark.parametrize(
     ("names", "name", "words"),
     [
-        ([f"{chr(97 + i % 26)}bcd_{i:04}" for i in range(60)], "label_in_file_name", r"(.+)_\\d+"),
+        ([f"{chr(97 + i % 26)}bcd_{i:04}" for i in range(60)], "label_in_file_name", r"(.+)_\d+"),
         ([f"{i:032x}-word" for i in range(60)], "label_in_file_name", "[-_](.+)"),
         (["abcd", "abcd (1)", *(f"w{chr(97 + i % 26)}x" * 2 for i in range(26))],
-         "label_in_file_name", r" \\(\\d+\\)"),
+         "label_in_file_name", r" \(\d+\)"),
         ([f"captcha{i}" for i in range(1, 61)], "running_number", "table of paths"),
         ([str(i) for i in range(1, 61)], "running_number", "table of paths"),
+        (["title", *map(str, range(1, 60))], "running_number", "table of paths"),
         ([f"LT{i * 37 % 1000:03}" for i in range(60)], None, ""),
         ([f"{i * 37 % 1000:03}" for i in range(60)], None, ""),
     ],

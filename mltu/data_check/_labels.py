@@ -214,13 +214,13 @@ def _check_file_names(samples: AllSamples) -> Iterator[Match]:
     for pattern, share in _MORE_THAN_LABEL.items():
         found = [p for p, label in enumerate(labels) if re.fullmatch(pattern, label)]
         if len(found) > share * size:
-            values = {"pattern": repr(pattern)}
+            values = {"pattern": f"'{pattern}'"}
             yield _match(samples, "label_in_file_name", np.array(found), values=values)
     parts = [_RUNNING.fullmatch(label) for label in labels]
     numbers = sorted(int(part[2]) for part in parts if part)
     prefixes = {part[1] for part in parts if part}
-    is_dense = len(numbers) == size and numbers[-1] - numbers[0] < 1.1 * size
-    if size >= _MIN_NUM and is_dense and len(prefixes) == 1 and len(set(numbers)) == size:
+    is_alike = len(prefixes) == 1 and len(set(numbers)) == len(numbers) > 0.9 * size
+    if size >= _MIN_NUM and is_alike and numbers[-1] - numbers[0] < 1.1 * size:
         ends: dict[str, object] = {"first": numbers[0], "last": numbers[-1]}
         yield _match(samples, "running_number", np.arange(size), values=ends)
 
