@@ -1,5 +1,8 @@
 """OnnxInferenceModel: attributes, errors, and metadata that can do nothing."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -115,3 +118,35 @@ def test_json_metadata_is_parsed(tmp_path):
     stored = {"vocab": '["a", "b"]', "blank": "2", "flag": "true", "nothing": "null"}
     model = OnnxInferenceModel(write_model(tmp_path / "a.onnx", stored))
     assert model.metadata == {"vocab": ["a", "b"], "blank": 2, "flag": True, "nothing": None}
+
+
+@pytest.mark.parametrize(
+    "vocab", ["123456789", "0123", "abc", "1e5", "true", "null", "-1.5", "[", "[1]x", "{}"]
+)
+def test_a_vocabulary_of_mltu_1_stays_text(vocab, tmp_path):
+    """mltu 1 stored `str(vocab)`; as JSON, "123456789" is a number."""
+    model = OnnxInferenceModel(write_model(tmp_path / "a.onnx", {"vocab": vocab}))
+    assert model.metadata["vocab"] == vocab
+
+
+@pytest.mark.parametrize(
+    "vocab", [["0", "1"], ["'", '"', "\\", "\n", "\xa0", "\u200b", "ž", ","], ["a"]]
+)
+def test_a_listed_vocabulary_of_mltu_1_is_a_list(vocab, tmp_path):
+    model = OnnxInferenceModel(write_model(tmp_path / "a.onnx", {"vocab": str(vocab)}))
+    assert model.metadata["vocab"] == vocab
+
+
+def test_an_empty_batch_is_refused(tmp_path):
+    """onnxruntime ends the process where the model has an LSTM."""
+    model = Doubler(write_model(tmp_path / "a.onnx"))
+    with pytest.raises(ValueError, match=r"'x' must have at least one value.*\(0, 2, 3\)"):
+        model(np.zeros((0, 2, 3), np.float32))
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_opens_the_file_again(clone, tmp_path):
+    model = clone(Doubler(write_model(tmp_path / "a.onnx"), force_cpu=True, num_threads=1))
+    ones = np.ones((1, 2, 3), np.float32)
+    np.testing.assert_array_equal(model(ones), ones * 2)
+    assert model.model.get_session_options().intra_op_num_threads == 1

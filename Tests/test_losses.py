@@ -8,7 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from conftest import ON_TENSORFLOW
+from conftest import ON_TENSORFLOW, ROOT
 from gradients import value_and_gradient
 from keras import ops
 from oracles import (
@@ -376,3 +376,23 @@ def test_tensorflow_prints_nothing_about_the_loss():
         check=True,
     )
     assert "failed. This" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import mltu.losses, mltu.metrics; keras.models.load_model(path)",
+        "keras.models.load_model(path, compile=False)",
+    ],
+)
+def test_another_process_loads_a_model_by_one_line(line, tmp_path):
+    """As the docstring of CTCLoss says."""
+    model = keras.Sequential([keras.Input((4, 2)), keras.layers.Dense(3, activation="softmax")])
+    model.compile("sgd", loss=CTCLoss(), metrics=[CWERMetric()])
+    model.save(tmp_path / "model.keras")
+    script = f"import sys, keras; path = sys.argv[1]; {line}"
+    command = [sys.executable, "-c", script, str(tmp_path / "model.keras")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "`import mltu.losses, mltu.metrics`" in CTCLoss.__doc__

@@ -1,5 +1,7 @@
 """DataProvider and its pipeline: a batch is a function of (samples, seed, epoch, index)."""
 
+import copy
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -457,6 +459,24 @@ def test_split_parts_are_independent():
 def test_split_leaves_neither_side_empty(split):
     with pytest.raises(ValueError, match=r"`split` must leave at least one of the 10 samples"):
         provider().split(split)
+
+
+class Doubled(Augmentor):
+    def apply(self, image, rng):
+        return image * rng.integers(1, 3, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("processes", [0, 1])
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_is_another_provider(clone, processes):
+    source = provider(augmentors=[Doubled(1)], processes=processes)
+    source.set_position(3, 1)
+    twin = clone(source)
+    source.set_position(1)
+    assert (twin.epoch, twin.step) == (3, 1)
+    twin.set_position(1)
+    if not processes:  # Spawning them takes seconds.
+        assert content(twin) == content(source)
 
 
 # Data sets that come in and go out

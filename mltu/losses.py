@@ -32,6 +32,9 @@ class CTCLoss(keras.losses.Loss):
     (batch, time, classes). An empty label is valid. A label that is too long for the time steps
     (its length plus its repeated neighbours exceeds `time`) contributes loss 0 and gradient 0.
 
+    To load a compiled model in another process, `import mltu.losses, mltu.metrics` before
+    `keras.models.load_model(path)`, or leave both out: `load_model(path, compile=False)`.
+
     Labels that are too long, labels of more classes than the model has, and outputs of another kind
     are logged as a warning, once, at the first batch that has them.
 

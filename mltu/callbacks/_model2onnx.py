@@ -142,7 +142,8 @@ class Model2onnx(keras.callbacks.Callback):
             raise RuntimeError(
                 f"The training is done and its model is safe in {str(saved)!r}; only the ONNX "
                 f"export failed. Fix the cause and run the export again: {command}load the "
-                f"model and call mltu.onnx_export.export_onnx. The cause: {error}"
+                "model by keras.models.load_model(path, compile=False) and call "
+                f"mltu.onnx_export.export_onnx. The cause: {error}"
             ) from error
         if self.metrics is not None:
             self._say(f"{self.onnx_path}: {self.metrics.to_text()}")

@@ -32,6 +32,14 @@ class BadSamples:
         self._found: dict[int, BadSample] = {}
         self._lock = threading.Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the lock, which cannot be copied."""
+        return {key: value for key, value in vars(self).items() if key != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._lock = threading.Lock()
+
     def add(self, index: int, path: Any, error: Exception) -> None:
         """Record a sample; it is logged the first time and counted once.
 

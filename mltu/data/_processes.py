@@ -68,6 +68,10 @@ class WorkerProcesses:
         self._allocated = 0  # bytes in all blocks
         self._free_blocks: list[SharedMemory] = []
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy without the processes; a copy starts its own."""
+        return type(self), (self._function, self._num_processes)
+
     def run(self, *arguments: Any) -> Batch:
         """Call the function.
 

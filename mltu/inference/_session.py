@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ class OnnxInferenceModel:
 
     Attributes:
         model: the `onnxruntime.InferenceSession`; run it with
-            `self.model.run(None, {self.input_name: array})`.
+            `self.model.run(None, {self.input_name: array})`. It refuses an empty batch, on which
+            onnxruntime may end the process.
         input_shapes: the shape of each input as in the file; free sides are None or a name.
         input_names: of all inputs.
         output_names: of all outputs.
@@ -43,7 +45,8 @@ class OnnxInferenceModel:
         input_name: of the first input.
         output_name: of the first output.
         metadata: the entries of the file, parsed as JSON; an entry that is not JSON stays a
-            string. Nothing in it is ever evaluated.
+            string. `vocab` is a string or a list, also in files of mltu 1. Nothing in it is ever
+            evaluated.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -61,7 +64,8 @@ class OnnxInferenceModel:
     ) -> None:
         wanted = _providers(force_cpu) if providers is None else _known_providers(providers)
         self.model_path = _find(resolve_model(model_path), default_model_name)
-        self.model = _load(self.model_path, wanted, num_threads)
+        self._session_options = wanted, num_threads
+        self.model = _load(self.model_path, *self._session_options)
         _log_device(wanted[0], self.model.get_providers()[0], force_cpu or providers is not None)
         try:
             inputs, outputs = self.model.get_inputs(), self.model.get_outputs()
@@ -85,7 +89,15 @@ class OnnxInferenceModel:
         self.input_shape = self.input_shapes[0][1:]
         self.input_name = self.input_names[0]
         self.output_name = self.output_names[0]
-        self.metadata = {key: _parse(value) for key, value in entries.items()}
+        self.metadata = {key: _parse(key, value) for key, value in entries.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the session; a copy opens the file again."""
+        return {key: value for key, value in vars(self).items() if key != "model"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.model = _load(self.model_path, *self._session_options)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         """Read one input; implemented by the subclass."""
@@ -144,7 +156,7 @@ def _load(path: str, providers: list[str], num_threads: int | None) -> ort.Infer
         check_count("num_threads", num_threads, 1)
         options.intra_op_num_threads = num_threads
     try:
-        return ort.InferenceSession(path, options, providers=providers)
+        return _Session(path, options, providers=providers)
     except Exception as error:  # onnxruntime has no common base class for its own errors.
         raise ValueError(
             f"`model_path` must be an ONNX model that onnxruntime {ort.__version__} can load. "
@@ -152,8 +164,35 @@ def _load(path: str, providers: list[str], num_threads: int | None) -> ort.Infer
         ) from error
 
 
-def _parse(value: str) -> Any:
+class _Session(ort.InferenceSession):  # type: ignore[misc]
+    def run(self, output_names: Any, input_feed: Any, run_options: Any = None) -> Any:
+        """Refuse arrays without values: an LSTM of onnxruntime would end the process on them."""
+        for name, array in input_feed.items():
+            if 0 in getattr(array, "shape", ()):
+                raise ValueError(
+                    f"The input {name!r} must have at least one value. Received the shape "
+                    f"{tuple(array.shape)}. Leave out empty batches."
+                )
+        return super().run(output_names, input_feed, run_options)
+
+
+def _parse(key: str, text: str) -> Any:
     try:
-        return parse_json(value)
+        value = parse_json(text)
     except (ValueError, RecursionError):
+        value = text
+    if key != "vocab" or isinstance(value, list) or (isinstance(value, str) and value != text):
         return value
+    # mltu 1 stored `str(vocab)`: 123456789, which is a number in JSON, or ['0', '1'].
+    if _PYTHON_LIST.fullmatch(text):
+        chars = [found[1] or found[2] for found in _PYTHON_CHARACTER.finditer(text)]
+        return [c.encode().decode("unicode_escape") if c[0] == "\\" else c for c in chars]
+    return text
+
+
+_PYTHON_CHARACTER = re.compile(
+    r"""'([^'\\]|\\(?:[\\nrt']|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}))'|"(')\""""
+)
+_PYTHON_LIST = re.compile(
+    rf"\[(?:{_PYTHON_CHARACTER.pattern})(?:, (?:{_PYTHON_CHARACTER.pattern}))*\]"
+)
