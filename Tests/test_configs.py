@@ -133,7 +133,76 @@ def test_missing_file_is_named(tmp_path):
         Configs.load(tmp_path / "absent.yaml")
 
 
-# The options of a training
+# The command line
+
+
+class Commented(BaseModelConfigs):
+    def __init__(self):
+        super().__init__()
+        self.model_path = "runs/1"  # the run folder
+        self.height = 32
+        self.learning_rate = 3e-3  # the peak: # after a warm-up
+        self.augment = True
+        self.limit: int | None = None  # use only the first samples
+        self.widths = [64, 128]
+
+
+def test_settings_are_changed_on_the_command_line():
+    configs = Commented.from_command_line(
+        ["height=48", "learning_rate=1e-4", "--augment=false", "limit=200", "widths=[1, 2]"]
+    )
+    assert vars(configs) == {
+        "model_path": "runs/1",
+        "height": 48,
+        "learning_rate": 1e-4,
+        "augment": False,
+        "limit": 200,
+        "widths": [1, 2],
+    }
+    assert vars(Commented.from_command_line([])) == vars(Commented())
+    assert Commented.from_command_line(["model_path=a=b", "limit=x"]).model_path == "a=b"
+
+
+def test_a_run_that_exists_gives_its_settings(tmp_path):
+    configs = Commented.from_command_line([f"model_path={tmp_path}", "height=48", "limit=3"])
+    configs.save()
+    again = Commented.from_command_line([f"model_path={tmp_path}", "limit=5"])
+    assert vars(again) == {**vars(configs), "limit": 5}
+
+
+def test_help_lists_settings_defaults_and_comments(capsys):
+    with pytest.raises(SystemExit) as caught:
+        Commented.from_command_line(["height=1", "--help"])
+    assert caught.value.code == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].endswith("[name=value]...")
+    assert [line.split(maxsplit=1) for line in printed[3:]] == [
+        ["model_path=runs/1", "the run folder"],
+        ["height=32"],
+        ["learning_rate=0.003", "the peak: # after a warm-up"],
+        ["augment=True"],
+        ["limit=None", "use only the first samples"],
+        ["widths=[64,", "128]"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("heights=1", "Unknown setting 'heights=1'. Write name=value; --help lists all names."),
+        ("height", "Unknown setting 'height'. Write name=value; --help lists all names."),
+        ("height=tall", "height must be int, such as 32. Received 'tall'."),
+        ("height=1.5", "height must be int, such as 32. Received '1.5'."),
+        ("learning_rate=", "learning_rate must be float, such as 0.003. Received ''."),
+        ("augment=no", "augment must be bool, such as True. Received 'no'."),
+        ("widths=64", "widths must be list, such as [64, 128]. Received '64'."),
+        ("widths=[", "widths must be list, such as [64, 128]. Received '['."),
+    ],
+)
+def test_a_wrong_argument_ends_with_one_sentence(argument, sentence):
+    with pytest.raises(SystemExit) as caught:
+        Commented.from_command_line([argument])
+    assert caught.value.code == sentence
 
 
 def test_options_of_a_training_are_checked():

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from mltu.inferenceModel import OnnxInferenceModel
+from mltu.inferenceModel import OnnxInferenceModel, newest_run
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper  # noqa: E402  It may be missing.
@@ -150,3 +150,13 @@ def test_a_copy_opens_the_file_again(clone, tmp_path):
     ones = np.ones((1, 2, 3), np.float32)
     np.testing.assert_array_equal(model(ones), ones * 2)
     assert model.model.get_session_options().intra_op_num_threads == 1
+
+
+def test_the_newest_run_has_the_last_name_and_a_model(tmp_path):
+    with pytest.raises(FileNotFoundError, match="Train one first"):
+        newest_run(tmp_path)
+    for name in ("20250101", "20260101", "20270101"):
+        (tmp_path / name).mkdir()
+    for name in ("20250101", "20260101"):
+        (tmp_path / name / "model.onnx").touch()
+    assert newest_run(tmp_path) == tmp_path / "20260101"

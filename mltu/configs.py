@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import Field, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
@@ -84,6 +87,84 @@ class BaseModelConfigs:
         configs = cls()
         vars(configs).update(stored)
         return configs
+
+    @classmethod
+    def from_command_line(cls, arguments: Sequence[str] | None = None) -> Self:
+        """Make the configs, changed by the arguments of the program: `train.py height=64 seed=1`.
+
+        Where `model_path=RUN` names a run that exists, its configs.yaml gives the values instead of
+        the defaults, so that a training continues with its own settings. `--help` lists every
+        setting with its default and its comment in `__init__`. An unknown name or a value of
+        another type than the default's ends the program with one sentence.
+
+        Args:
+            arguments: `name=value` each; those of the program if None.
+        """
+        configs = cls()
+        arguments = sys.argv[1:] if arguments is None else arguments
+        if not {"-h", "--help"}.isdisjoint(arguments):
+            print(_help(configs))
+            raise SystemExit(0)
+        given: dict[str, Any] = {}
+        for argument in arguments:
+            name, equals, text = argument.removeprefix("--").partition("=")
+            if not equals or name not in vars(configs):
+                raise SystemExit(
+                    f"Unknown setting {argument!r}. Write name=value; --help lists all names."
+                )
+            default = vars(configs)[name]
+            try:
+                given[name] = _parse(text, default)
+            except ValueError:
+                raise SystemExit(
+                    f"{name} must be {type(default).__name__}, such as {default!r}. "
+                    f"Received {text!r}."
+                ) from None
+        saved = Path(given.get("model_path") or "") / "configs.yaml"
+        if given.get("model_path") and saved.is_file():
+            configs = cls.load(saved)
+        vars(configs).update(given)
+        return configs
+
+
+def _help(configs: BaseModelConfigs) -> str:
+    """List the settings, with the comments behind `self.name = value` in the source."""
+    comments: dict[str, str] = {}
+    for kind in reversed(type(configs).__mro__[:-1]):
+        with suppress(OSError, TypeError):  # No source, as in an interactive session.
+            source = inspect.getsource(kind.__init__)  # type: ignore[misc]
+            comments.update(re.findall(r"^\s*self\.(\w+)\b.*?  # (.*)$", source, re.MULTILINE))
+    lines = [f"Usage: {Path(sys.argv[0]).name} [name=value]...", "", "Settings and their defaults:"]
+    for name, value in vars(configs).items():
+        lines.append(f"  {f'{name}={value}':<32} {comments.get(name, '')}".rstrip())
+    return "\n".join(lines)
+
+
+def _parse(text: str, default: Any) -> Any:
+    """Return the value that a text stands for, in the type of the default.
+
+    Raises:
+        ValueError: it is of another type.
+    """
+    if isinstance(default, str):
+        return text
+    if isinstance(default, bool):
+        if text.lower() not in ("true", "false"):
+            raise ValueError
+        return text.lower() == "true"
+    if isinstance(default, int | float):
+        return type(default)(text)
+    if default is None:
+        for kind in (int, float):
+            with suppress(ValueError):
+                return kind(text)
+        return text
+    from mltu.utils.safe_yaml import read_yaml
+
+    value = read_yaml(text)
+    if type(value) is not type(default):
+        raise ValueError
+    return value
 
 
 def _option(

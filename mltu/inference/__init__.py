@@ -8,7 +8,7 @@ from mltu.inference._image import prepare_image
 from mltu.inference._model_card import CARD_FORMAT, ModelCard, check_card_fields, read_card
 from mltu.inference._reading import Character, Reading
 from mltu.inference._recognizer import TextRecognizer
-from mltu.inference._session import OnnxInferenceModel
+from mltu.inference._session import OnnxInferenceModel, newest_run
 from mltu.inference._weights import find_pretrained, pretrained_names, resolve_model
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "TextRecognizer",
     "check_card_fields",
     "find_pretrained",
+    "newest_run",
     "prepare_image",
     "pretrained_names",
     "read_card",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -106,6 +107,24 @@ class OnnxInferenceModel:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call `predict` with the same arguments."""
         return self.predict(*args, **kwargs)
+
+
+def newest_run(folder: StrPath) -> Path:
+    """Return the run folder with a `model.onnx` whose name comes last, such as the latest date.
+
+    Args:
+        folder: with one folder for each run, such as `Models/1_image_to_word`.
+
+    Raises:
+        FileNotFoundError: no run in it has a `model.onnx`.
+    """
+    runs = sorted(path.parent for path in Path(folder).glob("*/model.onnx"))
+    if not runs:
+        raise FileNotFoundError(
+            f"There is no run with a model.onnx in {os.fspath(folder)!r}. Train one first, or pass "
+            f"its folder. Relative paths start at the working directory, {str(Path.cwd())!r}."
+        )
+    return runs[-1]
 
 
 def _find(path: Path, default_name: str) -> str:
