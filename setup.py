@@ -42,6 +42,7 @@ setup(
             "httpx",
             "hypothesis",
             "ipykernel",
+            "jupytext",
             "mypy",
             "nbclient",
             "pandas-stubs",

@@ -9,8 +9,10 @@ import contextlib
 import importlib.util
 import io
 import json
+import runpy
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -60,9 +62,9 @@ def words(tmp_path_factory):
 
 
 def run_tutorial(
-    folder: str, name: str, *arguments: object, check: bool = True
+    folder: str, name: str, *arguments: object, check: bool = True, place: Path = ROOT.parent
 ) -> subprocess.CompletedProcess[str]:
-    """Run the `main` of `Tutorials/<folder>/<name>` in this process, from another folder.
+    """Run the script `Tutorials/<folder>/<name>` in this process, from the folder `place`.
 
     Starting a script would import Keras once more; `test_scripts_of_the_tutorials_start` does that.
     """
@@ -71,17 +73,26 @@ def run_tutorial(
     out, err, status = io.StringIO(), io.StringIO(), 0
     words = [str(argument) for argument in arguments]
     policy = keras.config.dtype_policy()
+    script = ROOT / "Tutorials" / folder / name
     try:
         with (
-            contextlib.chdir(ROOT.parent),
+            contextlib.chdir(place),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
+            own_modules(script.parent),
+            pytest.MonkeyPatch.context() as patch,
         ):
-            load_tutorial(folder, name.removesuffix(".py")).main(words)
+            patch.setattr(sys, "argv", [str(script), *words])
+            runpy.run_path(str(script), run_name="__main__")
     except SystemExit as end:
         if isinstance(end.code, str):
             err.write(f"{end.code}\n")
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception as error:
+        if check:
+            raise
+        err.write(f"{type(error).__name__}: {error}\n")
+        status = 1
     finally:
         keras.config.set_dtype_policy(policy)
     done = subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
@@ -90,20 +101,27 @@ def run_tutorial(
     return done
 
 
+@contextlib.contextmanager
+def own_modules(place: Path) -> Iterator[None]:
+    """Import modules of a tutorial by their names: each has a `configs` and a `model`."""
+    path, before = list(sys.path), set(sys.modules)
+    sys.path.insert(0, str(place))
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        for other in set(sys.modules) - before:
+            file = getattr(sys.modules[other], "__file__", None) or ""
+            if file.startswith(str(ROOT / "Tutorials")) and not other.startswith("tutorial_"):
+                del sys.modules[other]
+
+
 def load_tutorial(folder: str, name: str = "train") -> ModuleType:
     """Import `Tutorials/<folder>/<name>.py`, whose modules import one another by name."""
     place = ROOT / "Tutorials" / folder
     spec = importlib.util.spec_from_file_location(f"tutorial_{folder}_{name}", place / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # Dataclasses and FastAPI look annotations up there.
-    sys.path.insert(0, str(place))
-    before = set(sys.modules)
-    try:
+    with own_modules(place):
         spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(place))
-        # Every tutorial has a `configs` and a `model` of its own.
-        for other in set(sys.modules) - before:
-            if (getattr(sys.modules[other], "__file__", None) or "").startswith(str(place)):
-                del sys.modules[other]
     return module

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -9,10 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import keras
+import pages
 import pytest
 
+from mltu.datasets import read_mjsynth, write_csv
 from mltu.models import Processes, distribute
 from mltu.models._distribute import ADDRESSES
+from mltu.synthetic import write_mjsynth
 from mltu.training import fit_reader
 
 SCRIPT = Path(__file__).parent / "tools" / "distributed_training.py"
@@ -76,6 +80,41 @@ def test_two_processes_of_jax():
     # Each sample of the epoch is seen once, in the batch it belongs to.
     assert first["seen"] == alone["seen"][::2]
     assert second["seen"] == alone["seen"][1::2]
+
+
+@pytest.mark.slow
+def test_two_processes_run_the_script_of_the_page(tmp_path):
+    if find_spec("jax") is None:
+        pytest.skip("jax is not installed")
+    root = write_mjsynth(
+        tmp_path / "words", num_train=64, num_validation=32, workers=0, progress=False
+    )
+    for name, part in (("labels", "train"), ("validation", "val")):
+        write_csv(tmp_path / f"{name}.csv", read_mjsynth(root, part))
+    blocks = pages.blocks_of("docs/howto/devices.md")
+    script = "".join(block.text for block in blocks if block.language == "python")
+    script = script.partition("model = keras.models.load_model")[0]
+    script = re.sub(r"^os.environ.*\n", "", script, flags=re.MULTILINE)
+    script = script.replace("epochs=10", "epochs=1")
+    (tmp_path / "distributed.py").write_text(script, encoding="utf-8")
+    (launch,) = (block.text for block in blocks if "PROCESS_ID" in block.text)
+    variables = dict(re.findall(r"([A-Z_]+)=(\S+)", launch.splitlines()[0]))
+    numbers = re.findall(r"PROCESS_ID=(\d) python distributed.py", launch)
+    assert numbers == ["0", "1"]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "distributed.py"],
+            cwd=tmp_path,
+            env={**os.environ, **variables, "KERAS_DISTRIBUTION_PROCESS_ID": number,
+                 "PYTHONPATH": str(SCRIPT.parents[2])},
+        )
+        for number in numbers
+    ]  # fmt: skip
+    assert [process.wait(timeout=600) for process in processes] == [0, 0]
+    names = {path.name for path in (tmp_path / "together").iterdir()}
+    assert names == {"model.keras", "logs.log", "logs", "curves.png"}
+    log = (tmp_path / "together" / "logs.log").read_text(encoding="utf-8")
+    assert log.count("Epoch 1;") == 1
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,6 @@ FAST = {
 }
 FONT_FOLDER = shipped_fonts()[0].parent
 _TRAIN = r"(python Tutorials/0{}\S*/train\.py)"
-_ONCE = " --epochs 1 --output trained"
 SMALL = {
     # Python
     r"epochs=(?!40)\d+": "epochs=1",
@@ -47,11 +46,9 @@ SMALL = {
     r"(--num-validation) \d+": r"\1 12",
     r"^(mltu bench .*)": r"\1 --images 16",
     # Tutorials
-    _TRAIN.format(1) + "$": r"\1 --data words --limit 64 --model columns" + _ONCE,
-    _TRAIN.format(1) + " --distribute$":
-        r"\1 --distribute --data words --limit 64 --batch-size 16 --model columns" + _ONCE,
-    _TRAIN.format(2) + " --style mixed --batch-size 32 --epochs 150":
-        r"\1 --style mixed --batch-size 32 --limit 40" + _ONCE,
+    _TRAIN.format(1) + "$": r"\1 data=words limit=64 train_epochs=1 model_path=trained",
+    _TRAIN.format(2) + " style=mixed batch_size=32 train_epochs=150":
+        r"\1 style=mixed batch_size=32 limit=40 train_epochs=1 model_path=trained",
     r"font_tools\.py /usr/share/fonts \S+ \S+": f"font_tools.py {FONT_FOLDER}",
     # Benchmarks
     r"before_after\.py --before CHECKOUT":
@@ -87,6 +84,7 @@ def desk(words, old_run, tmp_path):
     shutil.copytree(words, tmp_path / "words")
     samples = list(read_mjsynth(tmp_path / "words", "train"))[:80]
     write_csv(tmp_path / "labels.csv", samples)
+    write_csv(tmp_path / "validation.csv", samples[:16])
     lines = [f"{path}\t{label}\n" for path, label in samples]
     (tmp_path / "labels.tsv").write_text("path\tlabel\n" + "".join(lines), encoding="utf-8")
     known = "\n".join(label for _, label in read_mjsynth(tmp_path / "words", "val"))

@@ -1,4 +1,4 @@
-"""How long the README's main job takes to read with 10 % CER, now and as another checkout did it.
+"""How long the README's main job takes to read with 10 % CER, now and as another checkout does it.
 
 python benchmarks/time_to_cer.py [--before FOLDER] [--target 0.1] [--png time_to_cer.png]
     [--data Datasets/generated_words/56000]
@@ -11,6 +11,7 @@ all. The last line printed is JSON.
 import argparse
 import json
 import os
+import runpy
 import sys
 import tempfile
 import time
@@ -27,10 +28,12 @@ def serve(tree, arguments):
     """Run `train.py` of a checkout, and print where it stands after each turn."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what the training prints
-    sys.path[:0] = [str(tree), str(tree / "Tutorials" / "01_image_to_word")]
+    tutorial = tree / "Tutorials" / "01_image_to_word"
+    sys.path[:0] = [str(tree), str(tutorial)]
     import keras
-    import train
 
+    from mltu import resume
+    from mltu.callbacks import Model2onnx
     from mltu.utils.text_utils import ctc_decoder, get_cer
 
     class TakeTurns(keras.callbacks.Callback):
@@ -75,29 +78,18 @@ def serve(tree, arguments):
                            for row in indices]  # fmt: skip
             return get_cer(words, labels)
 
-    if hasattr(train, "make_callbacks"):  # A checkout from before `mltu.training`.
-        make_callbacks = train.make_callbacks
+    fit = resume.fit_resumable
 
-        def make_with_turns(run, configs, num_steps, validation, *rest):
-            callbacks = make_callbacks(run, configs, num_steps, validation, *rest)
-            return [TakeTurns(validation, configs.vocab), *callbacks]
+    def fit_with_turns(*data, callbacks, validation_data, **options):
+        turns = TakeTurns(validation_data, callbacks[-1].settings["vocab"])
+        options["validation_data"] = validation_data
+        callbacks = [entry for entry in callbacks if not isinstance(entry, Model2onnx)]
+        fit(*data, callbacks=[turns, *callbacks], **options)
+        os._exit(0)  # without the rest of the script, which reads the ONNX file
 
-        train.make_callbacks = make_with_turns
-    else:
-        try:
-            from mltu.training import _fit as fitting
-        except ImportError:  # A checkout of before the private files.
-            from mltu.training import fitting
-
-        fit = fitting.fit_resumable
-
-        def fit_with_turns(*data, callbacks, validation_data, **options):
-            turns = TakeTurns(validation_data, callbacks[-1].settings["vocab"])
-            options["validation_data"] = validation_data
-            return fit(*data, callbacks=[turns, *callbacks], **options)
-
-        fitting.fit_resumable = fit_with_turns
-    train.main(arguments)
+    resume.fit_resumable = fit_with_turns
+    sys.argv = ["train.py", *arguments]
+    runpy.run_path(str(tutorial / "train.py"), run_name="__main__")
 
 
 def main():
@@ -111,11 +103,11 @@ def main():
     from mltu.plots import plot_curves
 
     candidates = {"before": [args.before]} if args.before else {}
-    candidates |= {"now": [ROOT], "now, bfloat16": [ROOT, "--precision=mixed_bfloat16"]}
+    candidates |= {"now": [ROOT], "now, bfloat16": [ROOT, "precision=mixed_bfloat16"]}
     with tempfile.TemporaryDirectory() as folder:
         servers = {
-            name: Server([__file__, "--serve", *options, "--no-export", f"--data={args.data}",
-                          f"--output={Path(folder) / name}"])
+            name: Server([__file__, "--serve", *options, f"data={args.data}",
+                          f"model_path={Path(folder) / name}"])
             for name, options in tqdm(candidates.items(), "Starting")
         }  # fmt: skip
         curves = {name: [] for name in servers}

@@ -38,13 +38,12 @@ _TUTORIAL = r"Tutorials/0{0}\S*/README\.md: \S+python Tutorials/0{0}\S*/{1}\.py"
 # What another test runs: it starts or fetches something beside it, or trains the same in small.
 # The patterns match "page: command".
 RUN_BY = {
-    _TUTORIAL.format(1, "train") + "( --resume .*)?$":
-        "test_tutorial.test_default_command_renders_its_own_words_and_trains_rows",
-    _TUTORIAL.format(1, "train") + " --check": "test_tutorial.check",
+    _TUTORIAL.format(1, "train"):
+        "test_tutorial.test_default_command_draws_its_words_trains_and_resumes",
     _TUTORIAL.format(1, "inferenceModel"):
         "test_tutorial.test_inference_script_prints_the_average_cer",
-    r".* --distribute --data \$DATA|.*: export (KERAS_BACKEND|DATA)":
-        "test_tutorial.test_two_processes_train_by_the_launch_lines_of_the_readme",
+    r"docs/howto/devices\.md: (export KERAS|KERAS_DIST)":
+        "test_distribution.test_two_processes_run_the_script_of_the_page",
     _TUTORIAL.format(2, "(train|inferenceModel)") + "$":
         "test_captchas.test_a_run_trains_goes_on_and_reads",
     _TUTORIAL.format(2, "cross_validate"): "test_captchas.test_folds_are_trained_once",

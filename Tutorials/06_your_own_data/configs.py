@@ -1,8 +1,16 @@
-"""Where this tutorial finds data and leaves its runs; its settings are chosen from the data."""
+"""The settings to choose; size and network are chosen from the data."""
 
-from pathlib import Path
+from datetime import datetime
 
-ROOT = Path(__file__).resolve().parents[2]
-RUNS = ROOT / "Models" / "6_your_own_data"
-STAND_IN = ROOT / "Datasets" / "serial_numbers"
-NUM_DRAWN = 2_000
+from mltu.configs import BaseModelConfigs
+
+
+class ModelConfigs(BaseModelConfigs):
+    def __init__(self):
+        super().__init__()
+        now = datetime.now().strftime("%Y%m%d%H%M%S")
+        self.model_path = f"Models/6_your_own_data/{now}"  # a run that exists is resumed
+        self.data = ""  # your table or folder; if empty, serial numbers are drawn
+        self.num_drawn = 2_000  # serial numbers to draw
+        self.train_epochs = 0  # 0 for as many as make 5,000 steps
+        self.batch_size = 32

@@ -1,4 +1,4 @@
-"""A stand-in for your own data: labels of devices, photographed, with their serial numbers."""
+"""A stand-in for your own data: photographed serial numbers."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ LETTERS, DIGITS = list("ABCDEFGHJKLMNPRSTUVWXYZ"), list("0123456789")
 
 
 def draw_serial_numbers(folder, count, seed=0):
-    """Write images/000.png ... and labels.csv; a folder that is there already is left alone."""
+    """Write images/00000.png ... and labels.csv, unless the folder exists."""
     if folder.is_dir():
         return
     with atomic_folder(folder) as unfinished:
@@ -24,7 +24,7 @@ def _draw(folder, count, seed):
     (folder / "images").mkdir()
     samples = []
     for number in tqdm(range(count), "Drawing serial numbers", unit="images"):
-        digits = rng.choice(DIGITS, rng.integers(4, 7))  # Some begin with 0: labels stay text.
+        digits = rng.choice(DIGITS, rng.integers(4, 7))  # Some begin with 0: labels are text.
         label = "".join([*rng.choice(LETTERS, 2), *digits])
         image = render_word(label, fonts[rng.integers(len(fonts))], rng, height=40)
         name = f"images/{number:05}.png"
