@@ -1,31 +1,29 @@
-"""Every setting of this tutorial, saved as configs.yaml beside the model."""
+"""The settings of a training. The run folder gets them as configs.yaml."""
 
 from datetime import datetime
-from pathlib import Path
 
 from mltu.configs import BaseModelConfigs
 
-ROOT = Path(__file__).resolve().parents[2]
-RUNS = ROOT / "Models" / "2_captcha_to_text"
-CAPTCHAS = ROOT / "Datasets" / "captcha_images_v2"
-
 
 class ModelConfigs(BaseModelConfigs):
-    """Settings of one run; `train.py` fills in what it learns from the data."""
-
     def __init__(self):
         super().__init__()
-        self.model_path = str(RUNS / datetime.now().strftime("%Y%m%d%H%M"))
-        self.vocab = ""  # the sorted characters of all labels
+        now = datetime.now().strftime("%Y%m%d%H%M%S")
+        self.model_path = f"Models/2_captcha_to_text/{now}"  # a run that exists is resumed
+        self.data = ""  # folder of images named after their texts; if empty, captchas are drawn
+        self.style = "plain"  # of drawn captchas: "plain" or "mixed"
+        self.limit = 0  # use only the first captchas; 0 for all
+        self.num_folds = 10  # equal parts; one of them is for validation
+        self.fold = 0  # which one
+        self.vocab = ""  # filled in: the characters of all labels
+        self.max_text_length = 0  # filled in: the length of the longest label
         self.height = 48
         self.width = 192  # 48 time steps, for 5 or 6 characters
-        self.max_text_length = 0  # the longest label
-        self.num_folds = 10  # one of them is held out: a tenth
-        self.fold = 0
+        self.color = "GRAY"  # of the images; also read by `mltu export RUN`
         self.dropout = 0.2
         self.batch_size = 16
-        self.precision = "float32"
-        self.learning_rate = 2e-3  # the peak, after a warm-up and before the cosine decay
+        self.learning_rate = 2e-3  # the peak, between warm-up and cosine decay
         self.train_epochs = 60
-        self.train_workers = 2  # threads
+        self.train_workers = 2  # threads that prepare batches
+        self.precision = "float32"  # "mixed_bfloat16" is faster on CPUs and GPUs that support it
         self.seed = 0

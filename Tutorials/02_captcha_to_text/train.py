@@ -1,117 +1,149 @@
-"""Train a reader of captchas: a folder of images whose names are their texts.
+# %% [markdown]
+# # From captchas to text
+#
+# Trains a reader of captchas on a folder of images whose names are their texts. `python train.py
+# --help` lists the settings of configs.py, `python train.py train_epochs=1 limit=40` changes two.
 
-python train.py [--data FOLDER] [--style mixed] [--fold 0 --folds 10]
-"""
-
-import argparse
+# %%
 from pathlib import Path
 
+import cv2
 import keras
 from configs import ModelConfigs
-from data import STYLES, hold_out, make_provider, read_captchas
-from model import captcha_model
+from data import STYLES, draw_captchas, hold_out, shift_and_shear
+from keras.callbacks import ModelCheckpoint
+from keras.optimizers.schedules import CosineDecay
+from model import train_model
 
-from mltu.training import (
-    compile_reader,
-    continue_configs,
-    evaluate_export,
-    fit_reader,
-    load_saved_samples,
-    require_new_run,
-    save_samples,
+from mltu.augmentors import ImageTransform, RandomBrightness, RandomErodeDilate, RandomRotate
+from mltu.callbacks import ConvergenceWatch, FollowSchedule, Model2onnx, TrainLogger, tensorboard
+from mltu.dataProvider import DataProvider
+from mltu.datasets import open_samples
+from mltu.losses import CTCLoss
+from mltu.metrics import CWERMetric
+from mltu.models import use_native_layers
+from mltu.plots import plot_history
+from mltu.preprocessors import ImageReader
+from mltu.resume import KeepState, fit_resumable
+from mltu.training import evaluate_export, start_with_blanks
+from mltu.transformers import ExpandDims, ImageResizer, LabelIndexer, LabelPadding
+
+configs = ModelConfigs.from_command_line()
+run = Path(configs.model_path)
+keras.utils.set_random_seed(configs.seed)
+keras.config.set_dtype_policy(configs.precision)
+
+# %% [markdown]
+# ## Data
+#
+# `data=FOLDER` has images such as `226md.png`, or `226md_1.png` where a text comes twice. Without
+# it, captchas are drawn.
+
+# %%
+if not configs.data:
+    count = configs.limit or STYLES[configs.style][0]
+    configs.data = f"Datasets/captcha_stand_in/{configs.style}_{count}_{configs.seed}"
+    draw_captchas(Path(configs.data), count, configs.style, configs.seed)
+configs.data = str(Path(configs.data).resolve())
+
+samples = open_samples(configs.data, label_pattern="[^_]+")[: configs.limit or None]
+training, validation = hold_out(samples, configs.num_folds, configs.fold, configs.seed)
+configs.vocab = "".join(sorted(set("".join(samples.labels))))
+configs.max_text_length = max(map(len, samples.labels))
+configs.save()
+print(f"{len(training)} captchas to train on, {len(validation)} held out; {configs.vocab}")
+
+# %% [markdown]
+# ## Batches
+#
+# Grey images, (16, 48, 192, 1). A thousand captchas are few, so each epoch shows them moved,
+# slanted, turned, darker or with thicker strokes.
+
+
+# %%
+def provide(samples, **options):
+    return DataProvider(
+        samples,
+        data_preprocessors=[ImageReader(cv2.IMREAD_GRAYSCALE)],
+        transformers=[
+            ImageResizer(configs.width, configs.height),
+            ExpandDims(),
+            LabelIndexer(configs.vocab),
+            LabelPadding(max_word_length=configs.max_text_length, padding_value=len(configs.vocab)),
+        ],
+        batch_size=configs.batch_size,
+        seed=configs.seed,
+        workers=configs.train_workers,
+        **options,
+    )
+
+
+augmentors = [
+    RandomBrightness(),
+    RandomRotate(angle=5),
+    RandomErodeDilate(probability=0.3),
+    ImageTransform(shift_and_shear),
+]
+train_data_provider = provide(training, augmentors=augmentors)
+val_data_provider = provide(validation, shuffle=False)
+train_data_provider.to_csv(run / "train.csv")
+val_data_provider.to_csv(run / "val.csv")
+
+# %% [markdown]
+# ## Network
+
+# %%
+model = train_model(
+    input_dim=(configs.height, configs.width, 1),
+    output_dim=len(configs.vocab),
+    dropout=configs.dropout,
 )
-from mltu.utils.text_columns import distinct_characters, text_lengths
+start_with_blanks(model)  # Otherwise it first has to unlearn random text.
+use_native_layers(model)  # the fused kernels of the backend
+model.compile(
+    optimizer=keras.optimizers.Adam(configs.learning_rate),
+    loss=CTCLoss(),
+    metrics=[CWERMetric()],
+)
 
+# %% [markdown]
+# ## Training
+#
+# The captchas held out test the reader; they choose neither the epoch nor the rate. Ctrl-C stops
+# the training safely, `python train.py model_path=RUN` resumes it.
 
-def positive(text):
-    """Read a command line number of at least 1."""
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, received {text}")
-    return number
+# %%
+steps = len(train_data_provider) * configs.train_epochs
+warmup = min(300, steps // 10)
+peak = configs.learning_rate
+schedule = CosineDecay(0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup)
+callbacks = [
+    FollowSchedule(schedule),  # the rate rises to its peak, then falls along a cosine
+    ModelCheckpoint(run / "model.keras"),  # the last epoch
+    TrainLogger(run),  # logs.log: the metrics of each epoch
+    *tensorboard(run / "logs", update_freq=1),
+    ConvergenceWatch(val_data_provider, log_path=run / "watch.log"),  # says why nothing is learned
+    Model2onnx(
+        run / "model.keras",
+        metadata={"vocab": configs.vocab, "color": configs.color},
+        validation=val_data_provider,
+    ),
+    KeepState(run / "state", settings={"vocab": configs.vocab}),  # to resume; the last one
+]
+history = fit_resumable(
+    model,
+    train_data_provider,
+    validation_data=val_data_provider,
+    epochs=configs.train_epochs,
+    callbacks=callbacks,
+    resume=True,
+).history
 
+# %% [markdown]
+# ## Result
 
-def parse_arguments(arguments):
-    """Read the command line; what is left out keeps the value of ModelConfigs."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="a folder of images named after their texts")
-    parser.add_argument("--style", choices=STYLES, help="of drawn captchas; plain if left out")
-    parser.add_argument("--limit", type=positive, help="use only the first N captchas")
-    parser.add_argument("--fold", type=int, help="the part to hold out, from 0")
-    parser.add_argument("--folds", type=int, dest="num_folds", help="into how many parts to divide")
-    parser.add_argument("--epochs", type=positive, dest="train_epochs")
-    parser.add_argument("--batch-size", type=positive)
-    parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--workers", type=int, dest="train_workers")
-    parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"])
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--output", type=Path, dest="model_path", help="the run folder")
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on; --epochs may be raised")
-    args = parser.parse_args(arguments)
-    given = {key for key, value in vars(args).items() if value is not None}
-    if args.resume and given - {"resume", "train_epochs"}:
-        parser.error("--resume takes all settings from the run; only --epochs goes with it")
-    return args
-
-
-def begin_run(args):
-    """Make the settings and divide the captchas of a new run."""
-    configs = ModelConfigs()
-    given = {key: value for key, value in vars(args).items() if value is not None}
-    vars(configs).update({key: value for key, value in given.items() if hasattr(configs, key)})
-    configs.model_path = str(configs.model_path)
-    require_new_run(configs.model_path)
-    if configs.num_folds < 2:
-        raise ValueError(f"--folds must be at least 2. Received {configs.num_folds}.")
-    if not 0 <= configs.fold < configs.num_folds:
-        raise ValueError(f"--fold must be in 0..{configs.num_folds - 1}. Received {configs.fold}.")
-    samples = read_captchas(args.data, args.style or "plain", args.limit, configs.seed)
-    if len(samples) < configs.num_folds:
-        raise ValueError(
-            f"--data must hold at least {configs.num_folds} captchas. Received {len(samples)}."
-        )
-    configs.vocab = "".join(sorted(distinct_characters(samples.labels)))
-    configs.max_text_length = int(text_lengths(samples.labels).max())
-    parts = hold_out(samples, configs.num_folds, configs.fold, configs.seed)
-    save_samples(configs.model_path, *parts)
-    return configs, *parts
-
-
-def main(arguments=None):
-    """Train, export and show what the exported file reads."""
-    args = parse_arguments(arguments)
-    try:
-        if args.resume:
-            configs = continue_configs(args.resume, ModelConfigs, args.train_epochs)
-            training, held = load_saved_samples(args.resume)
-        else:
-            configs, training, held = begin_run(args)
-    except (OSError, ValueError) as error:
-        raise SystemExit(str(error)) from None
-    configs.save()
-    run = Path(configs.model_path)
-    keras.utils.set_random_seed(configs.seed)
-    keras.config.set_dtype_policy(configs.precision)
-
-    model = captcha_model(configs)
-    compile_reader(model, configs.learning_rate, configs.vocab)
-    try:
-        fit_reader(
-            model,
-            make_provider(training, configs, trains=True),
-            make_provider(held, configs, trains=False),
-            run,
-            epochs=configs.train_epochs,
-            learning_rate=configs.learning_rate,
-            metadata={"vocab": configs.vocab, "color": "GRAY"},
-            keep_best=False,  # The captchas held out are to test, not to choose.
-            resume=args.resume is not None,
-        )
-    except KeyboardInterrupt as error:
-        raise SystemExit(f"{error}\nContinue with: train.py --resume {run}") from None
-    found = evaluate_export(run, held)
-    print(f"{found.num_samples} captchas held out: {found.exact} exact, CER {found.cer}")
-    print(f"Run folder: {run}")
-
-
-if __name__ == "__main__":
-    main()
+# %%
+plot_history(run / "curves.png", history)
+found = evaluate_export(run, validation)
+print(f"{found.num_samples} captchas held out: {found.exact} exact, CER {found.cer}")
+print(f"Run folder: {run}")
