@@ -1,70 +1,39 @@
-"""Handwritten words: those of IAM, or a stand-in in its layout, written with handwriting fonts."""
+"""Handwritten words: those of IAM, or a stand-in in its layout, drawn with handwriting fonts."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from configs import IAM, STAND_IN
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from mltu.augmentors import RandomBrightness, RandomErodeDilate, RandomGaussianBlur, RandomRotate
-from mltu.dataProvider import DataProvider
-from mltu.datasets import IamSplit, read_iam_words, split_iam
-from mltu.preprocessors import ImageReader
+from mltu.datasets import read_iam_words, split_iam
 from mltu.synthetic import load_words, shipped_fonts
-from mltu.transformers import ExpandDims, ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.files import atomic_folder
 
-NUM_DRAWN = 12_000
 WORDS_PER_FORM = 25
 EM = 56  # pixels
 HANDS = ("ComicNeue", "DancingScript", "LobsterTwo")  # of the fonts that come with the library
 FONTS = Path(__file__).parent / "fonts"
 
 
-def read_words(data, limit, seed):
-    """Return the words to train on, to validate on and to test on.
-
-    Without a folder IAM under Datasets is taken, or the stand-in where there is none.
-    """
-    if data is None and IAM.is_dir():
-        data = IAM
-    if data is None:
-        num_words = max(limit or NUM_DRAWN, 10 * WORDS_PER_FORM)
-        data = STAND_IN / f"{num_words}_{seed}"
-        print(f"No IAM under {IAM} (the README says where it is to be had): training on "
-              f"{num_words} words written with fonts, in {data}")  # fmt: skip
-        write_stand_in(data, num_words, seed)
-    split = split_iam(read_iam_words(data), data, seed=seed)
-    return IamSplit(*(part[:limit] for part in split))
+AUGMENTORS = [
+    RandomBrightness(delta=0.3),
+    RandomRotate(angle=4),
+    RandomErodeDilate(),
+    RandomGaussianBlur(),
+]
 
 
-def make_provider(samples, configs, *, trains):
-    """Make batches of images (batch, height, width, 1) and indexed labels."""
-    return DataProvider(
-        samples,
-        [ImageReader(cv2.IMREAD_GRAYSCALE)],
-        batch_size=configs.batch_size,
-        augmentors=[
-            RandomBrightness(delta=0.3), RandomRotate(angle=4), RandomErodeDilate(),
-            RandomGaussianBlur(),
-        ] if trains else [],
-        transformers=[
-            ImageResizer(
-                configs.width, configs.height, keep_aspect_ratio=True,
-                padding_color=configs.padding_color,
-            ),
-            ExpandDims(),
-            LabelIndexer(configs.vocab),
-            LabelPadding(configs.max_text_length, padding_value=len(configs.vocab)),
-        ],
-        shuffle=trains,
-        short_first=trains,
-        seed=configs.seed,
-        workers=configs.train_workers,
-    )  # fmt: skip
+def read_samples(configs):
+    """Return the words to train on, to validate on and to test on; draw them if there are none."""
+    if not configs.data:
+        configs.data = f"Datasets/handwriting_stand_in/{configs.num_drawn}_{configs.seed}"
+        write_stand_in(Path(configs.data), configs.num_drawn, configs.seed)
+    configs.data = str(Path(configs.data).resolve())
+    return split_iam(read_iam_words(configs.data), configs.data, seed=configs.seed)
 
 
 class Writer(NamedTuple):
@@ -82,7 +51,7 @@ class Writer(NamedTuple):
 
 
 def write_stand_in(folder, num_words, seed):
-    """Write words.txt and the images below words/; a folder that is there already is left alone."""
+    """Write words.txt and the images below words/, unless the folder exists."""
     if folder.is_dir():
         return
     with atomic_folder(folder) as unfinished:
@@ -93,7 +62,7 @@ def _write_forms(root, num_words, seed):
     fonts = [path for path in shipped_fonts() if path.name.startswith(HANDS)]
     fonts += sorted(FONTS.glob("*.ttf"))
     lines = ["# As words.txt of IAM; the hands are fonts."]
-    for number in tqdm(range(num_words), "Writing words", unit="words"):
+    for number in tqdm(range(num_words), "Drawing words", unit="words"):
         form, place = divmod(number, WORDS_PER_FORM)
         if place == 0:
             writer = _draw_writer(np.random.default_rng([seed, form]), fonts)
@@ -139,7 +108,7 @@ def _draw_text(rng):
 
 
 def draw_word(text, writer, rng):
-    """Write a word in a hand; return a grey image, shape (height, width)."""
+    """Draw a word in a hand; return a grey image, shape (height, width)."""
     pen = [EM + sum(map(writer.font.getlength, text[:i])) + i * writer.spacing
            for i in range(len(text) + 1)]  # fmt: skip
     canvas = Image.new("L", (round(pen[-1]) + EM, 3 * EM))
@@ -160,7 +129,7 @@ def draw_word(text, writer, rng):
 
 
 def _warp(ink, writer, rng):
-    """Slant the letters, set them on a slope, and move their strokes by a smooth chance."""
+    """Slant the letters, set them on a slope, and move their strokes by smooth noise."""
     rows, columns = ink.shape
     wide = round(columns * writer.width) + rows
     nodes = (4, max(4, wide // 24))

@@ -1,121 +1,148 @@
-"""Train a reader of handwritten words: python train.py
+# %% [markdown]
+# # Handwriting recognition
+#
+# Trains a reader of handwritten words. `python train.py --help` lists the settings of configs.py,
+# `python train.py train_epochs=1 limit=200` changes two. Tutorial 04 trains on lines with the
+# same script.
 
-Without IAM under Datasets/IAM, and without --data, words are written with handwriting fonts first.
-"""
-
-import argparse
+# %%
 from pathlib import Path
 
+import cv2
 import keras
 from configs import ModelConfigs
-from data import make_provider, read_words
-from model import handwriting_model
+from data import AUGMENTORS, read_samples
+from keras.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from keras.optimizers.schedules import CosineDecay
+from model import train_model
 
-from mltu.datasets import IamSplit, read_csv, write_csv
-from mltu.training import (
-    compile_reader,
-    continue_configs,
-    evaluate_export,
-    fit_reader,
-    load_saved_samples,
-    require_new_run,
-    save_samples,
-)
-from mltu.utils.text_columns import distinct_characters, text_lengths
+from mltu.callbacks import ConvergenceWatch, FollowSchedule, Model2onnx, TrainLogger, tensorboard
+from mltu.dataProvider import DataProvider
+from mltu.datasets import write_csv
+from mltu.losses import CTCLoss
+from mltu.metrics import CWERMetric
+from mltu.models import use_native_layers
+from mltu.plots import plot_history
+from mltu.preprocessors import ImageReader
+from mltu.resume import KeepState, fit_resumable
+from mltu.training import evaluate_export, start_with_blanks
+from mltu.transformers import ExpandDims, ImageResizer, LabelIndexer, LabelPadding
+
+configs = ModelConfigs.from_command_line()
+run = Path(configs.model_path)
+keras.utils.set_random_seed(configs.seed)
+keras.config.set_dtype_policy(configs.precision)
+
+# %% [markdown]
+# ## Data
+#
+# `data=FOLDER` names the folder of IAM. Without it a stand-in is drawn with handwriting fonts.
+# Pages are divided, not words: a reader must be tested on hands that it has not seen.
+
+# %%
+parts = read_samples(configs)
+labels = [label for part in parts for label in part.labels]
+configs.vocab = "".join(sorted(set("".join(labels))))
+configs.max_text_length = max(map(len, labels))
+configs.save()
+training, validation, test = (part[: configs.limit or None] for part in parts)
+write_csv(run / "test.csv", test)
+print(f"{len(training)} training, {len(validation)} validation and {len(test)} test images")
+
+# %% [markdown]
+# ## Batches
+#
+# Grey images, (32, 32, 160, 1): scaled to the height of 32 and padded with white, never
+# stretched.
 
 
-def positive(text):
-    """Read a command line number of at least 1."""
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, received {text}")
-    return number
-
-
-def parse_arguments(arguments):
-    """Read the command line; what is left out keeps the value of ModelConfigs."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="the folder of IAM, with words.txt and words/")
-    parser.add_argument("--limit", type=positive, help="use only the first N words of each part")
-    parser.add_argument("--epochs", type=positive, dest="train_epochs")
-    parser.add_argument("--batch-size", type=positive)
-    parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--workers", type=positive, dest="train_workers")
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"])
-    parser.add_argument("--output", type=Path, dest="model_path", help="the run folder")
-    parser.add_argument(
-        "--resume", type=Path, metavar="RUN", help="continue a run; only --epochs may be raised"
+# %%
+def provide(samples, **options):
+    return DataProvider(
+        samples,
+        data_preprocessors=[ImageReader(cv2.IMREAD_GRAYSCALE)],
+        transformers=[
+            ImageResizer(
+                configs.width,
+                configs.height,
+                keep_aspect_ratio=True,
+                padding_color=configs.padding_color,
+            ),
+            ExpandDims(),
+            LabelIndexer(configs.vocab),
+            LabelPadding(max_word_length=configs.max_text_length, padding_value=len(configs.vocab)),
+        ],
+        batch_size=configs.batch_size,
+        seed=configs.seed,
+        workers=configs.train_workers,
+        **options,
     )
-    args = parser.parse_args(arguments)
-    given = {key for key, value in vars(args).items() if value is not None}
-    if args.resume and given - {"resume", "train_epochs"}:
-        parser.error("--resume takes all settings from the run; only --epochs goes with it")
-    return args
 
 
-def begin_run(args):
-    """Read the words of a new run, and take its settings from them and the command line."""
-    configs = ModelConfigs()
-    given = {key: value for key, value in vars(args).items() if value is not None}
-    vars(configs).update({key: value for key, value in given.items() if hasattr(configs, key)})
-    configs.model_path = str(configs.model_path)
-    require_new_run(configs.model_path)
-    split = read_words(args.data and args.data.resolve(), args.limit, configs.seed)
-    configs.vocab = "".join(sorted(set().union(*(distinct_characters(p.labels) for p in split))))
-    configs.max_text_length = max(int(text_lengths(part.labels).max()) for part in split)
-    return configs, split
+# CTC learns sooner from short labels.
+train_data_provider = provide(training, augmentors=AUGMENTORS, short_first=True)
+val_data_provider = provide(validation, shuffle=False)
+train_data_provider.to_csv(run / "train.csv")
+val_data_provider.to_csv(run / "val.csv")
 
+# %% [markdown]
+# ## Network
 
-def continue_run(args):
-    """Take the settings and the words of a run that was stopped."""
-    configs = continue_configs(args.resume, ModelConfigs, args.train_epochs)
-    test = args.resume / "test.csv"  # written behind train.csv and val.csv
-    if not test.is_file():
-        raise FileNotFoundError(
-            f"{args.resume} was stopped before its first batch. Start it again."
-        )
-    return configs, IamSplit(*load_saved_samples(args.resume), read_csv(test))
+# %%
+width = configs.width if isinstance(configs.width, int) else None  # None: several widths
+model = train_model(
+    input_dim=(configs.height, width, 1), output_dim=len(configs.vocab), dropout=configs.dropout
+)
+start_with_blanks(model)  # Otherwise it first has to unlearn random text.
+use_native_layers(model)  # the fused kernels of the backend
+model.compile(
+    optimizer=keras.optimizers.Adam(configs.learning_rate),
+    loss=CTCLoss(),
+    metrics=[CWERMetric(vocab=configs.vocab)],
+)
+model.summary(line_length=110)
 
+# %% [markdown]
+# ## Training
+#
+# Ctrl-C stops it safely; `python train.py model_path=RUN` resumes it.
 
-def main(arguments=None):
-    """Train, export, and read the test words with the exported file."""
-    args = parse_arguments(arguments)
-    try:
-        configs, split = continue_run(args) if args.resume else begin_run(args)
-        training = make_provider(split.training, configs, trains=True)
-        validation = make_provider(split.validation, configs, trains=False)
-    except (OSError, ValueError) as error:
-        raise SystemExit(str(error)) from None
-    print(", ".join(f"{len(part)} {name}" for name, part in split._asdict().items()), "words")
-    run = Path(configs.model_path)
-    configs.save()
-    if not args.resume:
-        save_samples(run, split.training, split.validation)
-        write_csv(run / "test.csv", split.test)
+# %%
+steps = len(train_data_provider) * configs.train_epochs
+warmup = min(300, steps // 10)
+peak = configs.learning_rate
+schedule = CosineDecay(0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup)
+by_cer = {"monitor": "val_CER", "mode": "min"}
+callbacks = [
+    FollowSchedule(schedule),  # the rate rises to its peak, then falls along a cosine
+    EarlyStopping(patience=10, **by_cer),  # ends after 10 epochs without progress
+    ReduceLROnPlateau(factor=0.9, patience=5, min_delta=1e-10, **by_cer),  # smaller steps after 5
+    ModelCheckpoint(run / "model.keras", save_best_only=True, **by_cer),  # the best epoch
+    TrainLogger(run),  # logs.log: the metrics of each epoch
+    *tensorboard(run / "logs", update_freq=1),
+    ConvergenceWatch(val_data_provider, log_path=run / "watch.log"),  # says why nothing is learned
+    Model2onnx(run / "model.keras", {"vocab": configs.vocab}, validation=val_data_provider),
+    KeepState(run / "state", settings={"vocab": configs.vocab}),  # to resume; the last one
+]
+history = fit_resumable(
+    model,
+    train_data_provider,
+    validation_data=val_data_provider,
+    epochs=configs.train_epochs,
+    callbacks=callbacks,
+    resume=True,
+).history
 
-    keras.utils.set_random_seed(configs.seed)
-    keras.config.set_dtype_policy(configs.precision)
-    model = handwriting_model(configs)
-    compile_reader(model, configs.learning_rate, configs.vocab)
-    model.summary(line_length=110)
-    try:
-        fit_reader(
-            model,
-            training,
-            validation,
-            run,
-            epochs=configs.train_epochs,
-            learning_rate=configs.learning_rate,
-            metadata={"vocab": configs.vocab},
-            resume=args.resume is not None,
-        )
-    except KeyboardInterrupt as error:
-        raise SystemExit(f"{error}\nContinue with: train.py --resume {run}") from None
-    found = evaluate_export(run, split.test)
-    print(f"model.onnx on {found.num_samples} test words: CER {found.cer}, WER {found.wer}, "
-          f"exactly right {found.exact}")  # fmt: skip
-    print(f"Run folder: {run}")
+# %% [markdown]
+# ## Result
+#
+# The validation images chose the epoch; the test images are read once, by the ONNX file.
 
-
-if __name__ == "__main__":
-    main()
+# %%
+plot_history(run / "curves.png", history)
+found = evaluate_export(run, test)
+print(
+    f"model.onnx on {found.num_samples} test images: CER {found.cer}, WER {found.wer}, "
+    f"exactly right {found.exact}"
+)
+print(f"Run folder: {run}")

@@ -1,34 +1,30 @@
-"""Every setting of this tutorial, saved as configs.yaml beside the model."""
+"""The settings of a training. Tutorial 03 has one width."""
 
 from datetime import datetime
-from pathlib import Path
 
 from mltu.configs import BaseModelConfigs
 
-ROOT = Path(__file__).resolve().parents[2]
-RUNS = ROOT / "Models" / "4_sentence_recognition"
-IAM = ROOT / "Datasets" / "IAM"
-STAND_IN = ROOT / "Datasets" / "sentence_stand_in"
-
 
 class ModelConfigs(BaseModelConfigs):
-    """Settings of one run; `train.py` fills in what it learns from the data."""
-
     def __init__(self):
         super().__init__()
-        self.model_path = str(RUNS / datetime.now().strftime("%Y%m%d%H%M"))
-        self.vocab = ""  # the sorted characters of all labels, the space among them
-        self.max_text_length = 0  # the longest label
+        now = datetime.now().strftime("%Y%m%d%H%M%S")
+        self.model_path = f"Models/4_sentence_recognition/{now}"  # a run that exists is resumed
+        self.data = ""  # folder of IAM, with lines.txt and lines/; if empty, lines are drawn
+        self.num_drawn = 5_000  # lines to draw, at least 100
+        self.limit = 0  # use only the first samples of each part; 0 for all
+        self.vocab = ""  # filled in: the characters of all labels, with the space
+        self.max_text_length = 0  # filled in: the length of the longest label
         self.height = 32
-        # A line takes the smallest of these that holds it; beyond the last it is shrunk to fit.
+        # A line takes the smallest of these that holds it; a longer one is scaled down to fit.
         self.width = [160, 320, 480, 640, 960, 1280]
-        self.color = "GRAY"
-        self.resize = "fit"
+        self.color = "GRAY"  # these three are also read by `mltu export RUN`
+        self.resize = "fit"  # padded, not stretched
         self.padding_color = [255]
-        self.dropout = 0.0  # a sixth slower where it is above 0; worth a try on all of IAM
+        self.dropout = 0.0  # makes a training a sixth slower; worth a try on all of IAM
         self.batch_size = 16
-        self.precision = "float32"
-        self.learning_rate = 2e-3  # the peak, after a warm-up and before the cosine decay
+        self.learning_rate = 2e-3  # the peak, between warm-up and cosine decay
         self.train_epochs = 7
-        self.train_workers = 2  # threads
+        self.train_workers = 2  # threads that prepare batches
+        self.precision = "float32"  # "mixed_bfloat16" is faster on CPUs and GPUs that support it
         self.seed = 0

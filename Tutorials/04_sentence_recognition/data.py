@@ -1,67 +1,39 @@
-"""Lines of text: those of IAM, or a stand-in in its layout, rendered from the shipped fonts."""
+"""Lines of text: those of IAM, or a stand-in in its layout, drawn with the shipped fonts."""
+
+from pathlib import Path
 
 import cv2
 import numpy as np
-from configs import IAM, STAND_IN
 from tqdm import tqdm
 
 from mltu.augmentors import RandomBrightness, RandomErodeDilate, RandomGaussianBlur
-from mltu.dataProvider import DataProvider
-from mltu.datasets import IamSplit, read_iam_lines, split_iam
-from mltu.preprocessors import ImageReader
+from mltu.datasets import read_iam_lines, split_iam
 from mltu.synthetic import load_words, render_word, shipped_fonts
-from mltu.transformers import ExpandDims, ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.files import atomic_folder
 
-NUM_DRAWN = 5_000
 LINES_PER_FORM = 10
 
 
-def read_lines(data, limit, seed):
-    """Return the lines to train on, to validate on and to test on.
-
-    Without a folder IAM under Datasets is taken, or the stand-in where there is none. Lines marked
-    `err` are taken too: IAM could not cut their words apart, which nobody does here.
-    """
-    if data is None and IAM.is_dir():
-        data = IAM
-    if data is None:
-        num_lines = max(limit or NUM_DRAWN, 10 * LINES_PER_FORM)
-        data = STAND_IN / f"{num_lines}_{seed}"
-        print(f"No IAM under {IAM} (the README says where it is to be had): training on "
-              f"{num_lines} rendered lines in {data}")  # fmt: skip
-        write_stand_in(data, num_lines, seed)
-    split = split_iam(read_iam_lines(data, include_err=True), data, seed=seed)
-    return IamSplit(*(part[:limit] for part in split))
+AUGMENTORS = [
+    RandomBrightness(delta=0.3),
+    RandomErodeDilate(probability=0.3),
+    RandomGaussianBlur(),
+]
 
 
-def make_provider(samples, configs, *, trains):
-    """Make batches of images (batch, height, width, 1), one width each, and indexed labels."""
-    return DataProvider(
-        samples,
-        [ImageReader(cv2.IMREAD_GRAYSCALE)],
-        batch_size=configs.batch_size,
-        augmentors=[
-            RandomBrightness(delta=0.3), RandomErodeDilate(probability=0.3), RandomGaussianBlur(),
-        ] if trains else [],
-        transformers=[
-            ImageResizer(
-                configs.width, configs.height, keep_aspect_ratio=True,
-                padding_color=configs.padding_color,
-            ),
-            ExpandDims(),
-            LabelIndexer(configs.vocab),
-            LabelPadding(configs.max_text_length, padding_value=len(configs.vocab)),
-        ],
-        shuffle=trains,
-        short_first=trains,
-        seed=configs.seed,
-        workers=configs.train_workers,
-    )  # fmt: skip
+def read_samples(configs):
+    """Return the lines to train on, to validate on and to test on; draw them if there are none."""
+    if not configs.data:
+        configs.data = f"Datasets/sentence_stand_in/{configs.num_drawn}_{configs.seed}"
+        write_stand_in(Path(configs.data), configs.num_drawn, configs.seed)
+    configs.data = str(Path(configs.data).resolve())
+    # IAM marks lines as `err` whose words could not be cut apart, which is not needed here.
+    samples = read_iam_lines(configs.data, include_err=True)
+    return split_iam(samples, configs.data, seed=configs.seed)
 
 
 def write_stand_in(folder, num_lines, seed):
-    """Write lines.txt and the images below lines/; a folder that is there already is left alone."""
+    """Write lines.txt and the images below lines/, unless the folder exists."""
     if folder.is_dir():
         return
     with atomic_folder(folder) as unfinished:
@@ -71,7 +43,7 @@ def write_stand_in(folder, num_lines, seed):
 def _write_forms(root, num_lines, seed):
     """Write forms of ten lines, each form in one font."""
     fonts, listing = shipped_fonts(), ["# As lines.txt of IAM; the hands are fonts."]
-    for number in tqdm(range(num_lines), "Rendering lines", unit="lines"):
+    for number in tqdm(range(num_lines), "Drawing lines", unit="lines"):
         form, place = divmod(number, LINES_PER_FORM)
         if place == 0:
             font = fonts[np.random.default_rng([seed, form]).integers(len(fonts))]
@@ -88,7 +60,7 @@ def _write_forms(root, num_lines, seed):
 
 
 def draw_words(rng):
-    """Draw a piece of a text, one to five words, with marks as words of their own, as in IAM."""
+    """Draw one to five words of a text, with marks as separate words, as in IAM."""
     known, found, begins = load_words(), [], rng.random() < 0.3
     for _ in range(rng.integers(1, 6)):
         word = known[rng.integers(len(known))]
@@ -101,6 +73,6 @@ def draw_words(rng):
 
 
 def as_printed(words):
-    """Join words by spaces, but for marks, which follow the word before."""
+    """Join words with spaces, but no space before a mark."""
     text = " ".join(words)
     return text.replace(" .", ".").replace(" ,", ",")

@@ -1,30 +1,26 @@
-"""Read lines of text with the exported model: the test lines of a run, or images of your own.
+"""Read the test lines of a run with its ONNX file: greedily, by beam search, and with known words.
 
-python inferenceModel.py [RUN_FOLDER] [--images a.png b.jpg ...] [--beam N] [--limit N] [--show]
+python inferenceModel.py [RUN [WORDS]]    a file of known words; those of train.csv if left out
 """
 
-import argparse
 import re
+import sys
 from pathlib import Path
-
-from configs import RUNS
 
 from mltu.datasets import read_csv
 from mltu.decoders import BeamDecoder
 from mltu.evaluation import evaluate_readings
-from mltu.inferenceModel import TextRecognizer
-from mltu.utils.files import use_utf8_output
+from mltu.inferenceModel import TextRecognizer, newest_run
 
 
 class SentenceModel(TextRecognizer):
     """The reader: an image of a line of any width in, its text out.
 
-    The card in the file names the widths; a line is padded to the smallest that holds it, and
-    lines of one width are read together.
+    The metadata of the ONNX file has the widths; a line is padded to the smallest that holds it,
+    and lines of one width are read together.
     """
 
     def predict(self, image):
-        """Return the text of a line and the probability that it is right, in 0..1."""
         reading = super().predict(image)
         return reading.text, reading.confidence
 
@@ -33,7 +29,7 @@ class KnownWords:
     """A decoder: of the most probable texts of a beam search, the one with few unknown words.
 
     Args:
-        words: that are known.
+        words: the known ones.
         beam_width: of the search.
         penalty: of an unknown word, in units of the log probability.
     """
@@ -56,65 +52,26 @@ class KnownWords:
         return hypothesis.log_probability - self.penalty * unknown
 
 
-def newest_run():
-    """Return the newest run folder that holds a model."""
-    runs = sorted(path.parent for path in RUNS.glob("*/model.onnx"))
-    if not runs:
-        raise SystemExit(f"There is no model.onnx under {RUNS}. Train one first: python train.py")
-    return runs[-1]
-
-
-def main(arguments=None):
-    """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", nargs="?", type=Path, help="run folder; the newest if left out")
-    parser.add_argument("--images", nargs="+", help="read these instead of the run's test.csv")
-    parser.add_argument("--beam", type=int, default=10, metavar="N", help="width of the search")
-    parser.add_argument("--words", type=Path, help="known words, one a line; of train.csv if none")
-    parser.add_argument("--limit", type=int, help="read only the first N test lines")
-    parser.add_argument("--show", action="store_true", help="print each reading")
-    args = parser.parse_args(arguments)
-    use_utf8_output()
-    run = args.run or newest_run()
-    try:
-        model = SentenceModel(run)
-        if args.images:
-            model.decoder = BeamDecoder(args.beam)
-            read_images(model, args.images)
-            return
-        samples = read_csv(run / "test.csv")[: args.limit]
-        listed = [args.words.read_text("utf-8-sig")] if args.words else []
-        texts = listed or read_csv(run / "train.csv").labels
-        known = {word for text in texts for word in re.findall(r"\w+", text)}
-        decoders = {
-            "greedy": None,
-            f"beam of {args.beam}": BeamDecoder(args.beam),
-            f"beam and {len(known)} known words": KnownWords(known, args.beam),
-        }
-    except (OSError, ValueError) as error:
-        raise SystemExit(str(error)) from None
+if __name__ == "__main__":
+    run = sys.argv[1] if len(sys.argv) > 1 else newest_run("Models/4_sentence_recognition")
+    if len(sys.argv) > 2:
+        texts = [Path(sys.argv[2]).read_text("utf-8-sig")]
+    else:
+        texts = read_csv(f"{run}/train.csv").labels
+    known = {word for text in texts for word in re.findall(r"\w+", text)}
+    decoders = {
+        "greedy": None,
+        "beam of 10": BeamDecoder(10),
+        f"beam and {len(known)} known words": KnownWords(known),
+    }
+    model = SentenceModel(run)
+    samples = read_csv(f"{run}/test.csv")
     for name, decoder in decoders.items():
         model.decoder = decoder
-        # An image that cannot be read counts as read empty.
+        # An image that cannot be read counts as an empty reading.
         stream = model.predict_stream(samples.data, on_error="keep", progress=True)
         readings = [reading.text for reading in stream]
-        if args.show:
-            for (path, label), text in zip(samples, readings, strict=True):
-                print(f"{path}\n  label:   {label}\n  reading: {text}")
+        for (_, label), text in list(zip(samples, readings, strict=True))[:5]:
+            print(f"label:   {label}\nreading: {text}")
         found = evaluate_readings(readings, list(samples.labels))
         print(f"{name}: CER {found.cer}, WER {found.wer}, {found.num_samples} lines")
-
-
-def read_images(model, paths):
-    """Print what stands in each image."""
-    for path in paths:
-        try:
-            text, confidence = model(path)
-        except (OSError, ValueError) as error:
-            print(f"{path}: {error}")
-        else:
-            print(f"{path}: {text} ({confidence:.0%})")
-
-
-if __name__ == "__main__":
-    main()
