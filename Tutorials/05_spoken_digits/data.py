@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 
+from mltu._extras import explain_missing
 from mltu.audio import AudioAugmentor, AudioReader
 
+with explain_missing():
+    import soundfile
+
 _NAME = re.compile(r"(\d)_([^_]+)_(\d+)\.(?:wav|flac|ogg|mp3)")
-_PAUSES = (0.0, 0.4)  # seconds between two digits, and before and behind all
+_PAUSES = (0.0, 0.4)  # seconds between two digits, and before and after all
 
 
 class Recording(NamedTuple):
@@ -24,7 +27,7 @@ class Recording(NamedTuple):
 
     @classmethod
     def of(cls, path):
-        """Read what the name of a file says; None if it is another name."""
+        """Parse the name of a file; None if it is another name."""
         match = _NAME.fullmatch(Path(path).name)
         return match and cls(str(path), match[1], match[2], int(match[3]))
 
@@ -34,14 +37,14 @@ def read_recordings(folder, limit=None):
 
     Args:
         folder: the root of the data set, or its `recordings`.
-        limit: how many takes of each digit by each speaker to keep at most.
+        limit: the largest number of takes of each digit by each speaker; None for all.
 
     Raises:
-        OSError, ValueError: the folder is none, or holds too little.
+        OSError, ValueError: there is no such folder, or it has too few recordings.
     """
     if not folder.is_dir():
         raise NotADirectoryError(
-            f"`--data` must be a folder with recordings such as 7_jackson_32.wav. Received "
+            f"`data` must be a folder with recordings such as 7_jackson_32.wav. Received "
             f"{str(folder)!r}, which is {'a file; unpack it' if folder.exists() else 'not there'}."
         )
     inner = folder / "recordings"
@@ -52,7 +55,7 @@ def read_recordings(folder, limit=None):
     kept = [recording for group in takes.values() for recording in group[:limit]]
     if len(speakers := {recording.speaker for recording in kept}) < 2:
         raise ValueError(
-            "`--data` must be a folder with recordings of two speakers or more, named digit, "
+            "`data` must be a folder with recordings of two speakers or more, named digit, "
             f"speaker, number: 7_jackson_32.wav. Received {str(folder)!r} with {len(kept)} "
             f"recordings of {len(speakers)} speakers."
         )
@@ -60,26 +63,26 @@ def read_recordings(folder, limit=None):
 
 
 def divide(recordings, held_out):
-    """Divide by speaker; every sixth by name, the first among them, is held out if none is named.
+    """Divide by speaker; if none is named, every sixth by name is held out, from the first on.
 
     Returns:
         The recordings to train on, those to validate on, and the names of the speakers of these.
 
     Raises:
-        ValueError: there is no such speaker, or no other one.
+        ValueError: there is no such speaker, or nobody else to train on.
     """
     speakers = sorted({recording.speaker for recording in recordings})
     held_out = list(held_out or speakers[::6])
     if unknown := sorted(set(held_out) - set(speakers)):
-        raise ValueError(f"`--held-out` must be speakers of {speakers}. Received {unknown}.")
+        raise ValueError(f"`held_out` must be speakers of {speakers}. Received {unknown}.")
     training = [r for r in recordings if r.speaker not in held_out]
     if not training:
-        raise ValueError(f"`--held-out` must leave a speaker to train on. Received {held_out}.")
+        raise ValueError(f"`held_out` must leave a speaker to train on. Received {held_out}.")
     return training, [r for r in recordings if r.speaker in held_out], held_out
 
 
 class DigitStrings(AudioAugmentor):
-    """Draw new strings: what a sample held before, data and label, is replaced.
+    """Draw a new string for each sample: its data and its label are replaced.
 
     Args:
         recordings: to join, all read into memory.
@@ -105,7 +108,7 @@ class DigitStrings(AudioAugmentor):
         return self.draw(rng)[:2]
 
     def draw(self, rng):
-        """Return samples in -1..1, digits and speaker."""
+        """Return samples in -1..1, their digits, and the speaker."""
         speaker = self._speakers[rng.integers(len(self._speakers))]
         clips = self._clips[speaker]
         count = rng.integers(2, self.max_length + 1)
@@ -117,7 +120,7 @@ class DigitStrings(AudioAugmentor):
         return samples, "".join(digit for digit, _ in chosen), speaker
 
     def longest(self):
-        """Return how many samples a string can have at most."""
+        """Return the largest number of samples that a string can have."""
         clip = max(len(clip) for clips in self._clips.values() for _, clip in clips)
         pause = int(_PAUSES[1] * self.sample_rate)
         return self.max_length * (clip + pause) + pause

@@ -1,29 +1,27 @@
-"""Read spoken digits with the exported model: the validation strings of a run, or recordings.
+"""Read spoken digits with the ONNX file of a run: its validation strings, or recordings.
 
-python inferenceModel.py [RUN_FOLDER] [--audio a.wav b.flac ...] [--limit N]
+python inferenceModel.py [RUN [RECORDING ...]]
 """
 
-import argparse
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
-from configs import RUNS
 from tqdm import tqdm
 
 from mltu.audio import AudioReader, MelSpectrogram, SpectrogramPadding
 from mltu.datasets import read_csv
 from mltu.decoders import greedy_path, text_log_probabilities, to_probabilities
 from mltu.evaluation import evaluate_readings
-from mltu.inferenceModel import OnnxInferenceModel
+from mltu.inferenceModel import OnnxInferenceModel, newest_run
 from mltu.plots import write_readings
-from mltu.utils.files import use_utf8_output
 
 NUM_SHOWN = 24
 
 
 class SpokenDigits(OnnxInferenceModel):
-    """The reader: a recording in, its digits out. All settings come from the ONNX file."""
+    """The reader: a recording in, its digits out. All settings are in the ONNX file."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -34,8 +32,8 @@ class SpokenDigits(OnnxInferenceModel):
             self.vocab, self.outputs = self.metadata["vocab"], self.metadata["outputs"]
         except (KeyError, TypeError) as error:
             raise ValueError(
-                "`model_path` must be a model of spoken digits, made by this tutorial. Received "
-                f"{self.model_path!r}, whose metadata does not suit: {error}"
+                "`model_path` must be a model of spoken digits, trained by this tutorial. Received "
+                f"{self.model_path!r}, whose metadata does not fit: {error}"
             ) from error
 
     def predict(self, audio):
@@ -58,8 +56,9 @@ class SpokenDigits(OnnxInferenceModel):
         batch, _ = self.padding.batch([features], None)  # (1, time, mels)
         outputs = self.model.run(None, {self.input_name: batch})[0]  # (1, time / 4, classes)
         (spans,) = greedy_path(outputs)
-        sure = to_probabilities(outputs, self.outputs, self.metadata.get("temperature", 1.0))
-        logarithm = text_log_probabilities(sure, [spans.classes])[0]
+        temperature = self.metadata.get("temperature", 1.0)
+        probabilities = to_probabilities(outputs, self.outputs, temperature)
+        logarithm = text_log_probabilities(probabilities, [spans.classes])[0]
         return "".join(self.vocab[i] for i in spans.classes), float(np.exp(min(logarithm, 0.0)))
 
 
@@ -69,60 +68,31 @@ def picture(features):
     return cv2.resize(image, (180, 72), interpolation=cv2.INTER_AREA)
 
 
-def evaluate(run, samples):
-    """Read the samples with a run's model.onnx, print the metrics, and write readings.png."""
-    model = SpokenDigits(run)
+def evaluate(model, samples):
+    """Read the samples, print the metrics, and write readings.png next to the model."""
     texts, shown = [], []
     for path, label in tqdm(samples, "Reading"):
-        reading, features = read_or_empty(model, path)
+        try:
+            features = model.features(path)
+        except (OSError, ValueError) as error:  # A broken file counts as an empty reading.
+            tqdm.write(str(error))
+            texts.append("")
+            continue
+        reading = model.read(features)
         texts.append(reading[0])
-        if len(shown) < NUM_SHOWN and features is not None:
+        if len(shown) < NUM_SHOWN:
             shown.append((picture(features), reading, label))
-    metrics = evaluate_readings(texts, list(samples.labels))
-    if shown:
-        write_readings(Path(run) / "readings.png", *zip(*shown, strict=True))
-    print(f"{metrics.num_samples} strings: CER {metrics.cer}, WER {metrics.wer}, "
-          f"exact {metrics.exact}")  # fmt: skip
-
-
-def read_or_empty(model, path):
-    """Read a file; return reading and spectrogram, ("", 0.0) and None where it cannot be read."""
-    try:
-        features = model.features(path)
-        return model.read(features), features
-    except (OSError, ValueError) as error:
-        tqdm.write(str(error))
-        return ("", 0.0), None
-
-
-def newest_run():
-    """Return the newest run folder that holds a model."""
-    runs = sorted(path.parent for path in RUNS.glob("*/model.onnx"))
-    if not runs:
-        raise SystemExit(f"There is no model.onnx under {RUNS}. Train one first: python train.py")
-    return runs[-1]
-
-
-def main(arguments=None):
-    """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", nargs="?", type=Path, help="run folder; the newest if left out")
-    parser.add_argument("--audio", nargs="+", help="read these files instead of the run's val.csv")
-    parser.add_argument("--limit", type=int, help="read only the first N strings")
-    args = parser.parse_args(arguments)
-    use_utf8_output()
-    run = args.run or newest_run()
-    try:
-        if not args.audio:
-            evaluate(run, read_csv(run / "val.csv")[: args.limit])
-            return
-        model = SpokenDigits(run)
-    except (OSError, ValueError) as error:
-        raise SystemExit(str(error)) from None
-    for path in args.audio:
-        (digits, confidence), _ = read_or_empty(model, path)
-        print(f"{path}: {digits} ({confidence:.0%})")
+    found = evaluate_readings(texts, list(samples.labels))
+    write_readings(Path(model.model_path).with_name("readings.png"), *zip(*shown, strict=True))
+    print(f"{found.num_samples} strings: CER {found.cer}, WER {found.wer}, exact {found.exact}")
 
 
 if __name__ == "__main__":
-    main()
+    run = sys.argv[1] if len(sys.argv) > 1 else newest_run("Models/5_spoken_digits")
+    model = SpokenDigits(run)
+    if len(sys.argv) > 2:  # recordings of your own
+        for path in sys.argv[2:]:
+            digits, confidence = model.predict(path)
+            print(f"{path}: {digits} ({confidence:.0%})")
+    else:
+        evaluate(model, read_csv(f"{run}/val.csv"))

@@ -1,150 +1,149 @@
-"""Train a reader of spoken digit strings: python train.py
+# %% [markdown]
+# # Spoken digits
+#
+# Trains a reader of spoken digit strings. `python train.py --help` lists the settings of
+# configs.py, `python train.py limit=2 strings_per_epoch=64 train_epochs=2` changes three.
 
-Without the Free Spoken Digit Dataset under Datasets/free-spoken-digit-dataset, and without --data,
-digits spoken by a speech synthesizer are written first.
-"""
-
-import argparse
+# %%
 from pathlib import Path
 
 import keras
 from configs import ModelConfigs
-from data import DigitStrings, Recording, divide, read_recordings, write_strings
-from inferenceModel import evaluate
-from model import spoken_reader
-from voices import find_data
+from data import DigitStrings, divide, read_recordings, write_strings
+from inferenceModel import SpokenDigits, evaluate
+from keras.callbacks import ModelCheckpoint
+from keras.optimizers.schedules import CosineDecay
+from model import train_model
+from voices import TAKES, write_stand_in
 
 from mltu.audio import AudioReader, MelSpectrogram, RandomNoise, RandomStretch, SpectrogramPadding
+from mltu.callbacks import ConvergenceWatch, FollowSchedule, Model2onnx, TrainLogger, tensorboard
 from mltu.dataProvider import DataProvider
-from mltu.datasets import Samples
-from mltu.training import (
-    compile_reader,
-    continue_configs,
-    fit_reader,
-    load_saved_samples,
-    require_new_run,
-    save_samples,
-)
+from mltu.datasets import Samples, write_csv
+from mltu.losses import CTCLoss
+from mltu.metrics import CWERMetric
+from mltu.models import use_native_layers
+from mltu.plots import plot_history
+from mltu.resume import KeepState, fit_resumable
+from mltu.training import start_with_blanks
 from mltu.transformers import LabelIndexer, LabelPadding
 
-SLOWEST = 0.85  # speed of the strings in training
-MULTIPLE = 64  # frames to which spectrograms are padded
+SLOWEST, FASTEST = 0.85, 1.2  # speeds of the strings in training
+MULTIPLE = 64  # frames: batches are padded to multiples of it
 
+configs = ModelConfigs.from_command_line()
+run = Path(configs.model_path).resolve()
+keras.utils.set_random_seed(configs.seed)
+keras.config.set_dtype_policy(configs.precision)
 
-def positive(text):
-    """Read a command line number of at least 1."""
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, received {text}")
-    return number
+# %% [markdown]
+# ## Data
+#
+# `data=FOLDER` names the folder of the Free Spoken Digit Dataset, with files such as
+# `recordings/7_jackson_32.wav`. Without it, a speech synthesizer speaks the digits. Some speakers
+# are held out; what is read of them says how the reader does with voices that it has never heard.
 
+# %%
+if not configs.data:
+    takes = min(configs.limit or TAKES, TAKES)
+    configs.data = str(write_stand_in(Path("Datasets/free-spoken-digit-dataset_stand_in"), takes))
+configs.data = str(Path(configs.data).resolve())
 
-def parse_arguments(arguments):
-    """Read the command line; what is left out keeps the value of ModelConfigs."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="folder with recordings/7_jackson_32.wav")
-    parser.add_argument("--limit", type=positive, help="takes of each digit by each speaker")
-    parser.add_argument("--held-out", nargs="+", metavar="SPEAKER", help="to validate on")
-    parser.add_argument("--strings", type=positive, dest="strings_per_epoch")
-    parser.add_argument("--epochs", type=positive, dest="train_epochs")
-    parser.add_argument("--batch-size", type=positive)
-    parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--workers", type=int, dest="train_workers")
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"])
-    parser.add_argument("--output", type=Path, dest="model_path", help="the run folder")
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="only --epochs goes with it")
-    args = parser.parse_args(arguments)
-    given = {key for key, value in vars(args).items() if value is not None}
-    if args.resume and given - {"resume", "train_epochs"}:
-        parser.error("--resume takes all settings from the run; only --epochs goes with it")
-    return args
+recordings = read_recordings(Path(configs.data), configs.limit or None)
+training, held_out, configs.held_out = divide(recordings, configs.held_out)
+print(f"{len(training)} recordings to train on; held out: {', '.join(configs.held_out)}")
 
+# Recordings of one speaker are joined into strings of digits.
+strings, held_out_strings = (
+    DigitStrings(part, configs.sample_rate, configs.max_text_length)
+    for part in (training, held_out)
+)
+longest = max(strings.longest() / SLOWEST, held_out_strings.longest())
+frames = int(longest / configs.sample_rate / configs.hop)
+configs.max_frames = (frames // MULTIPLE + 1) * MULTIPLE
+configs.save()
 
-def begin_run(args):
-    """Divide the data and write what a new run keeps of it; return settings, strings, samples."""
-    configs = ModelConfigs()
-    given = {key: value for key, value in vars(args).items() if value is not None}
-    vars(configs).update({key: value for key, value in given.items() if hasattr(configs, key)})
-    run = Path(configs.model_path).resolve()
-    configs.model_path = str(run)
-    require_new_run(run)
-    recordings = read_recordings(find_data(args.data, args.limit), args.limit)
-    training, held, configs.held_out = divide(recordings, configs.held_out)
-    print(f"{len(training)} recordings to train on; held out: {', '.join(configs.held_out)}")
-    strings, held_strings = make_strings(training, configs), make_strings(held, configs)
-    longest = max(strings.longest() / SLOWEST, held_strings.longest())
-    frames = int(longest / configs.sample_rate / configs.hop)
-    configs.max_frames = (frames // MULTIPLE + 1) * MULTIPLE
-    count = min(configs.num_validation, configs.strings_per_epoch)
-    seen = Samples.from_pairs((recording.path, recording.digit) for recording in training)
-    unseen = Samples.from_pairs(write_strings(run / "val", held_strings, count, configs.seed))
-    save_samples(run, seen, unseen)
-    return configs, strings, unseen
+validation = Samples.from_pairs(
+    write_strings(run / "val", held_out_strings, configs.num_validation, configs.seed)
+)
+write_csv(run / "train.csv", [(recording.path, recording.digit) for recording in training])
+write_csv(run / "val.csv", validation)
 
+# %% [markdown]
+# ## Batches
+#
+# Spectrograms, (32, time, 40). Each training string is new: `strings` puts one in the place of
+# each empty sample. It is played faster or slower, with noise.
 
-def continue_run(args):
-    """Return settings, strings and samples of a run that goes on."""
-    configs = continue_configs(args.resume, ModelConfigs, args.train_epochs)
-    training, validation = load_saved_samples(args.resume)
-    return configs, make_strings(map(Recording.of, training.data), configs), validation
+# %%
+options = {
+    "transformers": [
+        MelSpectrogram(configs.sample_rate, configs.window, configs.hop, configs.num_mels),
+        SpectrogramPadding(configs.max_frames, MULTIPLE),
+        LabelIndexer(configs.vocab),
+        LabelPadding(max_word_length=configs.max_text_length, padding_value=len(configs.vocab)),
+    ],
+    "batch_size": configs.batch_size,
+    "seed": configs.seed,
+    "workers": configs.train_workers,
+}
+train_data_provider = DataProvider(
+    [("", "")] * configs.strings_per_epoch,
+    data_preprocessors=[],
+    augmentors=[strings, RandomStretch(0.8, SLOWEST, FASTEST), RandomNoise(0.8, 5, 40)],
+    skip_validation=True,
+    **options,
+)
+val_data_provider = DataProvider(
+    validation, data_preprocessors=[AudioReader(configs.sample_rate)], shuffle=False, **options
+)
 
+# %% [markdown]
+# ## Network
 
-def make_strings(recordings, configs):
-    """Make what draws strings of digits."""
-    return DigitStrings(recordings, configs.sample_rate, configs.max_text_length)
+# %%
+model = train_model(input_dim=(None, configs.num_mels), output_dim=len(configs.vocab))
+start_with_blanks(model)  # Otherwise it first has to unlearn random text.
+use_native_layers(model)  # the fused kernels of the backend
+model.compile(
+    optimizer=keras.optimizers.Adam(configs.learning_rate),
+    loss=CTCLoss(),
+    metrics=[CWERMetric()],
+)
 
+# %% [markdown]
+# ## Training
+#
+# The speakers held out test the reader; they choose neither the epoch nor the rate. Ctrl-C stops
+# the training safely, `python train.py model_path=RUN` resumes it.
 
-def make_providers(configs, strings, validation):
-    """Make batches: spectrograms (batch, time, mels) and labels (batch, max_text_length)."""
-    options = {
-        "batch_size": configs.batch_size,
-        "transformers": [
-            MelSpectrogram(configs.sample_rate, configs.window, configs.hop, configs.num_mels),
-            SpectrogramPadding(configs.max_frames, MULTIPLE),
-            LabelIndexer(configs.vocab),
-            LabelPadding(configs.max_text_length, padding_value=len(configs.vocab)),
-        ],
-        "seed": configs.seed,
-        "workers": configs.train_workers,
-    }
-    # `strings` puts a new string, audio and digits, in the place of each of these.
-    empty = [("", "")] * configs.strings_per_epoch
-    augmentors = [strings, RandomStretch(0.8, SLOWEST, 1.2), RandomNoise(0.8, 5, 40)]
-    return (
-        DataProvider(empty, [], augmentors=augmentors, skip_validation=True, **options),
-        DataProvider(validation, [AudioReader(configs.sample_rate)], shuffle=False, **options),
-    )
+# %%
+steps = len(train_data_provider) * configs.train_epochs
+warmup = min(300, steps // 10)
+peak = configs.learning_rate
+schedule = CosineDecay(0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup)
+callbacks = [
+    FollowSchedule(schedule),  # the rate rises to its peak, then falls along a cosine
+    ModelCheckpoint(run / "model.keras"),  # the last epoch
+    TrainLogger(run),  # logs.log: the metrics of each epoch
+    *tensorboard(run / "logs", update_freq=1),
+    ConvergenceWatch(val_data_provider, log_path=run / "watch.log"),  # says why nothing is learned
+    Model2onnx(run / "model.keras", {"vocab": configs.vocab}, validation=val_data_provider),
+    KeepState(run / "state", settings={"vocab": configs.vocab}),  # to resume; the last one
+]
+history = fit_resumable(
+    model,
+    train_data_provider,
+    validation_data=val_data_provider,
+    epochs=configs.train_epochs,
+    callbacks=callbacks,
+    resume=True,
+).history
 
+# %% [markdown]
+# ## Result
 
-def main(arguments=None):
-    """Train, export, and say how well the exported file reads speakers it never heard."""
-    args = parse_arguments(arguments)
-    try:
-        configs, strings, validation = continue_run(args) if args.resume else begin_run(args)
-        configs.save()
-    except (OSError, ValueError) as error:
-        raise SystemExit(str(error)) from None
-    run = Path(configs.model_path)
-    keras.utils.set_random_seed(configs.seed)
-    keras.config.set_dtype_policy(configs.precision)
-    model = spoken_reader(configs.num_mels, len(configs.vocab))
-    compile_reader(model, configs.learning_rate)
-    try:
-        fit_reader(
-            model,
-            *make_providers(configs, strings, validation),
-            run,
-            epochs=configs.train_epochs,
-            learning_rate=configs.learning_rate,
-            metadata={"vocab": configs.vocab},
-            keep_best=False,  # The last weights: the speakers held out have no say in the choice.
-            resume=args.resume is not None,
-        )
-    except KeyboardInterrupt as error:
-        raise SystemExit(f"{error}\nContinue with: train.py --resume {run}") from None
-    evaluate(run, validation)
-    print(f"Run folder: {run}")
-
-
-if __name__ == "__main__":
-    main()
+# %%
+plot_history(run / "curves.png", history)
+evaluate(SpokenDigits(run), validation)
+print(f"Run folder: {run}")

@@ -1,18 +1,18 @@
-"""A stand-in for the data set: digits spoken by espeak-ng, or tones where it is not there."""
+"""A stand-in for the data set: digits spoken by espeak-ng, or tones if it is not installed."""
 
 import ctypes
 import os
 from ctypes.util import find_library
 
 import numpy as np
-import soundfile
-import soxr
-from configs import ROOT
 
+from mltu._extras import explain_missing
 from mltu.utils.files import atomic_folder
 
-DATA = ROOT / "Datasets" / "free-spoken-digit-dataset"
-STAND_IN = ROOT / "Datasets" / "free-spoken-digit-dataset_stand_in"
+with explain_missing():
+    import soundfile
+    import soxr
+
 TAKES = 8  # of each digit by each voice
 RATE = 8_000
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
@@ -78,7 +78,7 @@ class Espeak:
 
 def spoken(espeak, digit, number, rng):
     """Return the digit as the voice of that number says it, without silence at the ends."""
-    base = 30 + 40 * np.random.default_rng(number).random()  # Each voice has a pitch of its own.
+    base = 30 + 40 * np.random.default_rng(number).random()  # Each voice has its own pitch.
     samples = espeak.speak(
         WORDS[digit],
         f"{ACCENTS[number % len(ACCENTS)]}+{VOICES[number]}",
@@ -91,36 +91,25 @@ def spoken(espeak, digit, number, rng):
 
 
 def tones(digit, number, rng):
-    """Return the two tones of a telephone's key, in a pitch of that number's own."""
+    """Return the two tones of a telephone key, at a pitch that depends on the voice's number."""
     time = np.arange(int(rng.uniform(0.2, 0.4) * RATE)) / RATE
     pitch = 0.8 + 0.4 * number / len(VOICES)
     wave = sum(np.sin(2 * np.pi * pitch * f * time + rng.uniform(0, 6)) for f in _KEYS[digit])
     return (wave * np.hanning(len(time)) * 16_000).astype(np.int16)
 
 
-def find_data(data, limit):
-    """Return the folder to train on: the given one, the real data set, or a stand-in of voices."""
-    if data is not None or DATA.exists():
-        return DATA if data is None else data.resolve()
-    print(
-        "The Free Spoken Digit Dataset (github.com/Jakobovski/free-spoken-digit-dataset, CC BY-SA "
-        f"4.0) belongs into {DATA}. It is not there: a synthesizer speaks digits into {STAND_IN}"
-    )
-    return write_stand_in(STAND_IN, min(limit or TAKES, TAKES))
-
-
 def write_stand_in(root, takes, seed=0):
     """Write a data set in the layout of the real one, unless it is there; return its folder.
 
     Args:
-        root: where the folder stands, which is named after what it holds.
+        root: the folder for it; its own name says what it has.
         takes: of each digit by each of the 30 voices.
         seed: random seed.
     """
     try:
         espeak = Espeak()
     except OSError as error:
-        print(f"{error}: tones stand for the digits. Voices come by: pip install espeakng-loader")
+        print(f"{error}: tones replace the digits. For voices: pip install espeakng-loader")
         espeak = None
     folder = root / f"{'voices' if espeak else 'tones'}_{takes}_takes_seed_{seed}"
     if not folder.is_dir():
