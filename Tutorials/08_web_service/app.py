@@ -2,7 +2,7 @@
 
 python app.py [--host 127.0.0.1] [--port 8000]
 
-All else is set by environment variables: see Settings.
+Everything else is set by environment variables: see Settings.
 """
 
 import os
@@ -37,16 +37,16 @@ class Settings:
     """Each is set by an environment variable: READER_MODEL, READER_MAX_BYTES, ..."""
 
     model: str = str(find_pretrained())
-    max_bytes: int = 4_000_000  # of a request; a cut-out word has a few thousand
+    max_bytes: int = 4_000_000  # of a request; an image of a word has a few thousand
     max_pixels: int = 16_000_000  # of an image, before it is decoded
     max_batch: int = 64  # images through the model at once
     max_wait_ms: float = 3  # for which an image waits for others
     max_waiting: int = 256  # images; times max_bytes, the memory that they may take
-    num_threads: int = 0  # of onnxruntime; 0 leaves it the choice
+    num_threads: int = 0  # of onnxruntime; 0 for its default
 
     @classmethod
     def from_environment(cls, environment=os.environ):
-        """Take what is set, each in the type of its default."""
+        """Read the variables that are set, each in the type of its default."""
         given = {}
         for field in fields(cls):
             name = f"READER_{field.name.upper()}"
@@ -63,7 +63,7 @@ def _parse(name, text, kind):
 
 
 async def unless_client_leaves(request, work):
-    """Await `work`; cancel it and return None if the client hangs up before."""
+    """Await `work`; cancel it and return None if the client disconnects first."""
     work = asyncio.ensure_future(work)
     # The body has been read: the next message can only be the end of the connection.
     leaving = asyncio.ensure_future(request.receive())
@@ -87,7 +87,7 @@ def make_app(settings, load=TextRecognizer):
     @asynccontextmanager
     async def lifespan(app):
         app.state.recognizer = load(settings.model, num_threads=settings.num_threads or None)
-        # So that no user waits for what is imported with the first image.
+        # The first image imports more; no user should wait for that.
         app.state.recognizer.predict(np.zeros((32, 128, 3), np.uint8))
         app.state.batcher = batcher = Batcher(
             read_batch,
@@ -120,13 +120,13 @@ def make_app(settings, load=TextRecognizer):
             sentence = f"{error} Try again in a second."
             raise HTTPException(503, sentence, {"Retry-After": "1"}) from None
         if reading is None:
-            return Response(status_code=499)  # As nginx calls it; nobody is there to receive it.
+            return Response(status_code=499)  # nginx's status for it; nobody receives it.
         if reading.error is not None:
             raise HTTPException(
                 422,
                 "`image` must be a whole PNG, JPEG, WebP, BMP or TIFF file of at most "
-                f"{settings.max_pixels / 1e6:g} megapixels. Received {len(content):,} bytes that "
-                "are none. Send another file.",
+                f"{settings.max_pixels / 1e6:g} megapixels. Received {len(content):,} bytes of "
+                "something else. Send another file.",
             )
         said = reading.to_dict()
         del said["error"]
@@ -134,7 +134,7 @@ def make_app(settings, load=TextRecognizer):
 
     @app.get("/health")
     async def health():
-        """Say that the service runs, and how many images wait."""
+        """Tell that the service runs, and how many images are waiting."""
         return {"status": "ok", "waiting": app.state.batcher.queue.qsize()}
 
     app.mount("/", StaticFiles(directory=PAGE, html=True))
@@ -153,5 +153,5 @@ if __name__ == "__main__":
         host=args.host,
         port=args.port,
         limit_concurrency=MAX_CONNECTIONS,
-        timeout_keep_alive=20,  # longer than that of clients, or else they write into a closed end
+        timeout_keep_alive=20,  # longer than clients wait, so that none reuses a closed one
     )

@@ -1,25 +1,25 @@
-"""Readings that are asked for at the same time run through the model together."""
+"""Images that arrive at the same time run through the model in one batch."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 
 
 class TooManyWaitingError(Exception):
-    """The queue is full; the one who asks should come back later."""
+    """The queue is full; the caller should try again later."""
 
 
 class Batcher:
-    """Gather what arrives within a few milliseconds and read it in one call.
+    """Collect images for a few milliseconds and read them in one call.
 
-    While one batch is read in a thread, the next one gathers, so under load batches grow by
-    themselves and nobody waits for `max_wait` in vain.
+    While one batch is read in a thread, the next one is collected, so under load batches grow by
+    themselves and nobody waits for `max_wait` needlessly.
 
     Args:
         read_batch: takes a list of images, returns as many readings; runs in a thread, one call at
             a time.
-        max_batch: images of one call.
+        max_batch: the largest number of images in a call.
         max_wait: seconds for which the first image waits for others.
-        max_waiting: images in the queue; one more is refused.
+        max_waiting: the largest number of images in the queue; one more is refused.
 
     Raises:
         ValueError: `max_batch` or `max_waiting` is less than 1.
@@ -74,12 +74,12 @@ class Batcher:
     async def _answer(self, batch: list) -> None:
         try:
             readings = await asyncio.to_thread(self.read_batch, [image for image, _ in batch])
-        except Exception as error:  # The caller gets it; the server lives on.
+        except Exception as error:  # The caller gets it; the server goes on.
             if len(batch) == 1:
                 answer = batch[0][1]
                 if not answer.done():
                     answer.set_exception(error)
-            else:  # One of them is the cause, and alone it harms nobody else.
+            else:  # One of them is the cause; alone it affects no other.
                 for one in batch:
                     await self._answer([one])
             return

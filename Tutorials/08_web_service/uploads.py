@@ -1,17 +1,17 @@
-"""What may come in: no more bytes than allowed, and only files of known kinds.
+"""Limits of an upload: its bytes, and the kind of file.
 
-The number of pixels is checked by OpenCV itself: see OPENCV_IO_MAX_IMAGE_PIXELS in app.py. What a
-file claims to hold is checked by mltu's ImageReader.
+OpenCV checks the number of pixels: see OPENCV_IO_MAX_IMAGE_PIXELS in app.py. mltu's ImageReader
+checks the sizes that a file declares.
 """
 
 from fastapi import HTTPException
 
-# PNG, JPEG, WebP, BMP, TIFF. OpenCV knows a dozen more, which nobody needs, and all can attack.
+# PNG, JPEG, WebP, BMP, TIFF. OpenCV knows a dozen more: not needed, and more to attack.
 KNOWN = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 
 
 class BodyLimit:
-    """Refuse a body of more than `max_bytes`: by its announced length, or while it comes in.
+    """Refuse a body of more than `max_bytes`: by its declared length, or while it arrives.
 
     Starlette itself would write an upload of any size to the disk before the app sees it.
     """
@@ -21,7 +21,7 @@ class BodyLimit:
         self.max_bytes = max_bytes
 
     async def __call__(self, scope, receive, send):
-        """Hand the request on, with a `receive` that counts."""
+        """Pass the request on with a `receive` that counts bytes."""
         announced = int(dict(scope.get("headers", ())).get(b"content-length", 0))
         received = 0
 
