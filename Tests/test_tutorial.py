@@ -137,7 +137,7 @@ def test_a_character_that_only_validation_has_stops_before_training(tmp_path):
         "train.py", f"data={tmp_path}", f"model_path={tmp_path / 'run'}", check=False
     )
     assert "'xb'" in failed.stderr
-    assert "characters outside `vocab`" in failed.stderr
+    assert "must consist of characters in `vocab`" in failed.stderr
 
 
 @pytest.mark.slow

@@ -88,7 +88,11 @@ val_data_provider.to_csv(run / "val.csv")
 # ## Network
 #
 # Convolutions, a bidirectional LSTM, and for each of 256 time steps the probability of every
-# character and of the blank. `CTCLoss` sums over all the ways to write the word into these steps.
+# character and of the blank, which means no new character. Decoding takes the most probable class
+# of each step, merges repeats and drops blanks: `hh-e-ll-lo` is `hello`. `CTCLoss` sums over all
+# the ways to write a word into the steps, so nobody has to say where its characters are.
+#
+# `CWERMetric` gives the CER, wrong characters per character, and the WER, the share of wrong words.
 
 # %%
 model = train_model(
