@@ -132,6 +132,13 @@ def test_a_stand_in_that_was_stopped_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_missing_package_gets_its_pip_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    failed = run_script("train.py", "--help", check=False)
+    assert failed.returncode == 1
+    assert 'pip install "mltu[audio]"' in failed.stderr
+
+
 def test_faults_of_the_data_are_one_sentence(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "set.zip").touch()

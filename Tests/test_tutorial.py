@@ -19,7 +19,7 @@ from mltu.cli._synth import words as synth_words
 from mltu.configs import BaseModelConfigs
 from mltu.dataProvider import DataProvider
 from mltu.datasets import read_csv
-from mltu.models import row_reader
+from mltu.models import column_reader, row_reader
 from mltu.preprocessors import ImageReader
 from mltu.synthetic import shipped_fonts, write_mjsynth
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
@@ -77,15 +77,34 @@ def test_the_network_is_the_published_one_and_that_of_the_library():
     train_model = load_tutorial(TUTORIAL.name, "model").train_model
     defaults = [p.default for p in inspect.signature(train_model).parameters.values()][2:]
     assert defaults == ["leaky_relu", 0.2]
-    keras.utils.set_random_seed(0)
-    model = train_model((32, 128, 3), 62)
-    keras.utils.set_random_seed(0)
-    other = row_reader((32, 128, 3), 62)
+    model = built_alike(train_model, row_reader, (32, 128, 3))
     assert model.count_params() == 252_799
     assert [model.layers[0].name, model.layers[-1].name] == ["input", "output"]
+
+
+def built_alike(build, build_other, shape):
+    """Build a model twice from the same seed; return the first."""
+    keras.utils.set_random_seed(0)
+    model = build(shape, 62)
+    keras.utils.set_random_seed(0)
+    other = build_other(shape, 62)
     assert [type(layer) for layer in model.layers] == [type(layer) for layer in other.layers]
     for mine, theirs in zip(model.weights, other.weights, strict=True):
         assert np.array_equal(mine, theirs)
+    return model
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("folder", "shape"),
+    [
+        ("02_captcha_to_text", (48, 192, 1)),
+        ("03_handwriting_recognition", (32, 160, 1)),
+        ("03_handwriting_recognition", (32, None, 1)),
+    ],
+)
+def test_the_networks_of_captchas_and_handwriting_are_those_of_the_library(folder, shape):
+    built_alike(load_tutorial(folder, "model").train_model, column_reader, shape)
 
 
 @pytest.mark.slow

@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mltu._extras import explain_missing
 from mltu.audio import AudioAugmentor, AudioReader
 
-with explain_missing():
+try:
     import soundfile
+    import soxr  # noqa: F401  AudioReader converts sample rates with it.
+except ImportError as error:
+    raise SystemExit(f'{error}. Audio needs two packages: pip install "mltu[audio]"') from None
 
 _NAME = re.compile(r"(\d)_([^_]+)_(\d+)\.(?:wav|flac|ogg|mp3)")
 _PAUSES = (0.0, 0.4)  # seconds between two digits, and before and after all

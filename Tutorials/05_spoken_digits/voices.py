@@ -5,13 +5,10 @@ import os
 from ctypes.util import find_library
 
 import numpy as np
+import soundfile
+import soxr
 
-from mltu._extras import explain_missing
 from mltu.utils.files import atomic_folder
-
-with explain_missing():
-    import soundfile
-    import soxr
 
 TAKES = 8  # of each digit by each voice
 RATE = 8_000
