@@ -80,8 +80,8 @@ def test_moved_captchas_keep_their_ink(data, captchas):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("gone", "There is nothing at"),
-        ("empty", "which has none of them"),
+        ("gone", "There is no data set at"),
+        ("empty", "holds no images"),
         ("captchas.zip", "Unpack it"),
         ("few", "at most the 1 captchas"),
     ],
