@@ -52,7 +52,8 @@ SMALL = {
     r"font_tools\.py /usr/share/fonts \S+ \S+": f"font_tools.py {FONT_FOLDER}",
     # Benchmarks
     r"before_after\.py --before CHECKOUT":
-        r"before_after.py --before . --images 64 --lines 1000 --rounds 2",
+        f"before_after.py --before {ROOT.as_posix()} --images 64 --lines 1000 --rounds 1"
+        " --only provider 'annotation file'",
     r"data_pipeline\.py": r"\g<0> --images 128 --rounds 1",
     r"dataset_memory\.py": r"\g<0> --lines 1000 --lmdb 20 --rounds 1",
     r"benchmarks/training\.py":
