@@ -262,6 +262,14 @@ def test_the_spans_say_where_the_characters_are(images, kind):
     assert np.mean(clear) > 0.7
 
 
+@pytest.mark.parametrize("kind", ["scan_line", "mixed_line", "stamped"])
+def test_print_takes_spaces_at_the_ends(images, kind):
+    for seed in range(20):
+        for text in (" a b ", "a  b", "a ", " a"):
+            *_, spans = images.draw_aligned(np.random.default_rng(seed), text, kind=kind)
+            assert len(spans) == len(text)
+
+
 def test_kinds_are_drawn_by_their_weights(images, monkeypatch):
     drawn = []
 

@@ -55,6 +55,7 @@ class Task(NamedTuple):
     Attributes:
         text: what the picture says.
         others: draws a text for a neighbouring word or line that the font has.
+        fonts: draws another font that has a text, or None.
         font: its number in the atlas.
         height: of the picture, in pixels.
         max_width: of the picture, in pixels.
@@ -62,6 +63,7 @@ class Task(NamedTuple):
 
     text: str
     others: Callable[[], str]
+    fonts: Callable[[str], int | None]
     font: int
     height: int
     max_width: int
@@ -121,6 +123,37 @@ def set_text(
     return Setting(mask, box, lefts + PAD, rights + PAD)
 
 
+def set_mixed(rng: Rng, atlas: FontAtlas, fonts: tuple[int, int], text: str) -> Setting:
+    """Set a text up to one of its spaces in one font, and what follows in another and size."""
+    first = len(text) - len(text.lstrip())
+    spaces = [i for i, char in enumerate(text.rstrip()) if char == " " and i > first]
+    space = spaces[int(rng.random() * len(spaces))]
+    one, two = atlas.set_line(fonts[0], text[:space]), atlas.set_line(fonts[1], text[space + 1 :])
+    if rng.random() < 0.4:
+        two = _scaled(two, rng.uniform(0.7, 1.0))
+    start = one.mask.shape[1] + int(rng.uniform(0.2, 0.6) * EM)
+    baseline = PAD + max(one.baseline, two.baseline)
+    bottom = max(len(line.mask) - line.baseline for line in (one, two))
+    mask: Array = np.zeros((baseline + bottom + PAD, start + two.mask.shape[1] + 2 * PAD), np.uint8)
+    for line, left in ((one, PAD), (two, PAD + start)):
+        top = baseline - line.baseline
+        mask[top : top + len(line.mask), left : left + line.mask.shape[1]] = line.mask
+    left, top, columns, rows = cv2.boundingRect(mask)
+    return Setting(
+        mask,
+        (left, top, left + columns, top + rows),
+        PAD + np.concatenate([one.lefts, one.rights[-1:], start + two.lefts]),
+        PAD + np.concatenate([one.rights, one.rights[-1:], start + two.rights]),
+    )
+
+
+def _scaled(line: Line, scale: float) -> Line:
+    size = [max(round(side * scale), 1) for side in line.mask.shape[::-1]]
+    mask = cv2.resize(line.mask, size, interpolation=cv2.INTER_AREA)
+    spans = [np.rint(edges * scale).astype(np.int64) for edges in (line.lefts, line.rights)]
+    return Line(np.asarray(mask, np.uint8), round(line.baseline * scale), *spans)
+
+
 def _with_small_caps(line: Line, scale: float) -> Line:
     """Make all glyphs smaller but the first, which are on the same base line."""
     mask, baseline, lefts, rights = line
@@ -168,7 +201,7 @@ def underline(rng: Rng, setting: Setting) -> None:
 
 def emphasise(rng: Rng, setting: Setting, text: str) -> None:
     """Make one of the words bold or slanted, as print does within a line."""
-    starts = [0, *(place + 1 for place, char in enumerate(text) if char == " ")]
+    starts = [0, *(place + 1 for place, char in enumerate(text[:-1]) if char == " ")]
     first = starts[int(rng.random() * len(starts))]
     last = text.find(" ", first)
     left = int(setting.cuts[first - 1]) if first else setting.box[0]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mltu.synthetic._atlas import FontAtlas
 from mltu.synthetic._draw import Task
 from mltu.synthetic._overlays import covered, stamped
-from mltu.synthetic._print import receipt, scan, screen
+from mltu.synthetic._print import mixed, receipt, scan, screen
 from mltu.synthetic._signs import display, distant, plain, scene
 from mltu.synthetic._textures import Banks
 
@@ -51,6 +51,7 @@ KINDS = {
     "distant_line": Kind(3, "phrase", 36, distant, plain=0.4),
     "scan_line": Kind(13, "prose", 90, scan, 0.06, 0.9),
     "scan_word": Kind(3, "word", 26, scan, 0.06, 0.8),
+    "mixed_line": Kind(2, "prose", 70, mixed, 0.06, 0.7),
     "stamped": Kind(3, "prose", 70, stamped, 0.2, 0.9),
     "receipt_line": Kind(13, "receipt", 48, receipt, 0.45, 0.9),
     "screen_line": Kind(5, "screen", 90, screen, 0.12, 0.85),

@@ -143,8 +143,12 @@ class TextImages(Augmentor):
             if font is None:
                 raise ValueError(f"No font of the atlas has all characters of `text` {text!r}.")
         others = partial(self._draw_other, rng, chosen, font)
+        fonts = partial(self._find_font, rng, kind=chosen)
         image, spans = chosen.paint(
-            rng, self.atlas, self._banks, Task(text, others, font, self.height, self.max_width)
+            rng,
+            self.atlas,
+            self._banks,
+            Task(text, others, fonts, font, self.height, self.max_width),
         )
         if not self.color:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)

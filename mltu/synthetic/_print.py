@@ -34,6 +34,18 @@ def scan(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Array,
         d.underline(rng, setting)
     elif extra < 0.1 and " " in task.text:
         d.emphasise(rng, setting, task.text)
+    return _scanned(rng, banks, task, setting)
+
+
+def mixed(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Array, Array]:
+    """Scan a line that is set in two fonts."""
+    second = task.fonts(task.text)
+    if second is None or " " not in task.text.strip():
+        return scan(rng, atlas, banks, task)
+    return _scanned(rng, banks, task, d.set_mixed(rng, atlas, (task.font, second), task.text))
+
+
+def _scanned(rng: Rng, banks: Banks, task: d.Task, setting: d.Setting) -> tuple[Array, Array]:
     binary = rng.random() < 0.5
     height = int(rng.integers(26 if binary else 18, 56) * task.height / 32)
     place = _paper_place(rng, setting, task, height, 0.07)
