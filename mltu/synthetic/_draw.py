@@ -205,7 +205,7 @@ def emphasise(rng: Rng, setting: Setting, text: str) -> None:
     first = starts[int(rng.random() * len(starts))]
     last = text.find(" ", first)
     left = int(setting.cuts[first - 1]) if first else setting.box[0]
-    right = int(setting.cuts[last]) if last > 0 else setting.box[2]
+    right = int(setting.cuts[last]) if 0 < last < len(setting.cuts) else setting.box[2]
     word: Array = setting.mask[:, left:right]
     if rng.random() < 0.4:
         word[:] = cv2.dilate(word, _CROSS)
