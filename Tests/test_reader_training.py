@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = ("drawing", "feeding", "network", "state", "steps", "validation")
+MODULES = ("drawing", "export", "feeding", "network", "state", "steps", "validation")
 
 
 class Bars:
@@ -161,3 +161,23 @@ def test_repeats_and_blanks_are_left_out(reader):
 
     logits = np.eye(3)[[[0, 0, 2, 0, 1, 1, 2]]]
     assert greedy_texts(logits, "ab") == ["aab"]
+
+
+def test_weights_in_half_precision_read_the_same(reader):
+    import onnx
+    import onnxruntime
+    from export import halve_weights
+
+    whole = ROOT / "mltu" / "inference" / "weights" / "words_small.onnx"
+    half = halve_weights(onnx.load(whole)).SerializeToString()
+    assert len(half) < 0.6 * whole.stat().st_size
+    outputs = []
+    for source in (str(whole), half):
+        session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+        entry = session.get_inputs()[0]
+        shape = [side if isinstance(side, int) else 2 for side in entry.shape]
+        images = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
+        outputs.append(session.run(None, {entry.name: images})[0])
+        card = session.get_modelmeta().custom_metadata_map
+    assert "vocab" in card
+    np.testing.assert_allclose(*outputs, atol=0.02)

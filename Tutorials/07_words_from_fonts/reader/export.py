@@ -1,6 +1,6 @@
 """Export the averaged weights of a run as an ONNX file that reads images of any width.
 
-python export.py RUN [--output model.onnx]
+python export.py RUN [--output model.onnx] [--half]
 """
 
 import argparse
@@ -13,6 +13,7 @@ from state import load_average
 from mltu.onnx_export import export_onnx
 from mltu.synthetic import LATIN
 
+LEAST_HALVED = 256  # values; smaller tensors are shapes, offsets and scales
 WIDEST = 2048  # pixels; wider images are made smaller
 
 
@@ -31,16 +32,43 @@ def card(height=HEIGHT, widest=WIDEST):
     }
 
 
+def halve_weights(model):
+    """Store the weights of an ONNX model in half precision; they are cast back when it is opened.
+
+    onnxruntime does so once for a session, which then computes in float32 as before.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.data_type == TensorProto.FLOAT and values.size >= LEAST_HALVED:
+            name = tensor.name
+            tensor.CopyFrom(numpy_helper.from_array(values.astype("float16"), f"{name}_half"))
+            casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    return model
+
+
 def main():
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, metavar="RUN")
     parser.add_argument("--output", type=Path, help="The ONNX file; RUN/model.onnx if not given.")
+    parser.add_argument("--half", action="store_true", help="Store weights in half precision.")
     args = parser.parse_args()
     model = text_reader(len(LATIN))
     load_average(args.run, model)
     output = args.output or args.run / "model.onnx"
     print(export_onnx(model, output, metadata=card()))
+    if args.half:
+        import onnx
+
+        onnx.save(halve_weights(onnx.load(output)), output)
     print(f"{output}: {output.stat().st_size / 2**20:.1f} MB")
 
 
