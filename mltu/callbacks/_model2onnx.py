@@ -32,7 +32,7 @@ class Model2onnx(keras.callbacks.Callback):
         metadata: stored in the file, such as `{"vocab": vocab}`; see `export_onnx`.
         validation: images to compare on: the validation provider, whose steps then go into the
             file, or a pair (images, labels); see `export_onnx`.
-        opset: opset of the ONNX file; the converter's default if None.
+        opset: opset of the ONNX file, as in `export_onnx`.
         at_best: True to export each new best checkpoint too. If that fails, a warning says so
             and the training continues.
         int8: True to write `run/model.int8.onnx` too, calibrated on `validation`.

@@ -12,7 +12,7 @@ from mltu.cli._common import count_option
 
 @click.command("export", short_help="Write the ONNX file of a trained run.")
 @click.argument("run")
-@count_option("--opset", help="ONNX opset version.")
+@count_option("--opset", help="ONNX opset version (default: 18).")
 @click.option("--int8", is_flag=True, help="Also write model.int8.onnx.")
 @click.option("--trust", is_flag=True, help="Load Lambda layers, which run code from the file.")
 def command(run: str, opset: int | None, int8: bool, trust: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -79,7 +80,14 @@ def write_source(model: keras.Model, folder: Path) -> dict[str, Any]:
         import keras
 
     shape = [None, *model.inputs[0].shape[1:]]  # The batch is free.
-    job = {"shape": shape, "name": model.inputs[0].name}
+    # A Sequential has no `output_names`.
+    (output_name,) = getattr(model, "output_names", [model.layers[-1].name])
+    job = {
+        "shape": shape,
+        "name": model.inputs[0].name,
+        "output_shape": [None, *model.outputs[0].shape[1:]],
+        "output_name": re.sub(r"\W", "_", output_name),
+    }
     if keras.backend.backend() != "tensorflow":
         source = folder / "source.keras"
         with in_float32(model):
@@ -158,7 +166,7 @@ def convert(job: Mapping[str, Any]) -> None:
 
     Args:
         job: `kind`, `"saved_model"` or `"keras"`; `source` and `target`, paths; `shape` and
-            `name` of the input; `opset`, or None for the converter's own default; for `"keras"` the
+            `name` of the input; `output_shape` and `output_name`; `opset`; for `"keras"` the
             `classes` to import.
 
     Raises:
@@ -179,8 +187,64 @@ def convert(job: Mapping[str, Any]) -> None:
         stored = _load_keras(job["source"], job["classes"])
         function = tf.function(lambda inputs: stored(inputs, training=False))
     proto, _ = tf2onnx.convert.from_function(function, signature, opset=job["opset"])
+    traced = function.get_concrete_function(*signature)
+    captured = zip(traced.inputs[1:], traced.captured_inputs, strict=True)
+    _store_constants(proto, {x.name: value for x, value in captured if x.dtype != tf.resource})
+    _replace_erfc(proto)
     _check_operations(proto, onnx.defs)
+    _name_axes(proto.graph, job)
     onnx.save(proto, job["target"])
+
+
+def _store_constants(proto: Any, values: Mapping[str, Any]) -> None:
+    """Store the tensors that a traced function takes from outside, in the place of inputs."""
+    from onnx import numpy_helper
+
+    for value in [value for value in proto.graph.input if value.name in values]:
+        proto.graph.input.remove(value)
+        tensor = numpy_helper.from_array(values[value.name].numpy(), value.name)
+        proto.graph.initializer.append(tensor)
+
+
+def _replace_erfc(proto: Any) -> None:
+    """Replace Erfc, of the exact GELU, by 1 - Erf."""
+    from onnx import helper
+
+    nodes = []
+    for number, node in enumerate(proto.graph.node):
+        if node.op_type != "Erfc":
+            nodes.append(node)
+            continue
+        erf, one = f"erf_{number}", f"one_{number}"
+        nodes += [
+            helper.make_node("Erf", node.input, [erf]),
+            helper.make_node("Constant", [], [one], value_float=1.0),
+            helper.make_node("Sub", [one, erf], node.output),
+        ]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+
+
+_AXES = {4: ("batch", "height", "width", "channels"), 3: ("batch", "time", "classes")}
+
+
+def _name_axes(graph: Any, job: Mapping[str, Any]) -> None:
+    """Give the output its name in Keras, and the sides of input and output their size or name."""
+    new, old = job["output_name"], graph.output[0].name
+    if new not in {name for node in graph.node for name in (*node.input, *node.output)}:
+        graph.output[0].name = new
+        for node in graph.node:
+            for names in (node.input, node.output):
+                for i, name in enumerate(names):
+                    if name == old:
+                        names[i] = new
+    for value, shape in ((graph.input[0], job["shape"]), (graph.output[0], job["output_shape"])):
+        axes = _AXES.get(len(shape), ("batch", *(f"axis_{i}" for i in range(1, len(shape)))))
+        for side, size, axis in zip(value.type.tensor_type.shape.dim, shape, axes, strict=True):
+            if size is None:
+                side.dim_param = axis
+            else:
+                side.dim_value = size
 
 
 def _load_keras(path: str, classes: Sequence[Needed]) -> keras.Model:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 COMMAND = "mltu export"  # exports a run folder, see `export_run`
 
+_OPSET = 18  # the newest of tf2onnx; below it, some models are not converted
 _LOGGER = logging.getLogger(__name__)
 _VERSIONS = ("keras", "tensorflow", "jax", "torch", "tf2onnx", "onnx", "onnxruntime", "numpy")
 _NUM_IMAGES = 2048  # to compare on
@@ -73,7 +74,7 @@ def export_onnx(
         validation: images to compare on: a `DataProvider`, whose steps are described in the file
             so that a reader can be made from it alone; a pair (images, labels); or images, shape
             (images, *input_shape). By default random values 0..255.
-        opset: of the ONNX file; by default that of the converter.
+        opset: of the ONNX file; 18 if None, the newest of the converter.
         tolerance: largest accepted difference of the CER and of outputs, for these in proportion
             beyond 1.
         num_images: largest number of images of `validation` to compare on.
@@ -100,14 +101,15 @@ def export_onnx(
     check_card_fields(json.loads(json.dumps(fields)), "the export")
     _check_vocab(model, fields.get("vocab"))
     _check_folder(Path(path).parent)
-    with atomic_path(path) as temporary:
+    # TensorFlow reads a path as a pattern, so the model does not go beside `path`.
+    with atomic_path(path) as temporary, tempfile.TemporaryDirectory() as folder:
         try:
-            job = write_source(model, temporary.parent)
-            run_child({**job, "target": str(temporary), "opset": opset}, timeout)
+            job = write_source(model, Path(folder))
+            run_child({**job, "target": str(temporary), "opset": opset or _OPSET}, timeout)
             metrics = _compare_all(model, temporary, images, fields.get("vocab"), tolerance)
             write_metadata(temporary, {**fields, **metrics.to_fields()})
         except Exception as error:
-            raise _explain(model, error) from error
+            raise _explain(model, error, opset) from error
     _LOGGER.info("%s: %s", os.fspath(path), metrics.to_text())
     return metrics
 
@@ -233,9 +235,11 @@ def _noise(shape: Sequence[int | None]) -> list[Array]:
     return [rng.uniform(0, 255, (2, *sides)).astype(np.float32) for sides in all_sides]
 
 
-def _explain(model: keras.Model, error: Exception) -> Exception:
+def _explain(model: keras.Model, error: Exception, opset: int | None) -> Exception:
     """Return an error of the same class that names the model."""
     text = f"`model` {model.name!r} could not be exported to ONNX: {error}"
+    if opset is not None and opset < _OPSET:
+        text += f"\nTake a higher opset than {opset}: {_OPSET}, the default, has more operations."
     if isinstance(error, ImportError):
         return ImportError(text, name=error.name)
     kinds = (TimeoutError, OSError)
