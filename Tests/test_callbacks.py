@@ -232,7 +232,7 @@ def test_the_way_out_is_one_that_works(tmp_path, monkeypatch, name):
         (tmp_path / "configs.yaml").touch()
     path = tmp_path / name
     save = keras.callbacks.ModelCheckpoint(path, save_weights_only=name.endswith("h5"))
-    with pytest.raises(RuntimeError, match="run the export again: load the model and call"):
+    with pytest.raises(RuntimeError, match="run the export again: load the model by keras"):
         fit(tiny_model(), save, Model2onnx(path), epochs=1)
 
 

@@ -613,3 +613,12 @@ def test_a_reading_may_differ_where_two_classes_are_level(monkeypatch, tmp_path)
     monkeypatch.setattr(_compare, "keras_outputs", lambda *_: iter([theirs[:, :, [1, 0, 2]]]))
     found = _compare.compare(None, tmp_path, [np.zeros((1, 2, 2, 1))], ["a"], "ab")
     assert (found.cer_keras, found.cer_onnx) == (0.0, 1.0)
+
+
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="a warning of TensorFlow")
+def test_comparing_models_warns_of_no_retracing(caplog):
+    """From the fifth export on TensorFlow advised against what our own comparison did."""
+    for _ in range(6):
+        model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
+        list(_compare.keras_outputs(model, [np.zeros((2, 4, 4, 1))]))
+    assert not [text for text in caplog.messages if "retracing" in text]

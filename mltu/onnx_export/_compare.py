@@ -275,11 +275,19 @@ def keras_outputs(model: keras.Model, batches: Sequence[Array]) -> Iterator[Arra
         return
     import tensorflow as tf
 
-    # Compiled once for all batches. `predict` would run on the GPU if there is one.
-    function = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+    # Compiled once for all batches. `predict` would run on the GPU if there is one, and a call of
+    # the `tf.function` itself would warn from the fifth export on that it is traced too often.
+    compiled = None
     for images in inputs:
         with on_the_cpu(model), in_float32(model):
-            outputs = function(tf.constant(images))
+            if compiled is None:
+                sides = model.inputs[0].shape[1:]
+                sides = sides if len(sides) == images.ndim - 1 else images.shape[1:]
+                compiled = tf.function(
+                    lambda images: model(images, training=False),
+                    input_signature=[tf.TensorSpec((None, *sides), tf.float32)],
+                ).get_concrete_function()
+            outputs = compiled(tf.constant(images))
         yield outputs.numpy()
 
 
