@@ -54,6 +54,11 @@ def test_labels_are_indexed_in_the_order_of_the_image():
         LabelIndexer("אב", order="rtl")
 
 
+def test_accents_behind_their_letter_are_named_with_a_fix():
+    with pytest.raises(ValueError, match=r"unicodedata.normalize\('NFC', label\)\.$"):
+        LabelIndexer("café").check_labels(["cafe\u0301"])
+
+
 def test_readings_are_turned_back(make_reader):
     """The card says the order; words of a lexicon are given as they are stored."""
     reader = make_reader("בא", label_order="visual")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import accumulate, repeat
 from operator import is_
 from typing import Any
+from unicodedata import combining
 
 import numpy as np
 import numpy.typing as npt
@@ -309,6 +310,11 @@ class LabelIndexer(Step):
                 f"The labels of `dataset` must consist of characters in `vocab`. {len(refused)} of "
                 f"{len(labels)} labels have others, {''.join(sorted(unknown))!r}, among them "
                 f"{refused[:_NUM_NAMED]}. Add them to the vocabulary or drop the samples."
+                + (
+                    " Accents that follow their letter: unicodedata.normalize('NFC', label)."
+                    if any(map(combining, unknown))
+                    else ""
+                )
             )
         return labels
 
