@@ -100,5 +100,5 @@ def test_the_way_from_data_to_reader(numbers, tmp_path):
     assert (run / "report.html").read_text(encoding="utf-8").startswith("<!")
     assert TextRecognizer(run).predict(read_csv(run / "val.csv")[0][0]).error is None
     refused = run_script(f"model_path={run}", check=False)
-    assert "finished training" in refused.stderr
+    assert "must be more than the 1 of the finished" in refused.stderr
     assert "Epoch 2/2" in run_script(f"model_path={run}", "train_epochs=2").stdout

@@ -169,7 +169,7 @@ def test_default_command_draws_its_words_trains_and_resumes(tmp_path):
 
     before = (folder / "model.keras").read_bytes()
     failed = run_script("train.py", "model_path=run", place=tmp_path, check=False)
-    assert "finished training" in failed.stderr
+    assert "must be more than the 1 of the finished" in failed.stderr
     assert (folder / "model.keras").read_bytes() == before
 
     resumed = run_script("train.py", "model_path=run", "train_epochs=2", place=tmp_path).stdout
