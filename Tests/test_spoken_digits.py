@@ -179,10 +179,8 @@ def test_a_run_trains_goes_on_and_reads(tmp_path):
     ]
     assert sides[2] == 40
     assert all(isinstance(side, str) for side in sides[:2])
-    assert (
-        "must be more than the 1 of the finished"
-        in run_script("train.py", *small, check=False).stderr
-    )
+    refused = run_script("train.py", *small, check=False)
+    assert "must be more than the 1 of the finished" in refused.stderr
     longer = run_script("train.py", f"model_path={run}", "train_epochs=2").stdout
     assert "Epoch 2/2" in longer
     assert BaseModelConfigs.load(run / "configs.yaml").train_epochs == 2
