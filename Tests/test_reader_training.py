@@ -34,12 +34,13 @@ def reader(monkeypatch):
 def test_a_chunk_holds_images_of_one_width_and_their_labels(reader):
     from drawing import PADDING, Drawers
 
-    drawers = Drawers(Bars(), "ab", num_processes=1, seed=[0])
+    drawers = Drawers(Bars(), "ab", num_processes=1, seed=[0], columns=2048)
     try:
         kind, images, labels, frames = drawers.take()
     finally:
         drawers.close()
     shape = drawers.shapes[kind]
+    assert shape.num_images == 2048 // shape.width
     assert images.shape == (shape.num_images, 32, shape.width, 3)
     assert frames.shape == (shape.num_images, shape.width // 2)
     for image, label, classes in zip(images, labels, frames, strict=True):

@@ -1,7 +1,7 @@
 """Images drawn by several processes straight into memory that the training shares.
 
-Each process fills chunks: as many images of one width as 4,096 columns hold. A filled chunk is
-announced by its number alone, so no image is ever pickled or sent through a pipe.
+Each process fills chunks: as many images of one width as some columns of pixels hold. A filled
+chunk is announced by its number alone, so no image is ever pickled or sent through a pipe.
 """
 
 import multiprocessing
@@ -42,9 +42,9 @@ class Shape(NamedTuple):
         )
 
 
-def chunk_shape(width):
+def chunk_shape(width, columns=CHUNK_COLUMNS):
     """Return the shape of the chunks of a width; labels get a character for every 5 pixels."""
-    return Shape(width, CHUNK_COLUMNS // width, min(width // 5 + 2, _MAX_LABEL))
+    return Shape(width, columns // width, min(width // 5 + 2, _MAX_LABEL))
 
 
 class Drawers:
@@ -55,16 +55,17 @@ class Drawers:
             (height, width, channels), its text, and where each character starts and ends.
         vocab: the characters of the texts; the class after them pads labels.
         num_processes: to start.
+        columns: of pixels in a chunk, at least those of the widest image.
         seed: of all that is drawn; image n of process p depends on (seed, p, n) alone.
     """
 
-    def __init__(self, images, vocab, *, num_processes, seed):
+    def __init__(self, images, vocab, *, num_processes, seed, columns=CHUNK_COLUMNS):
         if num_processes < 1:
             raise ValueError(f"`num_processes` must be at least 1. Received {num_processes}.")
-        self.shapes = [chunk_shape(width) for width in WIDTHS]
+        self.shapes = [chunk_shape(width, columns) for width in WIDTHS]
         self._per_process = len(WIDTHS) + _SPARE
         num_chunks = num_processes * self._per_process
-        sizes = {"images": CHUNK_COLUMNS * HEIGHT * CHANNELS, "targets": _target_bytes(self.shapes)}
+        sizes = {"images": columns * HEIGHT * CHANNELS, "targets": _target_bytes(self.shapes)}
         self._folder = _roomy_folder(num_chunks * sum(sizes.values()))
         for name, size in sizes.items():
             with open(self._folder / name, "wb") as file:

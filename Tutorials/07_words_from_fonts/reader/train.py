@@ -14,13 +14,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-from drawing import HEIGHT, Drawers
+from drawing import CHUNK_COLUMNS, HEIGHT, Drawers
 from feeding import Feeder
 from images import make_images
 from state import read_record
 
 MINUTE = 60.0
 EASY = ("plain_word", "scan_word", "screen_word")
+EASY_COLUMNS = 1_536  # what leaves the plateau is the number of steps, not that of images
 
 
 def parse_arguments(arguments=None):
@@ -35,7 +36,8 @@ def parse_arguments(arguments=None):
     add("--pack", type=Path, help="Folder of packed fonts and texts.")
     add("--kinds", nargs="*", help="Kinds of images; all if not given.")
     add("--processes", type=int, default=1, help="Processes that draw.")
-    add("--chunks", type=int, default=3, help="Chunks of 4,096 columns per batch.")
+    add("--chunks", type=int, default=3, help="Chunks per batch.")
+    add("--columns", type=int, default=CHUNK_COLUMNS, help="Columns of pixels in a chunk.")
     add("--rate", type=float, default=2e-3, help="Highest learning rate.")
     add("--warmup", type=float, default=0.02, help="Share in which it rises.")
     add("--level", type=float, default=0.5, help="Share until which it stays level.")
@@ -130,8 +132,9 @@ def train(args, begin, until=math.inf):
     args.output.mkdir(parents=True, exist_ok=True)
     record = read_record(args.output) or {"images": 0, "steps": 0}
     drawers = Drawers(
-        images, vocab, num_processes=args.processes, seed=[args.seed, record["images"]]
-    )
+        images, vocab, num_processes=args.processes, seed=[args.seed, record["images"]],
+        columns=args.columns,
+    )  # fmt: skip
     import keras  # after the drawers have started, which draw meanwhile
     from network import text_reader
     from state import load_state, save_state, start_from
@@ -197,7 +200,9 @@ def main():
     args, begin = parse_arguments(), time.monotonic()
     record = read_record(args.output)
     if (record or {"images": 0})["images"] < args.easy:
-        easy = argparse.Namespace(**vars(args) | {"kinds": EASY, "chunks": 1})
+        easy = argparse.Namespace(
+            **vars(args) | {"kinds": EASY, "chunks": 1, "columns": EASY_COLUMNS}
+        )
         if not train(easy, begin, until=args.easy):
             return
     train(args, begin)
