@@ -2,17 +2,21 @@
 
 import json
 
+import cv2
 import keras
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mltu.configs import ReaderConfigs
 from mltu.dataProvider import DataProvider
+from mltu.datasets import write_csv
 from mltu.decoders import BeamDecoder, Lexicon
 from mltu.inference import TextRecognizer
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
+from mltu.onnx_export import _export
 from mltu.transformers import ExpandDims, LabelIndexer, LabelPadding
 from mltu.utils.text_order import turn_text
 
@@ -70,6 +74,15 @@ def test_readings_are_turned_back(make_reader):
     )
     assert limited.predict(IMAGE).text == "אב"
     assert make_reader("בא").predict(IMAGE).text == "בא"
+
+
+def test_a_later_export_of_a_run_keeps_the_order(tmp_path):
+    configs = ReaderConfigs.from_options(vocab="אב", label_order="visual", width=8, height=8)
+    fields = _export._fields(configs)
+    assert fields["label_order"] == "visual"
+    cv2.imwrite(str(tmp_path / "a.png"), IMAGE)
+    write_csv(tmp_path / "val.csv", [(tmp_path / "a.png", "אב")])
+    assert _export._read_images(tmp_path / "val.csv", fields).texts == ["בא"]
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ from mltu.onnx_export._compare import (
 from mltu.onnx_export._convert import run_child, write_metadata, write_source
 from mltu.onnx_export._int8 import Int8Report, quantize_onnx
 from mltu.utils.files import StrPath, atomic_path
+from mltu.utils.text_order import turn_text
 
 if TYPE_CHECKING:
     import keras
@@ -259,8 +260,9 @@ def export_run(
 ) -> tuple[ExportMetrics, Int8Report | None]:
     """Export the `model.keras` of a run folder to `model.onnx`.
 
-    The vocabulary and the size come from `configs.yaml`, as do `color`, `resize`, `padding_color`
-    and `scaling` if it has them; otherwise images are stretched BGR in 0..255, as in the tutorials.
+    The vocabulary and the size come from `configs.yaml`, as do `color`, `resize`, `padding_color`,
+    `scaling` and `label_order` if it has them; otherwise images are stretched BGR in 0..255, as in
+    the tutorials.
     The comparison uses the images of `val.csv` that exist.
 
     Args:
@@ -309,7 +311,9 @@ def export_run(
 
 def _fields(configs: BaseModelConfigs) -> dict[str, Any]:
     """Return the values of `configs.yaml`, or else the tutorials' own, as fields of a card."""
-    keys = ("vocab", "height", "width", "color", "resize", "padding_color", "scaling")
+    keys = (
+        "vocab", "height", "width", "color", "resize", "padding_color", "scaling", "label_order",
+    )  # fmt: skip
     stored = {**_PREPARED, **{key: value for key, value in vars(configs).items() if key in keys}}
     missing = [key for key in keys[:3] if key not in stored]
     if missing:
@@ -348,7 +352,8 @@ def _read_images(path: Path, fields: dict[str, Any]) -> ValidationImages | None:
             image = prepare_image(source, card)
         except (OSError, ValueError):  # The metrics say how many images were compared.
             continue
-        by_shape[image.shape].append((image, label))
+        text = turn_text(label) if card.label_order == "visual" else label
+        by_shape[image.shape].append((image, text))
     pairs = [tuple(zip(*group, strict=True)) for group in by_shape.values()]
     parts = [gather(pair, num_images=_NUM_IMAGES) for pair in pairs]
     batches = [batch for part in parts for batch in part.batches]

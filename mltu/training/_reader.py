@@ -86,8 +86,8 @@ def train_reader(
         export: True to write `model.onnx`.
         progress: True for progress bars, False for a line for each epoch.
         **settings: any of `model` ("columns", "rows" or "strong"), `epochs`, `batch_size`,
-            `learning_rate`, `width`, `height`, `vocab`, `augment`, `seed`, `precision` and
-            `workers`, as in `mltu.configs.ReaderConfigs`.
+            `learning_rate`, `width`, `height`, `vocab`, `label_order`, `augment`, `seed`,
+            `precision` and `workers`, as in `mltu.configs.ReaderConfigs`.
 
     Raises:
         DatasetError: the data has errors that would stop the training or teach it something wrong.
@@ -193,8 +193,8 @@ def _train(
         save_samples(run, training, validation)
     num_steps = -(-len(training) // configs.batch_size)
     print(
-        f"Training on {len(training):,} images, validation on {len(validation):,}; up to {epochs} "
-        f"epochs of {num_steps} steps. The first step takes a minute, while the model is compiled.",
+        f"Training on {len(training):,} images, validation on {len(validation):,}; epochs: at most "
+        f"{epochs}, of {num_steps} steps. The first step takes a minute, while the model is compiled.",
         flush=True,
     )
     history = fit_reader(

@@ -4,7 +4,7 @@
 
 const METADATA = 14;
 const KEYS = ["vocab", "height", "width", "channels", "color", "resize", "scaling"];
-const DEFAULTS = { outputs: "probabilities", padding_color: [0], temperature: 1 };
+const DEFAULTS = { outputs: "probabilities", padding_color: [0], temperature: 1, label_order: "logical" };
 
 /** Read the card from the bytes of an ONNX file; throw a sentence where there is none. */
 export function readCard(file) {
@@ -24,6 +24,9 @@ export function readCard(file) {
   const missing = KEYS.filter((key) => card[key] === undefined);
   if (missing.length) {
     throw new Error(`The model's metadata must have ${missing.join(", ")}. Export it with mltu 2.`);
+  }
+  if (card.label_order !== "logical") {
+    throw new Error("This page reads from left to right only. Right-to-left text needs app.py.");
   }
   return { ...card, vocab: [...card.vocab] }; // Characters, where a string would have UTF-16 units.
 }
