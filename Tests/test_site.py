@@ -250,6 +250,28 @@ def test_the_site_has_every_page_and_loads_nothing_from_elsewhere(site):
     assert not [name for name in loaded if "//" in name]
 
 
+@pytest.mark.slow
+def test_the_site_fits_a_phone(site):
+    """Pictures took three quarters of the width of the tutorials, and help texts were cut."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if (program := shutil.which("chromium")) is None:
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page.goto((site / "api/cli/index.html").as_uri())
+        blocks = "[...document.querySelectorAll('pre > code')]"
+        assert page.evaluate(f"{blocks}.every((one) => one.scrollWidth <= one.clientWidth)")
+        page.goto((site / "Tutorials/index.html").as_uri())
+        cells = "[...document.querySelectorAll('tbody tr')[0].children]"
+        picture, text, *_ = page.evaluate(f"{cells}.map((one) => one.clientWidth)")
+        assert picture <= text + 10
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.locator("footer a[href*='github.com/pythonlessons/mltu']").count()
+        assert page.locator("a.md-footer__link--next").count()
+        browser.close()
+
+
 def test_broken_links_are_found(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "index.html").write_text(

@@ -194,7 +194,7 @@ def _train(
     num_steps = -(-len(training) // configs.batch_size)
     print(
         f"Training on {len(training):,} images, validation on {len(validation):,}; epochs: at most "
-        f"{epochs}, of {num_steps} steps. The first step takes a minute, while the model is compiled.",
+        f"{epochs}, of {num_steps} steps. The first step takes a minute: the model is compiled.",
         flush=True,
     )
     history = fit_reader(
