@@ -284,8 +284,8 @@ needs_onnx = pytest.mark.skipif(not has("onnx"), reason="writes models")
     ("changes", "text"),
     [
         ({"shape": None}, "inputs and outputs that are tensors"),
-        ({"element": 7}, r"one tensor\(float\) of images.*tensor\(int64\)"),
-        ({"element": 11}, r"one tensor\(float\) of images.*tensor\(double\)"),
+        ({"element": 7}, r"one input, tensor\(float\).*tensor\(int64\)"),
+        ({"element": 11}, r"one input, tensor\(float\).*tensor\(double\)"),
     ],
     ids=["no inputs", "int64", "double"],
 )
@@ -383,7 +383,7 @@ def test_yaml_that_is_not_what_it_says(tmp_path, text):
 def test_a_number_of_thousands_of_digits_cannot_be_stored(tmp_path):
     configs = BaseModelConfigs()
     configs.model_path, configs.number = str(tmp_path), 1 << 20_000
-    with pytest.raises(TypeError, match=r"`number` must be .* Received one of 20001 bits"):
+    with pytest.raises(TypeError, match=r"`number` must be .* Received a number of 20001 bits"):
         configs.save()
 
 
