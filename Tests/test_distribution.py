@@ -124,7 +124,7 @@ def test_what_keras_cannot_distribute_is_said_at_once(backend, environment, monk
     monkeypatch.setattr(keras.backend, "backend", lambda: backend)
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
-    with pytest.raises(ValueError, match=f"a training on {backend}.*KERAS_BACKEND=jax"):
+    with pytest.raises(ValueError, match=f"distribute training on {backend}.*KERAS_BACKEND=jax"):
         distribute()
 
 
