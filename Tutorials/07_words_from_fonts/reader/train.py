@@ -21,7 +21,6 @@ from state import read_record
 
 MINUTE = 60.0
 EASY = ("plain_word", "scan_word", "screen_word")
-EASY_COLUMNS = 1_536  # what leaves the plateau is the number of steps, not that of images
 
 
 def parse_arguments(arguments=None):
@@ -200,9 +199,7 @@ def main():
     args, begin = parse_arguments(), time.monotonic()
     record = read_record(args.output)
     if (record or {"images": 0})["images"] < args.easy:
-        easy = argparse.Namespace(
-            **vars(args) | {"kinds": EASY, "chunks": 1, "columns": EASY_COLUMNS}
-        )
+        easy = argparse.Namespace(**vars(args) | {"kinds": EASY, "chunks": 1})
         if not train(easy, begin, until=args.easy):
             return
     train(args, begin)
