@@ -297,8 +297,9 @@ def _check_model(model: OnnxInferenceModel, card: ModelCard) -> None:
     batch = model.input_shapes[0][0]
     if isinstance(batch, int) and batch != 1:
         raise ValueError(
-            f"{model.model_path!r} reads exactly {batch} images at once. Export it with a free "
-            "first axis, or subclass OnnxInferenceModel to run it."
+            f"`model_path` must be a model with a free first axis. Received {model.model_path!r}, "
+            f"which reads exactly {batch} images at once. Export it with a free first axis, or "
+            "subclass OnnxInferenceModel to run it."
         )
     sizes = [*model.input_shape, output_shape[2]]
     width = card.width if isinstance(card.width, int) else None  # Several widths: it is free.
