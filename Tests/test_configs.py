@@ -197,6 +197,7 @@ def test_help_lists_settings_defaults_and_comments(capsys):
         ("augment=no", "augment must be bool, such as True. Received 'no'."),
         ("widths=64", "widths must be list, such as [64, 128]. Received '64'."),
         ("widths=[", "widths must be list, such as [64, 128]. Received '['."),
+        ("model_path=run{x}", "model_path must have no { and no }. Received 'run{x}'."),
     ],
 )
 def test_a_wrong_argument_ends_with_one_sentence(argument, sentence):

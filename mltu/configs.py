@@ -120,9 +120,13 @@ class BaseModelConfigs:
                     f"{name} must be {type(default).__name__}, such as {default!r}. "
                     f"Received {text!r}."
                 ) from None
-        saved = Path(given.get("model_path") or "") / "configs.yaml"
-        if given.get("model_path") and saved.is_file():
-            configs = cls.load(saved)
+        if given.get("model_path"):
+            run = given["model_path"] = str(given["model_path"])
+            if not {"{", "}"}.isdisjoint(run):
+                # After an epoch, Keras's ModelCheckpoint would look for fields in the path.
+                raise SystemExit(f"model_path must have no {{ and no }}. Received {run!r}.")
+            if (saved := Path(run) / "configs.yaml").is_file():
+                configs = cls.load(saved)
         vars(configs).update(given)
         return configs
 
