@@ -712,4 +712,4 @@ def test_ctrl_c_stops_a_training_that_goes_on(digits, tmp_path):
     _, printed = process.communicate(timeout=60)
     assert process.returncode == 130, printed
     assert "Traceback" not in printed
-    assert printed.splitlines()[-1] == "Continue with: mltu train --resume run"
+    assert printed.splitlines()[-2] == "Continue with: mltu train --resume run"

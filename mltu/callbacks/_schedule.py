@@ -9,6 +9,7 @@ from mltu._extras import explain_missing
 
 with explain_missing():
     import keras
+    from keras import ops
 
 
 def num_executed(first: int, last: int, params: Mapping[str, Any]) -> int:
@@ -45,7 +46,7 @@ class FollowSchedule(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Start at the optimizer's current step, with the rate of the schedule."""
-        self._step = int(self.model.optimizer.iterations)
+        self._step = int(ops.convert_to_numpy(self.model.optimizer.iterations))
         self._rate = self._scheduled()
         self.model.optimizer.learning_rate = self._rate
 
@@ -54,7 +55,8 @@ class FollowSchedule(keras.callbacks.Callback):
         self._batch = batch
         rate = self._scheduled()
         optimizer = self.model.optimizer
-        optimizer.learning_rate = float(optimizer.learning_rate) * rate / self._rate
+        present = float(ops.convert_to_numpy(optimizer.learning_rate))
+        optimizer.learning_rate = present * rate / self._rate
         self._rate = rate
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
