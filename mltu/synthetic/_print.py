@@ -12,6 +12,7 @@ from mltu.synthetic import _camera as c
 from mltu.synthetic import _draw as d
 from mltu.synthetic import _textures as t
 from mltu.synthetic._atlas import FontAtlas
+from mltu.synthetic._place import Place, distorted, find_place, find_spans, put
 from mltu.synthetic._textures import Banks
 
 Array = npt.NDArray[Any]
@@ -49,17 +50,17 @@ def _scanned(rng: Rng, banks: Banks, task: d.Task, setting: d.Setting) -> tuple[
     binary = rng.random() < 0.5
     height = int(rng.integers(26 if binary else 18, 56) * task.height / 32)
     place = _paper_place(rng, setting, task, height, 0.07)
-    (ink,) = d.put(place, [setting.mask])
+    (ink,) = put(place, [setting.mask])
     page = (_threshold if binary else _grey_scan)(rng, banks, ink)
     size = (max(round(page.shape[1] * task.height / height), 4), task.height)
     page = c.resize(page, size, cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC)
     page = cv2.merge([page, page, page]) if page.ndim == 2 else page
-    return page, d.find_spans(place, setting)
+    return page, find_spans(place, setting)
 
 
 def _paper_place(
     rng: Rng, setting: d.Setting, task: d.Task, height: int, spread: float, mean: float = 0.0
-) -> d.Place:
+) -> Place:
     """Place a line of print: nearly straight, from tight to loose."""
     turn = 0.0
     if rng.random() < 0.4:
@@ -67,9 +68,9 @@ def _paper_place(
         turn = rng.normal(0, min(0.008, 0.12 / aspect))
     margins = rng.uniform(-0.02, 0.16, 4).tolist()
     margins[:2] = (rng.uniform(0.0, 0.3, 2) ** (1 if rng.random() < 0.5 else 2)).tolist()
-    return d.find_place(
+    return find_place(
         setting.box, height, task.max_width * height // task.height,
-        stretch=rng.lognormal(mean, spread), corners=d.distorted(rng, turn, 0.0, 0.0),
+        stretch=rng.lognormal(mean, spread), corners=distorted(rng, turn, 0.0, 0.0),
         margins=margins,
     )  # fmt: skip
 
@@ -140,7 +141,7 @@ def receipt(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Arr
         mask = d.change_weight(rng, mask)
     height = int(rng.integers(16, 52) * task.height / 32)
     place = _paper_place(rng, setting, task, height, 0.27, -0.14)
-    (ink,) = d.put(place, [mask])
+    (ink,) = put(place, [mask])
     width = ink.shape[1]
     if rng.random() < 0.5:
         ink = cv2.GaussianBlur(ink, (0, 0), float(rng.uniform(0.3, 0.9)) * height / 30)
@@ -161,7 +162,7 @@ def receipt(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Arr
         page = _coloured(rng, page) if rng.random() < 0.25 else cv2.merge([page, page, page])
     size = (max(round(page.shape[1] * task.height / height), 4), task.height)
     page = c.resize(page, size, cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC)
-    return page, d.find_spans(place, setting)
+    return page, find_spans(place, setting)
 
 
 def _faded(rng: Rng, banks: Banks, ink: Array) -> Array:
@@ -198,7 +199,7 @@ def screen(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Arra
     setting = d.set_text(rng, atlas, task.font, task.text)
     height = int(min(11 + rng.gamma(2.0, 6.0), 64) * task.height / 32)
     margins = rng.uniform(-0.02, 0.35, 4).tolist()
-    place = d.find_place(
+    place = find_place(
         setting.box, height, task.max_width * height // task.height,
         stretch=rng.lognormal(0, 0.05), margins=margins,
     )  # fmt: skip
@@ -206,7 +207,7 @@ def screen(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Arra
     if rng.random() < 0.4:  # black on white, or white on black
         ground, ink = np.full(3, 255, np.float32), np.full(3, rng.uniform(0, 110), np.float32)
         ground, ink = (ground, ink) if rng.random() < 0.7 else (ink / 2, ground)
-    (share,) = d.put(place, [setting.mask])
+    (share,) = put(place, [setting.mask])
     kind = rng.random()
     if kind < 0.3 and height >= 0.45 * task.height:
         share = (share > np.float32(rng.uniform(0.28, 0.42))).astype(np.float32)
@@ -231,4 +232,4 @@ def screen(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Arra
     how = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LINEAR, cv2.INTER_NEAREST)[
         int(rng.random() * 4)
     ]
-    return c.resize(image, size, how), d.find_spans(place, setting)
+    return c.resize(image, size, how), find_spans(place, setting)

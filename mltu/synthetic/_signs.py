@@ -13,6 +13,7 @@ from mltu.synthetic import _draw as d
 from mltu.synthetic import _textures as t
 from mltu.synthetic._atlas import FontAtlas
 from mltu.synthetic._glyphs import EM
+from mltu.synthetic._place import Place, distorted, find_place, find_spans, put
 from mltu.synthetic._textures import Banks
 
 Array = npt.NDArray[Any]
@@ -39,8 +40,8 @@ def plain(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Array
         layers.insert(0, (d.border if style < 0.12 else d.shadow)(rng, setting.mask))
     left, top, right, bottom = setting.box
     limit = min(0.05, 0.35 * (bottom - top) / (right - left))
-    corners = d.distorted(rng, rng.uniform(-limit, limit), 0.06, rng.normal(0, 0.08))
-    place = d.find_place(
+    corners = distorted(rng, rng.uniform(-limit, limit), 0.06, rng.normal(0, 0.08))
+    place = find_place(
         setting.box, task.height, task.max_width, stretch=rng.uniform(0.85, 1.2),
         corners=corners, margins=rng.uniform(0.05, 0.16, 4).tolist(),
     )  # fmt: skip
@@ -51,14 +52,14 @@ def plain(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Array
     picture = d.solid(ground, place.size)
     light = t.piece(rng, banks.lights, place.size)
     picture += (light - np.float32(0.5)) * np.float32(rng.uniform(0, 0.3) * contrast)
-    *edges, letters = d.put(place, layers)
+    *edges, letters = put(place, layers)
     for edge in edges:
         d.blend(picture, _edge_colour(rng, ground, ink, contrast), edge)
     d.blend(picture, ink, letters)
     image = cv2.merge(list(picture))
     if rng.random() < 0.6:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.9) * task.height / 32)
-    return c.noise(rng, banks, image, 0.6, 3.0), d.find_spans(place, setting)
+    return c.noise(rng, banks, image, 0.6, 3.0), find_spans(place, setting)
 
 
 def distant(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Array, Array]:
@@ -76,9 +77,9 @@ def sign(
         mask = d.change_weight(rng, mask)
     layers, paint = _style(rng, style, mask)
     place = sign_place(rng, setting, task, far)
-    layers = d.put(place, layers)
+    layers = put(place, layers)
     picture = _colour(rng, banks, layers, paint, place, setting)
-    return picture, d.find_spans(place, setting)
+    return picture, find_spans(place, setting)
 
 
 def _set(rng: Rng, atlas: FontAtlas, task: d.Task) -> d.Setting:
@@ -128,7 +129,7 @@ def _style(rng: Rng, style: float, mask: Array) -> tuple[list[Array], str]:
     return [cv2.GaussianBlur(thin, (0, 0), float(rng.uniform(3, 6))), thin], "neon"
 
 
-def sign_place(rng: Rng, setting: d.Setting, task: d.Task, far: bool) -> d.Place:
+def sign_place(rng: Rng, setting: d.Setting, task: d.Task, far: bool) -> Place:
     left, top, right, bottom = setting.box
     stretch = min(max(rng.lognormal(-0.1, 0.17), 0.6), 1.7)
     aspect = (right - left) / (bottom - top) * stretch
@@ -149,9 +150,9 @@ def sign_place(rng: Rng, setting: d.Setting, task: d.Task, far: bool) -> d.Place
         limit = min(0.16 * aspect, 0.9)
         bend = float(np.clip(rng.normal(0.0, limit / 2), -limit, limit))
     margins = _margins(rng, far)
-    return d.find_place(
+    return find_place(
         setting.box, task.height, task.max_width, stretch=stretch,
-        corners=d.distorted(rng, turn, view, slant), bend=bend, margins=margins,
+        corners=distorted(rng, turn, view, slant), bend=bend, margins=margins,
     )  # fmt: skip
 
 
@@ -169,7 +170,7 @@ def _margins(rng: Rng, far: bool) -> list[float]:
 
 
 def _colour(
-    rng: Rng, banks: Banks, layers: list[Array], paint: str, place: d.Place, setting: d.Setting
+    rng: Rng, banks: Banks, layers: list[Array], paint: str, place: Place, setting: d.Setting
 ) -> Array:
     ground, ink, contrast = d.palette(rng)
     size = place.size
@@ -210,7 +211,7 @@ def _edge_colour(rng: Rng, ground: Array, ink: Array, contrast: float) -> Array:
 
 
 def _fill(
-    rng: Rng, banks: Banks, ink: Array, contrast: float, place: d.Place, setting: d.Setting
+    rng: Rng, banks: Banks, ink: Array, contrast: float, place: Place, setting: d.Setting
 ) -> Array:
     """Return the colour of the letters: one, a gradient, one for each part, or a pattern."""
     kind, size = rng.random(), place.size
@@ -251,7 +252,7 @@ def display(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Arr
     place = sign_place(rng, setting, task, False)
     lit = rng.random() < 0.65
     glow = cv2.GaussianBlur(setting.mask, (0, 0), float(rng.uniform(2, 6)))
-    share, halo = d.put(place, [setting.mask, glow])
+    share, halo = put(place, [setting.mask, glow])
     if lit:
         ground = d.tinted(rng, rng.uniform(0, 60), 25)
         ink = _LAMPS[int(rng.random() * len(_LAMPS))] + rng.normal(0, 15, 3).astype(np.float32)
@@ -262,4 +263,4 @@ def display(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Arr
     if lit:
         picture += (ink * np.float32(rng.uniform(0, 0.7)))[:, None, None] * halo
     d.blend(picture, ink, share)
-    return c.photograph(rng, banks, picture, 0.4), d.find_spans(place, setting)
+    return c.photograph(rng, banks, picture, 0.4), find_spans(place, setting)
