@@ -291,7 +291,7 @@ def test_config_round_trip():
 
 def test_saved_model_loads_without_custom_objects(tmp_path):
     model = keras.Sequential([keras.Input((4, 2)), keras.layers.Dense(3, activation="softmax")])
-    model.compile("sgd", loss=CTCLoss(), metrics=[CWERMetric()])
+    model.compile("sgd", loss=CTCLoss(), metrics=[CWERMetric("ab")])
     x, y = logits_of(2, 4, 2), pad([[0, 1], [1]], 3, 2)
     before = model.evaluate(x, y, return_dict=True, verbose=0)
     model.save(tmp_path / "model.keras")
@@ -389,7 +389,7 @@ def test_tensorflow_prints_nothing_about_the_loss():
 def test_another_process_loads_a_model_by_one_line(line, tmp_path):
     """As the docstring of CTCLoss says."""
     model = keras.Sequential([keras.Input((4, 2)), keras.layers.Dense(3, activation="softmax")])
-    model.compile("sgd", loss=CTCLoss(), metrics=[CWERMetric()])
+    model.compile("sgd", loss=CTCLoss(), metrics=[CWERMetric("ab")])
     model.save(tmp_path / "model.keras")
     script = f"import sys, keras; path = sys.argv[1]; {line}"
     command = [sys.executable, "-c", script, str(tmp_path / "model.keras")]

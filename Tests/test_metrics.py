@@ -51,7 +51,7 @@ def counter(request, monkeypatch):
 @pytest.mark.usefixtures("counter")
 @pytest.mark.parametrize("seed", range(4))
 def test_metrics_equal_the_strings(seed):
-    both, cer, wer = CWERMetric(), CERMetric(), WERMetric()
+    both, cer, wer = CWERMetric(VOCAB), CERMetric(), WERMetric(VOCAB)
     readings, texts = [], []
     for labels, outputs in batches(seed):
         for metric in (both, cer, wer):
@@ -79,7 +79,7 @@ def test_wer_of_labels_with_spaces_counts_words():
     for row, text in enumerate(texts):
         labels[row, : len(text)] = [vocab.index(c) for c in text]
         outputs[row, 2 * np.arange(len(readings[row])), [vocab.index(c) for c in readings[row]]] = 1
-    for metric in (CWERMetric(vocab=vocab), CWERMetric(separator=8)):
+    for metric in (CWERMetric(vocab), CWERMetric(separator=8)):
         metric.update_state(labels[:1], outputs[:1])
         assert float(metric.result()["WER"]) == get_wer(readings[:1], texts[:1]) == 0.25
         metric.update_state(labels[1:], outputs[1:])
@@ -103,7 +103,26 @@ def test_wer_of_random_labels_with_spaces(seed):
     assert float(metric.result()["CER"]) == pytest.approx(get_cer(readings, texts), abs=1e-6)
 
 
-@pytest.mark.parametrize("separator", [-1, 1.5, " "])
+@pytest.mark.parametrize("metric_class", [WERMetric, CWERMetric])
+@pytest.mark.parametrize("vocab", [(), (5,)])
+def test_no_wer_without_a_vocabulary(metric_class, vocab):
+    """A default would count "ab cd ef ga" for "ab cd ef gh" as 1.0; 5 is a `padding_token`."""
+    with pytest.raises(ValueError, match=rf"Pass {metric_class.__name__}\(vocab\)"):
+        metric_class(*vocab)
+
+
+@pytest.mark.parametrize("entry", [{}, {"separator": None}])
+def test_a_model_saved_without_a_separator_loads(entry):
+    config = {"name": "CER", "dtype": "float32", **entry}
+    saved = {
+        "class_name": "mltu>CWERMetric",
+        "config": config,
+        "registered_name": "mltu>CWERMetric",
+    }
+    assert keras.metrics.deserialize(saved).separator == -1
+
+
+@pytest.mark.parametrize("separator", [-2, 1.5, " "])
 def test_a_separator_is_an_index(separator):
     with pytest.raises(ValueError, match="`separator` must be an integer"):
         CWERMetric(separator=separator)
@@ -129,7 +148,7 @@ def test_scan_edits_equal_the_table(seed):
 @pytest.mark.usefixtures("counter")
 def test_by_hand():
     """Readings ab, aa, "" of the texts ab, a, cd: 0 + 1 + 2 edits of 5 characters."""
-    metric = CWERMetric()
+    metric = CWERMetric(VOCAB)
     metric.update_state(pad([[0, 1], [0], [2, 3]]), outputs_of("aabb", "a-a-", "----"))
     result = metric.result()
     assert float(result["CER"]) == pytest.approx(3 / 5)
@@ -140,7 +159,7 @@ def test_by_hand():
 @pytest.mark.parametrize("width", [2, 4, 20])
 def test_padding_is_never_counted(width):
     """The perfect reader of short words has no errors; a wrong one is not diluted."""
-    metric = CWERMetric()
+    metric = CWERMetric(VOCAB)
     metric.update_state(pad([[0], [1, 2]], width), outputs_of("a----", "b-c--"))
     assert [float(v) for v in metric.result().values()] == [0.0, 0.0]
     metric.reset_state()
@@ -150,7 +169,7 @@ def test_padding_is_never_counted(width):
 
 @pytest.mark.parametrize("metric_class", [CERMetric, WERMetric])
 def test_before_the_first_batch_and_after_reset(metric_class):
-    metric = metric_class()
+    metric = metric_class(VOCAB)
     assert float(metric.result()) == 0.0
     metric.update_state(pad([[0]]), outputs_of("b"))
     assert float(metric.result()) == 1.0
@@ -164,7 +183,7 @@ def test_targets_may_arrive_as_floats():
     assert float(metric.result()) == pytest.approx(1 / 2)
 
 
-def tiny_model(optimizer="sgd", jit_compile="auto", separator=None):
+def tiny_model(optimizer="sgd", jit_compile="auto", separator=-1):
     model = keras.Sequential(
         [keras.Input((6, 3)), keras.layers.Dense(BLANK + 1, activation="softmax")]
     )
@@ -263,7 +282,7 @@ def test_xla_compiles_the_loss_and_the_metrics():
 
 @pytest.mark.parametrize("metric_class", [CERMetric, WERMetric, CWERMetric])
 def test_config_round_trip(metric_class):
-    metric = metric_class()
+    metric = metric_class("a b")
     again = keras.metrics.deserialize(keras.metrics.serialize(metric))
     assert type(again) is metric_class
-    assert again.name == metric.name
+    assert (again.name, again.separator) == (metric.name, 1)

@@ -104,7 +104,7 @@ def test_each_reader_learns_a_few_words(build):
     rng = np.random.default_rng(0)
     images = rng.uniform(0, 255, (4, 16, 32, 1)).astype("float32")
     labels = np.array([[0, 1], [2, 3], [1, 2], [0, 2]], "int32")
-    model.compile(keras.optimizers.Adam(3e-3), CTCLoss(), metrics=[CWERMetric()])
+    model.compile(keras.optimizers.Adam(3e-3), CTCLoss(), metrics=[CWERMetric("abcd")])
     losses = [model.train_on_batch(images, labels)[0] for _ in range(12)]
     assert losses[-1] < losses[0] / 2
 

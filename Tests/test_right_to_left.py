@@ -184,7 +184,7 @@ def learn(images, words, order):
     x = keras.layers.Bidirectional(keras.layers.LSTM(48, return_sequences=True))(x)
     outputs = keras.layers.Dense(len(HEBREW) + 1, activation="softmax")(x)
     model = keras.Model(inputs, outputs)
-    model.compile(keras.optimizers.Adam(3e-3), CTCLoss(), metrics=[CWERMetric()])
+    model.compile(keras.optimizers.Adam(3e-3), CTCLoss(), metrics=[CWERMetric(HEBREW)])
     history = model.fit(
         provide(slice(0, -200)), validation_data=provide(slice(-200, None)), epochs=8, verbose=0
     )

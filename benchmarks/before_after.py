@@ -67,7 +67,7 @@ def training(folder):
     import keras
 
     from mltu.losses import CTCLoss
-    from mltu.metrics import CWERMetric
+    from mltu.metrics import CERMetric
     from mltu.models import column_reader
 
     rng = np.random.default_rng(0)
@@ -75,7 +75,7 @@ def training(folder):
     labels = np.full((len(images), LENGTH), len(VOCAB), np.int32)
     labels[:, :8] = rng.integers(0, len(VOCAB), (len(images), 8))
     model = column_reader((HEIGHT, WIDTH, 3), len(VOCAB))
-    model.compile(keras.optimizers.Adam(1e-4), CTCLoss(), metrics=[CWERMetric()])
+    model.compile(keras.optimizers.Adam(1e-4), CTCLoss(), metrics=[CERMetric()])
     return lambda: model.fit(images, labels, batch_size=BATCH, shuffle=False, verbose=0)
 
 

@@ -89,7 +89,7 @@ def keras_variants(batch, steps, policy):
     losses = {
         "stand-in": (mean_square, []),
         "CTC": (CTCLoss(), []),
-        "CTC + metrics": (CTCLoss(), [CWERMetric()]),
+        "CTC + metrics": (CTCLoss(), [CWERMetric(VOCAB)]),
         "keras.ops.ctc_loss": (generic_ctc, []),
     }
     variants = {}

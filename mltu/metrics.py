@@ -32,32 +32,37 @@ class CWERMetric(keras.metrics.Metric):
     Edits / reference characters, and word edits / reference words, both pooled over the epoch.
 
     Args:
+        vocab: the vocabulary of the labels. Its space separates words; without a space in it, each
+            label is one word.
         name: with `"CER"`, Keras's callbacks know that a lower `val_CER` is better. A callback
             that monitors `val_WER` needs `mode="min"`.
         dtype: dtype of the results.
-        vocab: the vocabulary of the labels, whose space separates words. Without it, or without a
-            space in it, each label is one word.
-        separator: the index of the space, instead of `vocab`.
+        separator: instead of `vocab`, the index of the space; -1 if each label is one word.
 
     Raises:
-        ValueError: `separator` is negative or not an integer.
+        ValueError: there is neither a vocabulary nor a separator, or `separator` is not an integer
+            of at least -1.
     """
 
     _direction = "down"
 
     def __init__(
         self,
+        vocab: str | Sequence[str] | None = None,
         name: str = "CER",
         dtype: Any = None,
         *,
-        vocab: str | Sequence[str] = "",
         separator: int | None = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        if separator is None and " " in vocab:
-            separator = list(vocab).index(" ")
-        if separator is not None:
-            check_count("separator", separator, 0)
+        if separator is None:
+            if not isinstance(vocab, Sequence):
+                raise ValueError(
+                    "`vocab` must be the vocabulary of the labels, whose space separates the words "
+                    f"of the WER. Received {vocab!r}. Pass {type(self).__name__}(vocab)."
+                )
+            separator = list(vocab).index(" ") if " " in vocab else -1
+        check_count("separator", separator, -1)
         self.separator = separator
         self._edits = self._count("edits")
         self._characters = self._count("characters")
@@ -80,7 +85,7 @@ class CWERMetric(keras.metrics.Metric):
         lengths = label_lengths(labels, y_pred.shape[2] - 1)
         best, emitted = _greedy(y_pred)
         edits = _count_edits(labels, lengths, best, emitted)
-        if self.separator is not None:
+        if self.separator >= 0:
             inside = ops.arange(ops.shape(labels)[1], dtype="int32") < lengths[:, None]
             truth, words = _words(labels, inside, self.separator)
             read, counts = _words(best, emitted, self.separator)
@@ -108,10 +113,19 @@ class CWERMetric(keras.metrics.Metric):
         """Return the arguments of the constructor."""
         return {**super().get_config(), "separator": self.separator}
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> CWERMetric:
+        """Return a metric from `get_config`."""
+        separator = config.get("separator")  # Models saved by a pre-release have None, or no entry.
+        return cls(**{**config, "separator": -1 if separator is None else separator})
+
 
 @keras.saving.register_keras_serializable(package="mltu")
 class CERMetric(CWERMetric):
-    """Character error rate alone; see `CWERMetric`."""
+    """Character error rate alone; see `CWERMetric`. It needs no vocabulary."""
+
+    def __init__(self, vocab: str | Sequence[str] = "", *args: Any, **options: Any) -> None:
+        super().__init__(vocab, *args, **options)
 
     def result(self) -> Any:
         """Return the rate so far, a float of at least 0; 0.0 before the first batch."""
@@ -122,8 +136,14 @@ class CERMetric(CWERMetric):
 class WERMetric(CWERMetric):
     """Word error rate alone; see `CWERMetric`."""
 
-    def __init__(self, name: str = "WER", dtype: Any = None, **options: Any) -> None:
-        super().__init__(name, dtype, **options)
+    def __init__(
+        self,
+        vocab: str | Sequence[str] | None = None,
+        name: str = "WER",
+        dtype: Any = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(vocab, name, dtype, **options)
 
     def result(self) -> Any:
         """Return the rate so far, a float of at least 0; 0.0 before the first batch."""

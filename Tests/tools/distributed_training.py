@@ -80,7 +80,7 @@ def main():
         x = layers.Reshape((12, 16))(layers.Permute((2, 1, 3))(layers.Activation("relu")(x)))
         x = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(x)
         model = keras.Model(inputs, layers.Dense(4, activation="softmax", name="output")(x))
-        model.compile(keras.optimizers.Adam(0.01), CTCLoss(), metrics=[CWERMetric()])
+        model.compile(keras.optimizers.Adam(0.01), CTCLoss(), metrics=[CWERMetric(VOCAB)])
     history = model.fit(provider, epochs=EPOCHS, verbose=0, shuffle=False)
     provider.set_position(EPOCHS)  # what each epoch saw is a function of its number
     seen.numbers.clear()

@@ -117,7 +117,7 @@ def make_model(units=4, use_ema=False):
     x = layers.Bidirectional(layers.LSTM(units, return_sequences=True, dropout=0.2))(x)
     model = keras.Model(inputs, layers.Dense(4, activation="softmax", name="output")(x))
     optimizer = keras.optimizers.Adam(0.01, use_ema=use_ema, ema_momentum=0.9)
-    model.compile(optimizer, CTCLoss(), metrics=[CWERMetric()])
+    model.compile(optimizer, CTCLoss(), metrics=[CWERMetric(VOCAB)])
     return model
 
 

@@ -98,7 +98,7 @@ use_native_layers(model)  # the fused kernels of the backend
 model.compile(
     optimizer=keras.optimizers.Adam(configs.learning_rate),
     loss=CTCLoss(),
-    metrics=[CWERMetric(vocab=configs.vocab)],
+    metrics=[CWERMetric(configs.vocab)],
 )
 model.summary(line_length=110)
 

@@ -108,7 +108,7 @@ use_native_layers(model)  # the fused kernels of the backend
 model.compile(
     optimizer=keras.optimizers.Adam(configs.learning_rate),
     loss=CTCLoss(),
-    metrics=[CWERMetric()],
+    metrics=[CWERMetric(configs.vocab)],
 )
 
 # %% [markdown]

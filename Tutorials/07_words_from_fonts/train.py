@@ -146,7 +146,7 @@ def main(arguments=None):
     model.compile(
         optimizer=keras.optimizers.AdamW(configs.learning_rate, weight_decay=1e-4, clipnorm=5.0),
         loss=CTCLoss(),
-        metrics=[CWERMetric()],
+        metrics=[CWERMetric(configs.vocab)],
     )
     metadata = {"vocab": configs.vocab, "color": "GRAY"}
     callbacks = [

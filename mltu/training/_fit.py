@@ -81,7 +81,7 @@ def compile_reader(
     start_with_blanks(model)
     use_native_layers(model)
     optimizer = keras.optimizers.Adam(learning_rate)
-    model.compile(optimizer=optimizer, loss=CTCLoss(), metrics=[CWERMetric(vocab=vocab)])
+    model.compile(optimizer=optimizer, loss=CTCLoss(), metrics=[CWERMetric(vocab)])
 
 
 def fit_reader(
