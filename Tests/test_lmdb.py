@@ -1,5 +1,7 @@
 """LMDB: what is packed comes back byte for byte, whatever happens on the way."""
 
+import copy
+import gc
 import logging
 import os
 import pickle
@@ -17,6 +19,7 @@ import numpy as np
 import pytest
 
 from mltu.data_check import check_data
+from mltu.dataProvider import DataProvider
 from mltu.datasets import (
     LmdbImages,
     Samples,
@@ -26,6 +29,7 @@ from mltu.datasets import (
     read_lmdb,
     validate_samples,
 )
+from mltu.preprocessors import ImageReader
 
 ROOT = Path(__file__).resolve().parents[1]
 LABELS = ["", "a b", "žodis", "単語", "007", "\x00", "x" * 600]
@@ -179,6 +183,18 @@ def test_a_pickle_opens_the_file_in_another_process(samples, tmp_path, monkeypat
         [sys.executable, "-c", code], input=pickle.dumps(back), capture_output=True, cwd=ROOT
     )
     assert result.stdout.split() == [b"7"], result.stderr
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_provider_of_an_lmdb_can_be_copied(clone, samples, tmp_path):
+    """While its file is open."""
+    pack(samples, tmp_path / "words.lmdb")
+    source = DataProvider(tmp_path / "words.lmdb", [ImageReader()], 2)
+    before = [(data.tobytes(), labels.tolist()) for data, labels in map(source.__getitem__, (0, 1))]
+    twin = clone(source)
+    del source
+    gc.collect()  # The last handle of the original closes the file.
+    assert [(d.tobytes(), y.tolist()) for d, y in map(twin.__getitem__, (0, 1))] == before
 
 
 # Interruptions

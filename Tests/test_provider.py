@@ -466,8 +466,11 @@ class Doubled(Augmentor):
         return image * rng.integers(1, 3, dtype=np.uint8)
 
 
+CLONES = [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+
+
 @pytest.mark.parametrize("processes", [0, 1])
-@pytest.mark.parametrize("clone", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize("clone", CLONES)
 def test_a_copy_is_another_provider(clone, processes):
     source = provider(augmentors=[Doubled(1)], processes=processes)
     source.set_position(3, 1)
@@ -477,6 +480,72 @@ def test_a_copy_is_another_provider(clone, processes):
     twin.set_position(1)
     if not processes:  # Spawning them takes seconds.
         assert content(twin) == content(source)
+
+
+class CloneAtStep(keras.callbacks.Callback):
+    """Copy a provider, and stop the training if it is told to, after batch `step` of a fit."""
+
+    def __init__(self, source, step, clone=copy.copy, stop=False):
+        super().__init__()
+        self.source, self.left, self.clone, self.stop = source, step, clone, stop
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if not self.left:
+            self.twin = self.clone(self.source)
+            if self.stop:
+                raise KeyboardInterrupt
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("steps", [None, 2])
+@pytest.mark.parametrize("clone", CLONES)
+def test_a_copy_in_the_middle_of_an_epoch_begins_with_that_epoch(clone, steps, workers):
+    """Where Keras counts steps, behind those of its whole epochs: here after two batches."""
+    source, model = provider(workers=workers), Recorder()
+    model.compile(run_eagerly=True)
+    copying = CloneAtStep(source, 2 if steps is None else 3, clone)
+    options = {"epochs": 2, "steps_per_epoch": steps, "shuffle": False, "verbose": 0}
+    model.fit(source, callbacks=[copying], **options)
+    trained, twin = model.batches, copying.twin
+    assert (twin.epoch, twin.step, twin.num_batches) == (1, 0, 4)
+    assert content(twin) == content(provider())
+    model.batches = []
+    model.fit(twin, **options)
+    assert model.batches == (trained if steps is None else content(provider())[2:] + second_epoch())
+
+
+def second_epoch():
+    source = provider()
+    source.set_position(2)
+    return content(source)[:2]
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("workers", [1, 2])
+def test_fit_by_steps_after_one_that_was_interrupted(workers):
+    """In Keras's first epoch: with two workers its threads failed, "no attribute 'indices'"."""
+    source, model = provider(workers=workers), Recorder()
+    model.compile(run_eagerly=True)
+    options = {"epochs": 2, "steps_per_epoch": 2, "shuffle": False, "verbose": 0}
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(source, callbacks=[CloneAtStep(source, 1, stop=True)], **options)
+    model.batches = []
+    model.fit(source, **options)
+    assert model.batches == content(provider())
+
+
+def test_parts_of_a_provider_begin_with_their_first_batch():
+    """Also after a `fit` of another number of steps."""
+    source, model = provider(), Recorder()
+    model.compile(run_eagerly=True)
+    model.fit(source, steps_per_epoch=3, verbose=0)
+    for part in (source.split(0.5, shuffle=False)[0], source.shard(0, 1)):
+        model.batches = []
+        model.fit(part, epochs=1, shuffle=False, verbose=0)
+        part.set_position(1)
+        assert model.batches == content(part)
 
 
 # Data sets that come in and go out

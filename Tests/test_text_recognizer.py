@@ -1,10 +1,13 @@
 """TextRecognizer: any image in, text with confidence and positions out."""
 
+import copy
 import dataclasses
 import errno
 import json
 import logging
+import pickle
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -54,6 +57,24 @@ def test_texts_are_greedy_and_confidences_those_of_ctc(reader, images):
     for reading in readings:
         assert "".join(char.text for char in reading.characters) == reading.text
         assert all(0 < char.confidence <= 1 + 1e-6 for char in reading.characters)
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"providers": ["CPUExecutionProvider"], "num_threads": 1},
+        {"decoder": BeamDecoder(constraint=Lexicon(WORDS, ignore_case=True))},
+        {"decoder": BeamDecoder(beam_width=5, constraint=Pattern("[A-Za-z0-9]{3,8}"))},
+    ],
+)
+def test_a_copy_reads_the_same(clone, options, images, tmp_path, monkeypatch):
+    """In another working directory too, although the path is relative."""
+    shutil.copy(find_pretrained(), tmp_path / "model.onnx")
+    monkeypatch.chdir(tmp_path)
+    source = TextRecognizer("model.onnx", **options)
+    monkeypatch.chdir(Path(tmp_path.anchor))
+    assert clone(source).predict(images[0]) == source.predict(images[0])
 
 
 def test_one_image_many_images_and_a_stream_agree(reader, images):

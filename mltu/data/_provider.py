@@ -147,6 +147,10 @@ class DataProvider(keras.utils.PyDataset):
             f"epoch={self.epoch})"
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy the position, but not that a `fit` is in the middle of the epoch."""
+        return {**self.__dict__, "_within_epoch": False, "_is_endless": False}
+
     @property
     def epoch(self) -> int:
         """The number of the current epoch."""
@@ -262,6 +266,7 @@ class DataProvider(keras.utils.PyDataset):
             ValueError: an argument is out of its range, or this provider is a shard already.
         """
         part = copy.copy(self)
+        part._num_taken = 0
         part._plan = self._plan.shard(index, count)
         part._loader = replace(self._loader, bad_samples=BadSamples(self.num_samples))
         return part
@@ -342,9 +347,10 @@ class DataProvider(keras.utils.PyDataset):
             return None if self._is_endless else len(self)
         if caller.f_code.co_name != "fit" or caller.f_locals["x"] is not self:
             return len(self)
+        was_interrupted = self._is_endless and self._within_epoch
         self._is_endless = caller.f_locals["steps_per_epoch"] is not None
         taken, self._num_taken = self._num_taken, 0
-        if taken:
+        if taken or was_interrupted:
             plan, index = self._plan.reach(taken)
             if self._is_endless:
                 self.set_position(plan.epoch, plan.step + index)
@@ -375,6 +381,7 @@ class DataProvider(keras.utils.PyDataset):
 
     def _select(self, indices: Indices, augmentors: Sequence[Augmentor], **changes: Any) -> Self:
         part = copy.copy(self)
+        part._num_taken = 0
         samples = self._loader.samples.take(indices)
         part._plan = self._plan.select(indices, samples.labels, **changes)
         part._loader = replace(

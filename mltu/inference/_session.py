@@ -65,8 +65,9 @@ class OnnxInferenceModel:
     ) -> None:
         wanted = _providers(force_cpu) if providers is None else _known_providers(providers)
         self.model_path = _find(resolve_model(model_path), default_model_name)
-        self._session_options = wanted, num_threads
-        self.model = _load(self.model_path, *self._session_options)
+        # Of a copy, which may be made in another working directory.
+        self._loaded = os.path.abspath(self.model_path), wanted, num_threads
+        self.model = _load(self.model_path, wanted, num_threads)
         _log_device(wanted[0], self.model.get_providers()[0], force_cpu or providers is not None)
         try:
             inputs, outputs = self.model.get_inputs(), self.model.get_outputs()
@@ -98,7 +99,7 @@ class OnnxInferenceModel:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self.model = _load(self.model_path, *self._session_options)
+        self.model = _load(*self._loaded)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         """Read one input; implemented by the subclass."""
