@@ -1,5 +1,6 @@
 """ImageReader: every kind of source, and the errors that name it."""
 
+import io
 import os
 import struct
 import zlib
@@ -7,6 +8,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageOps, features
 
 from mltu.preprocessors import ImageReader
 from mltu.utils.image_size import orientation
@@ -84,6 +86,49 @@ def test_transparent_images_keep_the_rotation_of_the_camera(held, order):
             read = reader.read(png_with_exif(content, held, order))
             # OpenCV rounds the grey of a file in another way than that of an array.
             np.testing.assert_allclose(read, upright, rtol=0, atol=int(method == 0))
+
+
+@pytest.mark.parametrize("method", [cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE])
+@pytest.mark.parametrize("held", range(1, 9))
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+@pytest.mark.parametrize("suffix", ["TIFF", "AVIF", "PNG", "WEBP"])
+def test_every_format_is_turned_with_and_without_transparency(suffix, mode, held, method):
+    """As Pillow turns what it wrote; transparent pixels are white, half transparent ones paler."""
+    blocks = np.kron(np.random.default_rng(1).integers(0, 2, (3, 5)), np.ones((16, 16)))
+    pixels = np.dstack([(blocks * 200 + 20).astype(np.uint8)] * 4)
+    pixels[..., 3] = np.repeat([0, 128, 255], 16)[:, None]
+    image = Image.fromarray(pixels).convert(mode)
+    if suffix in ("AVIF", "WEBP") and not features.check(suffix.lower()):
+        pytest.skip(f"this Pillow cannot write {suffix}")
+    exif = Image.Exif()
+    exif[0x112] = held
+    image.save(file := io.BytesIO(), suffix, exif=exif, quality=100)
+    content = file.getvalue()
+    turned = np.asarray(ImageOps.exif_transpose(Image.open(file)).convert("RGBA"), np.float64)
+    alpha = turned[..., 3:] / 255
+    expected = turned[..., :3] * alpha + 255 * (1 - alpha)
+    if method == cv2.IMREAD_GRAYSCALE:
+        expected = expected[..., 0]
+    reader = ImageReader(method)
+    np.testing.assert_allclose(reader.read(content), expected, rtol=0, atol=12)
+    np.testing.assert_array_equal(reader.batch([content], [""])[0][0], reader.read(content))
+
+
+@pytest.mark.parametrize("suffix", [".tiff", ".avif", ".jp2"])
+def test_transparency_of_more_than_8_bits(suffix):
+    """Ten bits in an AVIF, sixteen in the others."""
+    depth = 10 if suffix == ".avif" else 16
+    image = np.full((32, 32, 4), 2 ** (depth - 1), np.uint16)
+    image[:, :16, 3], image[:, 16:, 3] = 0, 2**depth - 1
+    options = [cv2.IMWRITE_AVIF_DEPTH, 10] if suffix == ".avif" else []
+    read = ImageReader().read(cv2.imencode(suffix, image, options)[1].tobytes())
+    assert read[:, :12].min() >= 250
+    np.testing.assert_allclose(read[:, 20:], 128, atol=3)
+
+
+def test_the_way_to_read_is_a_flag_of_opencv():
+    with pytest.raises(ValueError, match=r"`method` must be an integer .* Received 'GRAY'"):
+        ImageReader("GRAY")
 
 
 def test_a_cut_orientation_is_none():

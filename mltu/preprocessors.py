@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Any
@@ -50,7 +51,8 @@ class ImageReader(Step):
     Called with (data, label), where data is a path, the bytes of an image file, or an array, it
     returns the image and the label as it was. Files are PNG, JPEG, BMP, GIF, WebP, TIFF, PNM,
     JPEG 2000 or AVIF. Arrays of shape (height, width), (height, width, 1),
-    BGR and BGRA are converted to what `method` asks for. Transparent pixels become white.
+    BGR and BGRA are converted to what `method` asks for. Transparent pixels become white, but for
+    those of grey TIFF and JPEG 2000 files, whose transparency OpenCV does not read.
 
     Args:
         method: `cv2.IMREAD_COLOR` for BGR of shape (height, width, 3), `cv2.IMREAD_GRAYSCALE` for
@@ -62,6 +64,7 @@ class ImageReader(Step):
     keeps_label = True
 
     def __init__(self, method: int = cv2.IMREAD_COLOR, *, max_pixels: int = MAX_PIXELS) -> None:
+        check_count("method", method, cv2.IMREAD_UNCHANGED)
         check_count("max_pixels", max_pixels, 1)
         self.method = method
         self.max_pixels = max_pixels
@@ -101,7 +104,7 @@ class ImageReader(Step):
             return [self.read(content) for content in contents], labels
         for row, (image, content) in enumerate(zip(images, contents, strict=True)):
             is_odd = image is None or (self._ndim and image.ndim != self._ndim)
-            if is_odd or (not all_whole and (is_cut_jpeg(content) or _has_alpha(content))):
+            if is_odd or (not all_whole and (is_cut_jpeg(content) or _is_special(content))):
                 images[row] = self._decode(content, "bytes")
         return images, labels  # type: ignore[return-value]
 
@@ -122,16 +125,17 @@ class ImageReader(Step):
         if not content:
             raise _undecodable(source, "an empty file")
         self._check_size(content, source)
-        if self._ndim and _has_alpha(content):
+        if self._ndim and _is_special(content):
             # OpenCV drops transparency: black letters on transparent would become black on black.
             whole = _imdecode(content, cv2.IMREAD_UNCHANGED, source)
-            if whole.ndim == 3 and whole.shape[2] == 4:
-                whole = _turned(whole, orientation(content))  # OpenCV turns other images itself.
-                return self._convert(whole if whole.dtype == np.uint8 else _halved(whole))
+            if whole.ndim == 3 and whole.shape[2] == 4 and whole.dtype != np.float32:
+                return self._convert(_upright(content, whole))
         image = _imdecode(content, self.method, source)
         # OpenCV may read a format in other colours than it was asked for.
         is_odd = self._ndim is not None and image.ndim != self._ndim
-        return self._convert(image) if is_odd else image
+        image = self._convert(image) if is_odd else image
+        is_unturned = self._ndim and _is_avif(content)
+        return _turned(image, orientation(content)) if is_unturned else image
 
     def _check_size(self, content: bytes, source: str) -> None:
         if not num_pixels(content):
@@ -171,6 +175,12 @@ _STRIP = 1 << 20  # pixels
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # else Windows reads text
 
 _JPEG_END = b"\xff\xd9"
+# The entry SamplesPerPixel of a TIFF, or BigTIFF, in both byte orders; the Csiz of a JPEG 2000.
+_FOUR_SAMPLES = re.compile(
+    rb"\x15\x01\x03\0\x01\0{3}(?:\0{4})?\x04\0|\x01\x15\0\x03(?:\0{4})?\0{3}\x01\0\x04"
+)
+_AVIF_DEPTH = re.compile(rb"pixi.{5}([\x0a\x0c])", re.DOTALL)  # bits, not stretched to 16
+_FOUR_COMPONENTS = re.compile(rb"\xff\x4f\xff\x51.{36}\0\x04", re.DOTALL)
 
 _CONVERSIONS = {
     (cv2.IMREAD_COLOR, 1): cv2.COLOR_GRAY2BGR,
@@ -207,11 +217,33 @@ def _read_whole(path: str) -> bytes:
         os.close(descriptor)
 
 
-def _has_alpha(content: bytes) -> bool:
-    """Return whether a PNG or WebP file may have transparent pixels."""
+def _is_avif(content: bytes) -> bool:
+    return content[4:8] == b"ftyp"
+
+
+def _is_special(content: bytes) -> bool:
+    """Return whether a file may have transparent pixels, or a rotation that OpenCV ignores."""
     if content.startswith(b"\x89PNG"):
         return content[25:26] in (b"\x04", b"\x06") or b"tRNS" in content[: content.find(b"IDAT")]
-    return content[:4] == b"RIFF" and content[8:12] == b"WEBP"
+    if _is_avif(content):
+        return any(box in content for box in (b"auxC", b"irot", b"imir"))
+    if content.startswith((b"II", b"MM")):
+        return _FOUR_SAMPLES.search(content) is not None
+    if content[4:8] == b"jP  ":
+        return _FOUR_COMPONENTS.search(content) is not None
+    return content.startswith((b"RIFF", b"GIF8"))
+
+
+def _upright(content: bytes, image: npt.NDArray[Any]) -> Image:
+    """Return an image with transparency, which was decoded unchanged, upright and in 8 bits."""
+    is_tiff = content.startswith((b"II", b"MM"))
+    if image.dtype == np.uint16:
+        depth = _AVIF_DEPTH.search(content) if _is_avif(content) else None
+        image = _eight_bits(image, depth[1][0] if depth else 16)
+    elif is_tiff:  # Its colours are multiplied by its alpha.
+        white = 255 - image[:, :, 3:]
+        image = np.minimum(image[:, :, :3], 255 - white) + white
+    return image if is_tiff else _turned(image, orientation(content))  # OpenCV turns a TIFF.
 
 
 def _over_white(bgra: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -229,17 +261,16 @@ def _over_white(bgra: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _turned(image: npt.NDArray[Any], held: int) -> npt.NDArray[Any]:
     """Turn an image upright, given how the camera was held, 1..8 as EXIF counts."""
     if held >= 5:
-        image = image.transpose(1, 0, 2)
+        image = image.swapaxes(0, 1)
     down, right = (-1 if held in side else 1 for side in ((3, 4, 7, 8), (2, 3, 6, 7)))
     return np.ascontiguousarray(image[::down, ::right])
 
 
-def _halved(image: npt.NDArray[Any]) -> Image:
-    """Scale 16 bits to 8."""
-    halved = np.empty(image.shape, np.uint8)
+def _eight_bits(image: npt.NDArray[Any], depth: int) -> Image:
+    scaled = np.empty(image.shape, np.uint8)
     for rows in _strips(image):
-        halved[rows] = image[rows] // 257
-    return halved
+        scaled[rows] = image[rows] // ((2**depth - 1) // 255)
+    return scaled
 
 
 def _strips(image: npt.NDArray[Any]) -> Iterator[slice]:

@@ -33,6 +33,9 @@ _PNM_PART = re.compile(rb"#[^\r\n]*|[0-9]+")
 _TIFF_CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 16: "Q", 17: "q"}
 _EXIF = re.compile(rb"(?:eXIf|EXIF.{4}(?:Exif\0\0)?)(II\*\0|MM\0\*)", re.DOTALL)
 _ORIENTATION = 0x112
+# Boxes of an AVIF: quarters of a turn to the left, then the axis of a mirror.
+_ROTATION = re.compile(rb"\0\0\0\x09irot(.)", re.DOTALL)
+_MIRROR = re.compile(rb"\0\0\0\x09imir(.)", re.DOTALL)
 _NUM_DIGITS = 20  # A size has fewer, and Python refuses thousands.
 
 Sizes = Iterator[tuple[int, int]]
@@ -86,7 +89,15 @@ def decoding_risk(content: bytes, max_pixels: int = MAX_PIXELS) -> str | None:
 
 
 def orientation(content: bytes) -> int:
-    """Return how the camera was held, 1..8 as EXIF counts, for a PNG or WebP file; 1 if unknown."""
+    """Return how the camera was held, 1..8 as EXIF counts; 1 if unknown.
+
+    Args:
+        content: the bytes of a PNG, WebP or AVIF file.
+    """
+    if content[4:8] == b"ftyp":
+        turn, mirror = _ROTATION.search(content), _MIRROR.search(content)
+        kinds = ("4527", "2745")[mirror[1][0] & 1] if mirror else "1836"
+        return int(kinds[turn[1][0] & 3 if turn else 0])
     if (found := _EXIF.search(content)) is None:
         return 1
     exif = content[found.start(1) :]
