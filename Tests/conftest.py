@@ -43,6 +43,21 @@ def convert_in_process():
         yield
 
 
+@pytest.fixture(autouse=True)
+def one_export_of_a_training(request, monkeypatch):
+    """Leave out the trial export of a slow test, whose training ends with the same export.
+
+    What the trial does is proved by fast tests and those of `test_callbacks`.
+    """
+    if request.node.get_closest_marker("slow") and request.module.__name__ != "test_callbacks":
+        from mltu.callbacks import Model2onnx
+
+        export = Model2onnx._export
+        monkeypatch.setattr(
+            Model2onnx, "_export", lambda *args, **trial: None if trial else export(*args)
+        )
+
+
 @pytest.fixture
 def real_child(monkeypatch):
     """Convert in a child process, as users do."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = ("drawing", "export", "feeding", "network", "state", "steps", "validation")
+MODULES = ("drawing", "export", "feeding", "images", "network", "state", "steps", "validation")
 
 
 class Bars:
@@ -85,11 +85,12 @@ def test_old_batches_come_only_while_new_ones_are_missing(reader):
 
 
 def test_time_steps_are_two_pixels_and_the_reader_is_small(reader):
+    import keras
     from network import text_reader
 
     model = text_reader(194)
     assert model.count_params() < 2_000_000
-    logits = np.asarray(model(np.zeros((1, 32, 96, 3), np.float32)))
+    logits = keras.ops.convert_to_numpy(model(np.zeros((1, 32, 96, 3), np.float32)))
     assert logits.shape == (1, 48, 195)
     assert 0.6 < (np.exp(logits[..., -1]) / np.exp(logits).sum(axis=-1)).mean() < 0.75
 
@@ -182,3 +183,35 @@ def test_weights_in_half_precision_read_the_same(reader):
         card = session.get_modelmeta().custom_metadata_map
     assert "vocab" in card
     np.testing.assert_allclose(*outputs, atol=0.02)
+
+
+def test_the_average_follows_the_weights_and_has_statistics_of_its_own(reader):
+    import keras
+    from keras import layers
+    from steps import make_trainer
+    from validation import averaged
+
+    inputs = layers.Input((4, None, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(3, (4, 1))(inputs))
+    trainer = make_trainer(keras.Model(inputs, layers.Reshape((-1, 3))(x)))
+    images = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3)).astype(np.uint8)
+    labels, frames = np.array([[0, 1], [1, 2]]), np.full((2, 6), 2)
+    for _ in range(10):
+        trainer.step(trainer.send(images, labels, frames), 1e-1)
+    trainer.sync()
+
+    def values():
+        return [keras.ops.convert_to_numpy(v).copy() for v in trainer.model.variables]
+
+    own = values()
+    with averaged(trainer, [(images, ["ab", "b"])]):
+        found = values()
+        normalized = keras.ops.convert_to_numpy(trainer.model(images.astype("float32")))
+    kernel = keras.ops.convert_to_numpy(trainer.averages[0])
+    assert np.abs(kernel - own[0]).max() > 1e-4
+    np.testing.assert_array_equal(found[0], kernel)
+    gamma, beta = (keras.ops.convert_to_numpy(x) for x in trainer.averages[2:])
+    np.testing.assert_allclose(normalized.mean(axis=(0, 1)), beta, atol=1e-2)
+    np.testing.assert_allclose(normalized.std(axis=(0, 1)), np.abs(gamma), rtol=1e-2)
+    for a, b in zip(values(), own, strict=True):
+        np.testing.assert_array_equal(a, b)

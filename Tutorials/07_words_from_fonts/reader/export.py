@@ -1,19 +1,22 @@
 """Export the averaged weights of a run as an ONNX file that reads images of any width.
 
-python export.py RUN [--output model.onnx] [--half]
+python export.py RUN [--output model.onnx] [--pack FOLDER] [--half]
 """
 
 import argparse
 from pathlib import Path
 
 from drawing import CHANNELS, HEIGHT, PADDING
+from images import make_images
 from network import text_reader
 from state import load_average
+from validation import SEED, draw_set, refresh_statistics
 
 from mltu.onnx_export import export_onnx
 from mltu.synthetic import LATIN
 
 LEAST_HALVED = 256  # values; smaller tensors are shapes, offsets and scales
+NUM_STATISTICS = 4096  # images
 WIDEST = 2048  # pixels; wider images are made smaller
 
 
@@ -59,10 +62,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, metavar="RUN")
     parser.add_argument("--output", type=Path, help="The ONNX file; RUN/model.onnx if not given.")
+    parser.add_argument("--pack", type=Path, help="Folder of packed fonts and texts.")
     parser.add_argument("--half", action="store_true", help="Store weights in half precision.")
     args = parser.parse_args()
     model = text_reader(len(LATIN))
     load_average(args.run, model)
+    images, _ = make_images(args.pack, HEIGHT)
+    refresh_statistics(model, draw_set(images, NUM_STATISTICS, SEED + 2))
     output = args.output or args.run / "model.onnx"
     print(export_onnx(model, output, metadata=card()))
     if args.half:

@@ -29,7 +29,11 @@ class Trainer:
         self.optimizer = keras.optimizers.AdamW(1e-3, weight_decay=0.01, global_clipnorm=2.0)
         self.optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
         self.optimizer.build(model.trainable_variables)
-        self.averages = [keras.Variable(v, trainable=False) for v in model.trainable_variables]
+        # Copies: on PyTorch a variable made of another one would share its memory.
+        self.averages = [
+            keras.Variable(np.array(keras.ops.convert_to_numpy(v)), trainable=False)
+            for v in model.trainable_variables
+        ]
         self._num_steps = 0
         self._ctc = CTCLoss(from_logits=True, reduction="none")
         self.momentum = momentum

@@ -20,6 +20,7 @@ from images import make_images
 from state import read_record
 
 MINUTE = 60.0
+NUM_STATISTICS = 1024  # images
 EASY = ("plain_word", "scan_word", "screen_word")
 
 
@@ -138,7 +139,7 @@ def train(args, begin, until=math.inf):
     from network import text_reader
     from state import load_state, save_state, start_from
     from steps import make_trainer
-    from validation import draw_validation, validate
+    from validation import SEED, draw_set, validate
 
     keras.utils.set_random_seed(args.seed)
     keras.config.set_dtype_policy(args.precision)
@@ -148,7 +149,8 @@ def train(args, begin, until=math.inf):
     elif args.start:
         start_from(args.start, trainer)
     trainer.prepare([shape.batch(args.chunks) for shape in drawers.shapes])
-    validation = list(draw_validation(images, args.validation))
+    validation = list(draw_set(images, args.validation))
+    statistics = list(draw_set(images, NUM_STATISTICS, SEED + 1))
 
     def log(**line):
         line["at"] = round(time.monotonic() - begin, 1)
@@ -177,7 +179,7 @@ def train(args, begin, until=math.inf):
             if meter.seconds > MINUTE:
                 line, start = meter.line(), time.monotonic()
                 if start - validated > args.validate:
-                    line |= validate(trainer, validation, vocab)
+                    line |= validate(trainer, validation, statistics, vocab)
                     validated = time.monotonic()
                 save_state(args.output, trainer, record)
                 progress.reserve(time.monotonic() - start)
@@ -188,7 +190,7 @@ def train(args, begin, until=math.inf):
     except KeyboardInterrupt:
         print("Stopped. The same command goes on.")
     save_state(args.output, trainer, record)
-    log(**record, **validate(trainer, validation, vocab))
+    log(**record, **validate(trainer, validation, statistics, vocab))
     feeder.stop()
     drawers.close()
     return ended

@@ -11,11 +11,11 @@ from mltu.utils.text_utils import edit_distance
 SEED = 10**9  # beyond those of a training
 
 
-def draw_validation(images, num_images):
+def draw_set(images, num_images, seed=SEED):
     """Draw a set that is the same in every run, as batches of (images, texts)."""
     groups = {}
     for number in range(num_images):
-        image, text = images.draw(np.random.default_rng([SEED, number]))
+        image, text = images.draw(np.random.default_rng([seed, number]))
         kind = int(np.searchsorted(WIDTHS, image.shape[1]))
         if kind < len(WIDTHS):
             canvas = np.empty((HEIGHT, WIDTHS[kind], CHANNELS), np.uint8)
@@ -39,10 +39,17 @@ def greedy_texts(logits, vocab):
     return texts
 
 
-def validate(trainer, batches, vocab):
-    """Return the CER and the share of texts read exactly, of the averaged weights."""
+def validate(trainer, batches, statistics, vocab):
+    """Return the CER and the share of texts read exactly, of the averaged weights.
+
+    Args:
+        trainer: as `make_trainer` returns it.
+        batches: of (images, texts) to read.
+        statistics: other such batches, for the normalization.
+        vocab: the characters of the classes.
+    """
     edits = length = exact = count = 0
-    with averaged(trainer):
+    with averaged(trainer, statistics):
         for images, texts in batches:
             for found, text in zip(
                 greedy_texts(trainer.predict(images)[: len(texts)], vocab), texts, strict=True
@@ -55,15 +62,31 @@ def validate(trainer, batches, vocab):
 
 
 @contextmanager
-def averaged(trainer):
-    """Let the variables of the model hold the averaged weights for a while."""
+def averaged(trainer, statistics):
+    """Let the model hold the averaged weights and their statistics for a while."""
     trainer.sync()
-    variables = trainer.model.trainable_variables
-    own = [keras.ops.convert_to_numpy(v) for v in variables]
-    for variable, average in zip(variables, trainer.averages, strict=True):
+    variables = trainer.model.variables
+    own = [keras.ops.convert_to_numpy(v).copy() for v in variables]
+    for variable, average in zip(trainer.model.trainable_variables, trainer.averages, strict=True):
         variable.assign(average)
+    refresh_statistics(trainer.model, statistics)
     try:
         yield
     finally:
         for variable, value in zip(variables, own, strict=True):
             variable.assign(value)
+
+
+def refresh_statistics(model, batches):
+    """Take the means and variances of batch normalization from some batches of (images, texts).
+
+    Those of the training belong to the weights of each of its last steps, and to no average.
+    """
+    layers = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    momentum = [layer.momentum for layer in layers]
+    for number, (images, _) in enumerate(batches, start=1):
+        for layer in layers:
+            layer.momentum = 1 - 1 / number  # so that all batches count alike
+        model(images.astype("float32"), training=True)
+    for layer, value in zip(layers, momentum, strict=True):
+        layer.momentum = value
