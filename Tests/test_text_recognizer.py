@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 from mltu.decoders import BeamDecoder, Lexicon, Pattern, Spans, text_log_probabilities
@@ -75,6 +76,26 @@ def test_a_copy_reads_the_same(clone, options, images, tmp_path, monkeypatch):
     source = TextRecognizer("model.onnx", **options)
     monkeypatch.chdir(Path(tmp_path.anchor))
     assert clone(source).predict(images[0]) == source.predict(images[0])
+
+
+def test_a_file_of_mltu_1_is_read_once_its_card_is_added(reader, images, tmp_path, monkeypatch):
+    """By the code in docs/howto/migrate.md; such a file holds `str(vocab)` and nothing else."""
+    proto = onnx.load(find_pretrained())
+    onnx.helper.set_model_props(proto, {"vocab": str(list(reader.card.vocab))})
+    (tmp_path / "run").mkdir()
+    onnx.save(proto, tmp_path / "run" / "model.onnx")
+    with pytest.raises(ValueError, match=r"To a file of mltu 1, docs/howto/migrate\.md adds"):
+        TextRecognizer(tmp_path / "run")
+    page = Path(__file__).resolve().parents[1] / "docs" / "howto" / "migrate.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    (code,) = [block for block in blocks if "write_metadata" in block]
+    monkeypatch.chdir(tmp_path)
+    for key in ("width", "resize", "color"):
+        value = getattr(reader.card, key)
+        code = re.sub(rf'"{key}": \w+|"{key}": "\w+"', f'"{key}": {value!r}', code)
+    exec(code, {})
+    texts = [reading.text for reading in TextRecognizer("run").predict_batch(images)]
+    assert texts == [reading.text for reading in reader.predict_batch(images)]
 
 
 def test_one_image_many_images_and_a_stream_agree(reader, images):

@@ -89,16 +89,18 @@ def read_card(entries: Mapping[str, str], source: str = "the file") -> ModelCard
     """
     old = {new: entries[name] for name, new in _OLD_NAMES.items() if name in entries}
     entries = {**old, **entries}
-    values = {key: _parse(key, entries[key], source) for key in _RULES if key in entries}
     for key in _RULES:
-        if key not in values and key not in _OPTIONAL:
+        if key not in entries and key not in _OPTIONAL:
             fix = "Export it again with the provider: Model2onnx(..., validation=provider)."
+            if "vocab" in entries and "format" not in entries:
+                fix += " To a file of mltu 1, docs/howto/migrate.md adds what it lacks in one call."
             if "spectrogram" in entries:
                 fix = "It takes recordings, not images: subclass OnnxInferenceModel to run it."
             raise ValueError(
                 f"The metadata of {source} must have the key `{key}` for a reader built from the "
                 f"file alone. Received the keys {shorten(sorted(entries))}. {fix}"
             )
+    values = {key: _parse(key, entries[key], source) for key in _RULES if key in entries}
     card = ModelCard(**check_card_fields(values, source))
     widths = card.width if isinstance(card.width, tuple) else (card.width,)
     area, channels = card.height * widths[-1], f"{card.color} for {card.channels}"

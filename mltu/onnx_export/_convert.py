@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mltu._extras import explain_missing
 from mltu.utils.child_process import call_in_child
-from mltu.utils.files import StrPath
+from mltu.utils.files import StrPath, atomic_path
 
 if TYPE_CHECKING:
     import keras
@@ -298,8 +298,12 @@ def run_child(job: Mapping[str, Any], timeout: float) -> None:
     call_in_child(function, job, timeout=timeout, environment=environment)
 
 
-def write_metadata(path: Path, fields: Mapping[str, Any]) -> None:
+def write_metadata(path: StrPath, fields: Mapping[str, Any]) -> None:
     """Store values as JSON in the metadata of an ONNX file; its other keys stay.
+
+    Args:
+        path: the file, which is replaced.
+        fields: such as those of a `mltu.inference.ModelCard`.
 
     Raises:
         TypeError: a value cannot be stored as JSON.
@@ -312,4 +316,5 @@ def write_metadata(path: Path, fields: Mapping[str, Any]) -> None:
     entries = {entry.key: entry.value for entry in proto.metadata_props}
     entries |= {key: json.dumps(value, ensure_ascii=False) for key, value in fields.items()}
     onnx.helper.set_model_props(proto, entries)
-    onnx.save(proto, str(path))
+    with atomic_path(path) as temporary:
+        onnx.save(proto, str(temporary))
