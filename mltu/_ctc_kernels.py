@@ -8,6 +8,7 @@ losses, float32 (batch,), in nats.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from mltu._extras import explain_missing
@@ -38,6 +39,15 @@ def kernel_name() -> str:
     return "torch" if backend == "torch" else "scan"
 
 
+def compiled_on_jax(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function of arrays once for each shape: JAX compiles a loop at each eager call."""
+    if keras.backend.backend() != "jax":
+        return function
+    import jax
+
+    return jax.jit(function)  # type: ignore[no-any-return]
+
+
 def refuse(wrong: Any, message: str) -> None:
     """Raise an error if a value is True: a ValueError now, or that of a graph when it runs.
 
@@ -66,7 +76,7 @@ def refuse(wrong: Any, message: str) -> None:
         raise ValueError(message)
 
 
-def tensorflow_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
+def tensorflow_kernel(labels: Any, lengths: Any, logits: Any) -> Any:
     """Use the C++ kernel, or `scan_kernel` where the former would return infinite losses."""
     import tensorflow as tf
 
@@ -87,12 +97,12 @@ def tensorflow_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any
     losses, gradient = tf.cond(
         tf.reduce_min(scores) > _UNDERFLOW,
         fast,
-        lambda: _scan_gradient(labels, lengths, scores, blank),
+        lambda: _scan_gradient(labels, lengths, scores),
     )
     return _with_gradient(losses, gradient, logits)
 
 
-def torch_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
+def torch_kernel(labels: Any, lengths: Any, logits: Any) -> Any:
     """Use PyTorch's own kernel, in double precision if the device supports it."""
     import torch
 
@@ -100,19 +110,19 @@ def torch_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
     steps = torch.full_like(lengths, logits.shape[1])
     losses = torch.nn.functional.ctc_loss(
         exact.log_softmax(dim=-1).transpose(0, 1),
-        labels, steps, lengths, blank=blank, reduction="none",
+        labels, steps, lengths, blank=logits.shape[2] - 1, reduction="none",
     )  # fmt: skip
     return losses.float()
 
 
-def scan_kernel(labels: Any, lengths: Any, logits: Any, blank: int) -> Any:
+def scan_kernel(labels: Any, lengths: Any, logits: Any) -> Any:
     """Run one loop over the time steps, forward and backward at once, which XLA can compile.
 
     The gradient is as exact for long sequences and logits of any size as for short ones.
 
     Source: Graves et al., 2006, "Connectionist temporal classification", section 4.1.
     """
-    losses, gradient = _scan_gradient(labels, lengths, ops.stop_gradient(logits), blank)
+    losses, gradient = _scan_gradient(labels, lengths, ops.stop_gradient(logits))
     return _with_gradient(losses, gradient, logits)
 
 
@@ -122,7 +132,8 @@ def _with_gradient(losses: Any, gradient: Any, logits: Any) -> Any:
     return ops.stop_gradient(losses) + (slope - ops.stop_gradient(slope))
 
 
-def _scan_gradient(labels: Any, lengths: Any, logits: Any, blank: int) -> tuple[Any, Any]:
+@compiled_on_jax
+def _scan_gradient(labels: Any, lengths: Any, logits: Any) -> tuple[Any, Any]:
     """Return the losses and their gradients by the logits, (batch, time, classes)."""
     # A label of n characters becomes 2n + 1 states: blank, a, blank, b, ..., blank. A path starts
     # before time 0 in the first state and at each time step stays, moves to the next state, or
@@ -132,6 +143,7 @@ def _scan_gradient(labels: Any, lengths: Any, logits: Any, blank: int) -> tuple[
     # both contain, is the share of all paths in each state at each time: added up by class, it is
     # the expected share of the class given the label, and the gradient is the softmax minus that.
     # The shares are scaled to sum to 1 at each step, so rounding errors do not add up over time.
+    blank = ops.shape(logits)[2] - 1
     logits = ops.transpose(logits, (1, 0, 2))  # time first
     states = _states(labels, blank)
     emissions = ops.take_along_axis(logits, states[None], axis=2)  # (time, batch, states)

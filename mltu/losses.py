@@ -159,7 +159,7 @@ def ctc_batch_loss(labels: Any, logits: Any) -> Any:
     labels = ops.where(regular[:, None] & is_character, labels, 0)
     lengths = ops.where(regular, lengths, 1)
     labels = ops.where(position < lengths[:, None], labels, blank)  # whatever it was padded with
-    losses = _ctc_kernels.KERNELS[_ctc_kernels.kernel_name()](labels, lengths, logits, blank)
+    losses = _ctc_kernels.KERNELS[_ctc_kernels.kernel_name()](labels, lengths, logits)
     all_blank = -ops.sum(ops.log_softmax(logits, axis=-1)[:, :, blank], axis=1)
     losses = ops.where(regular, losses, ops.where(feasible, all_blank, 0.0))
     return ops.where(gaps, float("nan"), losses)

@@ -155,6 +155,7 @@ def _rate(errors: Any, total: Any) -> Any:
     return ops.cast(errors, "float32") / ops.cast(ops.maximum(total, 1), "float32")
 
 
+@_ctc_kernels.compiled_on_jax
 def _greedy(outputs: Any) -> tuple[Any, Any]:
     """Return the best class of each time step, and whether it is emitted: (batch, time) each."""
     best = ops.cast(ops.argmax(outputs, axis=2), "int32")
@@ -171,6 +172,7 @@ def _count_edits(labels: Any, lengths: Any, best: Any, emitted: Any) -> Any:
     return counts[_ctc_kernels.kernel_name()](labels, lengths, best, emitted)
 
 
+@_ctc_kernels.compiled_on_jax
 def _words(tokens: Any, mask: Any, separator: int) -> tuple[Any, Any]:
     """Split each row of tokens into words.
 
@@ -232,6 +234,7 @@ def _torch_edits(labels: Any, lengths: Any, best: Any, emitted: Any) -> Any:
     return ops.convert_to_tensor(np.array(edits, dtype="int32"))
 
 
+@_ctc_kernels.compiled_on_jax
 def _scan_edits(labels: Any, lengths: Any, best: Any, emitted: Any) -> Any:
     """Run the Levenshtein recurrence over the time steps, one row of the table for each sample.
 
