@@ -8,9 +8,11 @@ import os
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
@@ -367,6 +369,43 @@ def test_evaluate_writes_a_report(words, table, tmp_path):
     run("pack", tmp_path / "wrong.csv", tmp_path / "lmdb")
     assert ": 1 images" in run("evaluate", "words", tmp_path / "lmdb", "--report", packed).stdout
     assert "data:image" in packed.read_text(encoding="utf-8")
+
+
+def special_file(kind, path):
+    """Make what is no regular file; return what tells whether it is still there."""
+    if kind == "link":
+        path.symlink_to(path.with_name("target.html"))
+        return path.is_symlink
+    if kind == "fifo":
+        os.mkfifo(path)
+        return path.is_fifo
+    try:
+        os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        path.write_bytes(b"")
+    except OSError:
+        pytest.skip("devices cannot be made or opened here")
+    return path.is_char_device
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX has devices and FIFOs.")
+@pytest.mark.parametrize("kind", ["device", "fifo", "link"])
+@pytest.mark.parametrize("command", ["evaluate", "check"])
+def test_a_device_stays_a_device(command, kind, table, tmp_path):
+    """`mknod null c 1 3; mltu evaluate words labels.csv --report null` made a file of it."""
+    path = tmp_path / "null"
+    is_still_there = special_file(kind, path)
+    with ThreadPoolExecutor() as pool:
+        content = pool.submit(path.read_bytes) if kind == "fifo" else None
+        if command == "evaluate":
+            run("evaluate", "words", table, "--limit", 1, "--report", path)
+        else:
+            run("check", table, "--sheet", path)
+        assert is_still_there()
+        if kind != "device":
+            written = content.result() if content else (tmp_path / "target.html").read_bytes()
+            assert written.startswith(b"<!" if command == "evaluate" else b"\x89PNG")
+    names = {"labels.csv", "null"} | ({"target.html"} if kind == "link" else set())
+    assert {path.name for path in tmp_path.iterdir()} == names
 
 
 def test_a_report_that_cannot_be_written_costs_no_metrics(table, tmp_path):

@@ -19,6 +19,7 @@ from oracles import (
 )
 
 from mltu import _ctc_kernels
+from mltu.callbacks import ConvergenceWatch
 from mltu.losses import CTCLoss, CTCloss, ctc_batch_loss, label_lengths, required_steps
 from mltu.metrics import CWERMetric
 
@@ -342,6 +343,43 @@ def test_a_head_that_does_not_suit_the_loss_is_named_once(kind, from_logits, wor
     said = [record.getMessage() for record in caplog.records if record.name == "mltu.losses"]
     assert len(said) == (words is not None)
     assert words is None or re.search(words.replace("4 labels", "2 labels"), said[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("logits", "expects probabilities"), ("few", "the index 4, but the model")]
+)
+def test_the_watch_names_an_unsuited_head_before_the_training(kind, words, caplog):
+    """XLA of TensorFlow, which Keras uses on a GPU, calls no Python: the loss can say nothing."""
+    labels, outputs = heads(kind)
+    inputs = keras.Input(outputs.shape[1:])
+    model = keras.Model(inputs, keras.layers.Rescaling(1.0)(inputs))
+    model.compile("sgd", CTCLoss())
+    watch = ConvergenceWatch((outputs, labels))
+    watch.set_model(model)
+    watch.on_train_begin()
+    said = [record.getMessage() for record in caplog.records if record.name == "mltu.losses"]
+    assert len(said) == 1
+    assert words in said[0]
+
+
+@pytest.mark.parametrize("backend_has_gpu", [False, True])
+def test_a_graph_that_xla_does_not_compile_names_it_too(backend_has_gpu, caplog, monkeypatch):
+    """With a GPU, where the kernel is another one; of TensorFlow, but true of all."""
+    if backend_has_gpu:
+        monkeypatch.setattr(_ctc_kernels, "num_gpus", lambda backend: 1)
+    labels, outputs = heads("sigmoid")
+    inputs = keras.Input(outputs.shape[1:])
+    model = keras.Model(inputs, keras.layers.Rescaling(1.0)(inputs))
+    model.compile("sgd", CTCLoss(), jit_compile=False)
+    model.fit(outputs, labels, verbose=0)
+    assert [r.getMessage() for r in caplog.records if "a sigmoid does not suit" in r.getMessage()]
+
+
+def test_too_few_classes_are_named_where_a_character_follows_the_index():
+    """In a graph of TensorFlow this text is all that its error says of the cause."""
+    labels = np.array([[5, 0]], np.int32)
+    with pytest.raises(ValueError, match=r"give the last layer len\(vocab\) \+ 1 units"):
+        CTCLoss()(labels, softmax(logits_of(1, 6, 4)).astype("float32"))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ Array = npt.NDArray[Any]
 class BatchCheck:
     """Looks at each batch that reaches a loss, and logs each kind of fault once.
 
-    Not on TensorFlow with a GPU: XLA calls no Python.
+    Not where TensorFlow uses XLA, which calls no Python.
 
     Args:
         from_logits: True if the loss takes logits, False if it takes probabilities.
@@ -45,18 +46,14 @@ class BatchCheck:
         """
         outputs = ops.stop_gradient(outputs)
         deviation = ops.max(ops.abs(ops.sum(outputs, axis=2) - 1))
-        lowest = ops.min(outputs)
-        if self._from_logits:
-            is_unsuited = (lowest >= 0) & (deviation <= _ROUNDING)
-        else:
-            is_unsuited = (lowest < 0) | (deviation > _ROUNDING)
+        is_softmax = (ops.min(outputs) >= 0) & (deviation <= _ROUNDING)
+        is_unsuited = is_softmax if self._from_logits else ops.logical_not(is_softmax)
         has_stranger = ops.max(labels) >= outputs.shape[2]
         is_faulty = is_unsuited | has_stranger | (num_too_long > 0)
-        _call_if(is_faulty, self._say, labels, outputs, num_too_long)
+        _call_if(is_faulty, self._say, labels, outputs, num_too_long, is_unsuited)
 
-    def _say(self, labels: Any, outputs: Any, num_too_long: Any) -> np.int32:
-        arrays = np.asarray(labels), np.asarray(outputs), np.asarray(num_too_long)
-        for text in find_faults(*arrays, from_logits=self._from_logits):
+    def _say(self, *tensors: Any) -> np.int32:
+        for text in find_faults(*map(np.asarray, tensors), from_logits=self._from_logits):
             kind = text.partition(" ")[2][:30]  # Without the count that begins it.
             if kind not in self._said:
                 self._said.add(kind)
@@ -65,23 +62,22 @@ class BatchCheck:
 
 
 def find_faults(
-    labels: Array, outputs: Array, num_too_long: Array, *, from_logits: bool
+    labels: Array, outputs: Array, num_too_long: Array, is_unsuited: Array, *, from_logits: bool
 ) -> Iterator[str]:
     """Yield a sentence for each fault of a batch; arguments as in `BatchCheck`."""
     sums, classes = outputs.sum(axis=2), outputs.shape[2]
-    is_softmax = outputs.min() >= 0 and np.abs(sums - 1).max() <= _ROUNDING
-    if from_logits and is_softmax:
+    if is_unsuited and from_logits:
         yield (
             "The model ends in a softmax, but CTCLoss(from_logits=True) expects logits. Use "
             "CTCLoss(), or remove the activation of the last layer."
         )
-    elif not from_logits and outputs.min() < 0:
+    elif is_unsuited and outputs.min() < 0:
         yield (
             f"The outputs of the model go down to {outputs.min():.3g}, but CTCLoss() expects "
             'probabilities. Give the last layer activation="softmax", or use '
             "CTCLoss(from_logits=True)."
         )
-    elif not from_logits and not is_softmax:
+    elif is_unsuited:
         if np.abs(outputs.sum(axis=1) - 1).max() <= _ROUNDING:
             fix = "They sum to 1 over axis 1: permute them to (batch, time, classes)."
         else:
@@ -108,12 +104,12 @@ def find_faults(
 def _call_if(condition: Any, function: Callable[..., Any], *tensors: Any) -> None:
     """Call a function with arrays from within a compiled training step."""
     backend = keras.backend.backend()
-    if backend == "tensorflow" and _ctc_kernels.kernel_name() == "tensorflow":
+    if backend == "tensorflow":
         import tensorflow as tf
 
-        tf.cond(
-            condition, lambda: tf.numpy_function(function, tensors, tf.int32), lambda: np.int32(0)
-        )
+        if not _ctc_kernels.is_in_xla():
+            call = partial(tf.numpy_function, function, tensors, tf.int32)
+            tf.cond(condition, call, lambda: np.int32(0))
     elif backend == "jax":
         import jax
 

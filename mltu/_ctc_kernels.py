@@ -31,11 +31,7 @@ def kernel_name() -> str:
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
-        import tensorflow as tf
-        from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
-
-        is_compiled = GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
-        return "scan" if is_compiled or num_gpus(backend) else "tensorflow"
+        return "scan" if is_in_xla() or num_gpus(backend) else "tensorflow"
     return "torch" if backend == "torch" else "scan"
 
 
@@ -46,6 +42,14 @@ def compiled_on_jax(function: Callable[..., Any]) -> Callable[..., Any]:
     import jax
 
     return jax.jit(function)  # type: ignore[no-any-return]
+
+
+def is_in_xla() -> bool:
+    """Return whether XLA compiles what TensorFlow traces now."""
+    import tensorflow as tf
+    from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+
+    return bool(GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
 
 
 def refuse(wrong: Any, message: str) -> None:

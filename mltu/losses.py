@@ -18,7 +18,7 @@ _EPSILON = 1e-12
 _GAP = (
     "`y_true` must have padding only behind the characters, which are in 0..{0}. Received a "
     "label in which a character follows the blank, {1}, or another index outside. Pad labels at "
-    "the end, and build the vocabulary without the blank."
+    "the end, build the vocabulary without the blank, and give the last layer len(vocab) + 1 units."
 )
 _LEAST_LOGIT = -1e6  # Below the largest of its time step; finite, so that no gradient is NaN.
 
@@ -36,7 +36,8 @@ class CTCLoss(keras.losses.Loss):
     `keras.models.load_model(path)`, or leave both out: `load_model(path, compile=False)`.
 
     Labels that are too long, labels of more classes than the model has, and outputs of another kind
-    are logged as a warning, once, at the first batch that has them.
+    are logged as a warning, once, at the first batch that has them. Where TensorFlow uses XLA, as
+    Keras does on a GPU, `ConvergenceWatch(data)` looks at some samples before the training.
 
     Args:
         name: the name of the loss.
@@ -72,12 +73,17 @@ class CTCLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss of each sample, shape (batch,), in nats."""
+        labels, scores = self.check(y_true, y_pred)
+        return ctc_batch_loss(labels, scores if self.from_logits else ops.log(scores + _EPSILON))
+
+    def check(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+        """Log what in a batch does not suit the loss; return its labels and outputs, cast."""
         _check_axes(y_true, y_pred)
         labels, scores = ops.cast(y_true, "int32"), ops.cast(y_pred, "float32")
         needed = required_steps(labels, label_lengths(labels, scores.shape[2] - 1))
         too_long = ops.cast(needed > ops.shape(scores)[1], "int32")
         self._check(labels, scores, ops.sum(too_long))
-        return ctc_batch_loss(labels, scores if self.from_logits else ops.log(scores + _EPSILON))
+        return labels, scores
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from mltu._extras import explain_missing
 from mltu.callbacks._schedule import num_executed
 from mltu.decoders import greedy_path, kind_of_outputs
-from mltu.losses import ctc_batch_loss
+from mltu.losses import CTCLoss, ctc_batch_loss
 from mltu.models._fused_layers import layers_within
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
@@ -294,12 +294,15 @@ class ConvergenceWatch(keras.callbacks.Callback):
         if self.data is not None:
             self._images, self._labels = _take_sample(self.data)
             self._probe = slice(None, None, max(1, len(self._images) // _PROBE_SIZE))
-            shape = self._predict(self._images[self._probe]).shape
+            outputs = self._predict(self._images[self._probe])
+            shape = outputs.shape
             if len(shape) != 3:
                 raise ValueError(
                     "`model` must have one output of shape (batch, time, classes). Received the "
                     f"output shape {shape}. Remove ConvergenceWatch, or omit its `data`."
                 )
+            if isinstance(loss := getattr(self.model, "loss", None), CTCLoss):
+                loss.check(self._labels[self._probe], outputs)  # It cannot where XLA compiles it.
             is_character = (self._labels >= 0) & (self._labels < shape[2] - 1)
             self._texts = [
                 tuple(row[kept].astype(int).tolist())
