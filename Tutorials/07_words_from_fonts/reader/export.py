@@ -16,7 +16,7 @@ from mltu.onnx_export import export_onnx
 from mltu.synthetic import LATIN
 
 LEAST_HALVED = 256  # values; smaller tensors are shapes, offsets and scales
-NUM_STATISTICS = 4096  # images
+NUM_STATISTICS, NUM_VALIDATION = 2048, 512  # images
 WIDEST = 2048  # pixels; wider images are made smaller
 
 
@@ -30,7 +30,7 @@ def card(height=HEIGHT, widest=WIDEST):
         "channels": CHANNELS,
         "resize": "fit",
         "padding_color": [PADDING] * CHANNELS,
-        "scaling": "inside",
+        "scaling": "in_model",
         "outputs": "logits",
     }
 
@@ -70,7 +70,11 @@ def main():
     images, _ = make_images(args.pack, HEIGHT)
     refresh_statistics(model, draw_set(images, NUM_STATISTICS, SEED + 2))
     output = args.output or args.run / "model.onnx"
-    print(export_onnx(model, output, metadata=card()))
+    validation = [
+        (batch[: len(texts)].astype("float32"), texts)
+        for batch, texts in draw_set(images, NUM_VALIDATION, SEED + 3)
+    ]
+    print(export_onnx(model, output, metadata=card(), validation=validation).to_text())
     if args.half:
         import onnx
 
