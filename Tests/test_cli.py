@@ -35,7 +35,7 @@ from mltu.datasets import (
     read_mjsynth,
     write_csv,
 )
-from mltu.inference import find_pretrained
+from mltu.inference import Reading, TextRecognizer, find_pretrained
 from mltu.synthetic import write_mjsynth
 from mltu.training import continue_configs, load_saved_samples, save_samples
 
@@ -277,11 +277,32 @@ def test_read_says_what_the_reader_is_not_made_for(tmp_path, images, labels):
     for name, image in (("page", noise), ("blank", blank), ("turned", np.rot90(word, 2))):
         cv2.imwrite(str(tmp_path / f"{name}.png"), image)
     done = run("read", tmp_path / "page.png", tmp_path / "blank.png")
-    assert "Next to no confidence in 1 of 2 readings, such as that of " in done.stderr
-    assert "page.png: is each image one word or line, cut out and upright?" in done.stderr
+    assert "Doubtful: 1 of 2 readings, such as that of " in done.stderr
+    assert "page.png, have next to no confidence" in done.stderr
+    assert "Is each image one word or line, cut out and upright?" in done.stderr
     assert done.stdout.splitlines()[1] == f"{tmp_path / 'blank.png'}\t\t100.0%"
     turned = run("read", tmp_path / "turned.png", "--rotate", "auto").stdout
     assert turned.split("\t")[1] == labels[0]
+
+
+@pytest.mark.parametrize(
+    ("confidence", "shape", "is_named"),
+    [
+        (0.4, (64, 32), True),
+        (0.4, (32, 650), True),
+        (0.4, (32, 128), False),
+        (0.6, (64, 32), False),
+    ],
+)
+def test_read_hints_at_an_odd_shape(confidence, shape, named, tmp_path, monkeypatch):
+    """Of low confidence: the letter I is taller than wide, too."""
+    cv2.imwrite(str(tmp_path / "image.png"), np.zeros(shape, np.uint8))
+    reading = Reading("abc", confidence)
+    monkeypatch.setattr(TextRecognizer, "predict_stream", lambda *_, **__: iter([reading]))
+    said = run("read", tmp_path / "image.png").stderr
+    assert (
+        "image.png, have next to no confidence, or little in an image taller" in said
+    ) == is_named
 
 
 def test_read_names_base64(images):

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from mltu.decoders import BeamDecoder
     from mltu.inference import Reading, TextRecognizer
 
-_DOUBTFUL = 0.1  # the confidence below which a hint says what the reader takes
+# The confidence below which a hint says what the reader takes; the latter for an odd shape.
+_DOUBTFUL, _ODD_DOUBTFUL = 0.1, 0.5
+_LONGEST = 20  # times as wide as high
 
 
 @click.command("read", short_help="Read the text in images.")
@@ -74,7 +76,9 @@ def command(
     reported on stderr; the others are still read, and the exit status is 1.
 
     An image shows what the reader was trained on: for the shipped reader, one printed word of
-    letters and digits, upright and cut out. It does not find text on a page or in a scene.
+    letters and digits, upright and cut out. It does not find text on a page or in a scene, and
+    reads no spaces, punctuation, accents or handwriting. Words that are turned by 90 or 180
+    degrees need --rotate auto. A blank image has no text.
 
     \b
     mltu read photos/*.png
@@ -106,9 +110,10 @@ def command(
         click.echo(line)
     if doubtful:
         click.echo(
-            f"Next to no confidence in {len(doubtful)} of {len(paths)} readings, such as that of "
-            f"{doubtful[0]}: is each image one word or line, cut out and upright? "
-            "--rotate auto tries all four directions.",
+            f"Doubtful: {len(doubtful)} of {len(paths)} readings, such as that of {doubtful[0]}, "
+            "have next to no confidence, or little in an image taller than wide or very long. Is "
+            "each image one word or line, cut out and upright? --rotate auto tries all four "
+            "directions.",
             err=True,
         )
     if counts["omitted"]:
@@ -182,11 +187,21 @@ def _read_in_all_directions(
 def _note_doubtful(
     pairs: Iterable[tuple[str, Reading]], doubtful: list[str]
 ) -> Iterator[tuple[str, Reading]]:
-    """Pass on all readings, and note the images that were read with next to no confidence."""
+    """Pass on all readings, and note the images that are probably no upright word or line."""
     for path, reading in pairs:
-        if reading.error is None and reading.confidence < _DOUBTFUL:
+        confidence = reading.confidence
+        is_odd = _DOUBTFUL <= confidence < _ODD_DOUBTFUL and path != "-" and _is_odd(path)
+        if reading.error is None and (confidence < _DOUBTFUL or is_odd):
             doubtful.append(path)
         yield path, reading
+
+
+def _is_odd(path: str) -> bool:
+    """Return whether an image that was read is taller than wide, or very long."""
+    from mltu.preprocessors import ImageReader
+
+    height, width = ImageReader().read(path).shape[:2]
+    return height > width or width > _LONGEST * height
 
 
 def _choose(
