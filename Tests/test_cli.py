@@ -300,9 +300,7 @@ def test_read_hints_at_an_odd_shape(confidence, shape, named, tmp_path, monkeypa
     reading = Reading("abc", confidence)
     monkeypatch.setattr(TextRecognizer, "predict_stream", lambda *_, **__: iter([reading]))
     said = run("read", tmp_path / "image.png").stderr
-    assert (
-        "image.png, have next to no confidence, or little in an image taller" in said
-    ) == is_named
+    assert ("image.png, have next to no confidence, or little in an image taller" in said) == named
 
 
 def test_read_names_base64(images):

@@ -257,6 +257,15 @@ def test_another_vocabulary_is_refused(stopped):
         train(stopped, resume=True, settings={"vocab": "acb"})
 
 
+def test_a_refused_resume_changes_no_file(stopped):
+    """Nor what a callback saves, as configs.yaml and val.csv of the tutorials are."""
+    before = {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file()}
+    saving = keras.callbacks.LambdaCallback(on_train_begin=lambda _: (stopped / "new").touch())
+    with pytest.raises(ValueError, match="'vocab' was 'abc'"):
+        train(stopped, saving, resume=True, settings={"vocab": "acb"})
+    assert {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file()} == before
+
+
 def test_another_data_set_is_refused(stopped):
     with pytest.raises(ValueError, match=r"38 samples in 5 batches .* Received 20 in 3"):
         fit_resumable(

@@ -1,5 +1,6 @@
 """Tutorial 01 and the READMEs, run as a newcomer runs them, with small options."""
 
+import ast
 import functools
 import inspect
 import json
@@ -202,6 +203,19 @@ def test_inference_agrees_with_keras_to_four_digits(run):
     )
     words = [reader(ImageReader()(path, None)[0]) for path, _ in samples]
     assert get_cer(words, list(samples.labels)) == pytest.approx(expected, abs=1e-4)
+
+
+PAGES = [p for p in ROOT.glob("Tutorials/*/train.py") if "fit_resumable" in p.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("script", PAGES, ids=lambda path: path.parent.name)
+def test_a_page_saves_its_run_as_the_training_begins(script):
+    """Not before: a resume with other settings is refused, and had overwritten configs.yaml."""
+    body = ast.parse(script.read_text("utf-8")).body
+    statements = [ast.unparse(node) for node in body if not isinstance(node, ast.FunctionDef)]
+    assert not [
+        text for text in statements if re.search(r"configs\.save\(\)|to_csv\(|write_csv\(", text)
+    ]
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS.NOTEBOOKS)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import keras
 from configs import ModelConfigs
-from keras.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from keras.callbacks import EarlyStopping, LambdaCallback, ModelCheckpoint, ReduceLROnPlateau
 from keras.optimizers.schedules import CosineDecay
 from model import train_model
 
@@ -50,7 +50,6 @@ configs.data = str(Path(configs.data).resolve())
 training, validation = read_mjsynth(configs.data, "train"), read_mjsynth(configs.data, "val")
 configs.vocab = "".join(sorted(set("".join(training.labels))))
 configs.max_text_length = max(map(len, [*training.labels, *validation.labels]))
-configs.save()
 print(f"{len(training)} training words, such as {training[0]}; vocabulary: {configs.vocab}")
 
 # %% [markdown]
@@ -81,8 +80,14 @@ def provide(samples, **options):
 
 train_data_provider = provide(training, short_first=True)  # CTC learns sooner from short words.
 val_data_provider = provide(validation, shuffle=False)
-train_data_provider.to_csv(run / "train.csv")
-val_data_provider.to_csv(run / "val.csv")
+
+
+def save_run(logs=None):
+    """Called as the training begins, so that a resume that is refused has changed no file."""
+    configs.save()
+    train_data_provider.to_csv(run / "train.csv")
+    val_data_provider.to_csv(run / "val.csv")
+
 
 # %% [markdown]
 # ## Network
@@ -122,6 +127,7 @@ peak = configs.learning_rate
 schedule = CosineDecay(0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup)
 by_cer = {"monitor": "val_CER", "mode": "min"}
 callbacks = [
+    LambdaCallback(on_train_begin=save_run),
     FollowSchedule(schedule),  # the rate rises to its peak, then falls along a cosine
     EarlyStopping(patience=10, **by_cer),  # ends after 10 epochs without progress
     ReduceLROnPlateau(factor=0.9, patience=5, min_delta=1e-10, **by_cer),  # smaller steps after 5

@@ -11,7 +11,7 @@ import cv2
 import keras
 from configs import ModelConfigs
 from data import STYLES, draw_captchas, hold_out, shift_and_shear
-from keras.callbacks import ModelCheckpoint
+from keras.callbacks import LambdaCallback, ModelCheckpoint
 from keras.optimizers.schedules import CosineDecay
 from model import train_model
 
@@ -50,7 +50,6 @@ samples = open_samples(configs.data, label_pattern="[^_]+")[: configs.limit or N
 training, validation = hold_out(samples, configs.num_folds, configs.fold, configs.seed)
 configs.vocab = "".join(sorted(set("".join(samples.labels))))
 configs.max_text_length = max(map(len, samples.labels))
-configs.save()
 print(f"{len(training)} captchas to train on, {len(validation)} held out; {configs.vocab}")
 
 # %% [markdown]
@@ -86,8 +85,14 @@ augmentors = [
 ]
 train_data_provider = provide(training, augmentors=augmentors)
 val_data_provider = provide(validation, shuffle=False)
-train_data_provider.to_csv(run / "train.csv")
-val_data_provider.to_csv(run / "val.csv")
+
+
+def save_run(logs=None):
+    """Called as the training begins, so that a resume that is refused has changed no file."""
+    configs.save()
+    train_data_provider.to_csv(run / "train.csv")
+    val_data_provider.to_csv(run / "val.csv")
+
 
 # %% [markdown]
 # ## Network
@@ -118,6 +123,7 @@ warmup = min(300, steps // 10)
 peak = configs.learning_rate
 schedule = CosineDecay(0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup)
 callbacks = [
+    LambdaCallback(on_train_begin=save_run),
     FollowSchedule(schedule),  # the rate rises to its peak, then falls along a cosine
     ModelCheckpoint(run / "model.keras"),  # the last epoch
     TrainLogger(run),  # logs.log: the metrics of each epoch

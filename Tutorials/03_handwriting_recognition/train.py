@@ -12,7 +12,7 @@ import cv2
 import keras
 from configs import ModelConfigs
 from data import AUGMENTORS, read_samples
-from keras.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from keras.callbacks import EarlyStopping, LambdaCallback, ModelCheckpoint, ReduceLROnPlateau
 from keras.optimizers.schedules import CosineDecay
 from model import train_model
 
@@ -44,9 +44,7 @@ parts = read_samples(configs)
 labels = [label for part in parts for label in part.labels]
 configs.vocab = "".join(sorted(set("".join(labels))))
 configs.max_text_length = max(map(len, labels))
-configs.save()
 training, validation, test = (part[: configs.limit or None] for part in parts)
-write_csv(run / "test.csv", test)
 print(f"{len(training)} training, {len(validation)} validation and {len(test)} test images")
 
 # %% [markdown]
@@ -82,8 +80,15 @@ def provide(samples, **options):
 # CTC learns sooner from short labels.
 train_data_provider = provide(training, augmentors=AUGMENTORS, short_first=True)
 val_data_provider = provide(validation, shuffle=False)
-train_data_provider.to_csv(run / "train.csv")
-val_data_provider.to_csv(run / "val.csv")
+
+
+def save_run(logs=None):
+    """Called as the training begins, so that a resume that is refused has changed no file."""
+    configs.save()
+    train_data_provider.to_csv(run / "train.csv")
+    val_data_provider.to_csv(run / "val.csv")
+    write_csv(run / "test.csv", test)
+
 
 # %% [markdown]
 # ## Network
@@ -114,6 +119,7 @@ peak = configs.learning_rate
 schedule = CosineDecay(0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup)
 by_cer = {"monitor": "val_CER", "mode": "min"}
 callbacks = [
+    LambdaCallback(on_train_begin=save_run),
     FollowSchedule(schedule),  # the rate rises to its peak, then falls along a cosine
     EarlyStopping(patience=10, **by_cer),  # ends after 10 epochs without progress
     ReduceLROnPlateau(factor=0.9, patience=5, min_delta=1e-10, **by_cer),  # smaller steps after 5

@@ -11,7 +11,7 @@ import keras
 from configs import ModelConfigs
 from data import DigitStrings, divide, read_recordings, write_strings
 from inferenceModel import SpokenDigits, evaluate
-from keras.callbacks import ModelCheckpoint
+from keras.callbacks import LambdaCallback, ModelCheckpoint
 from keras.optimizers.schedules import CosineDecay
 from model import train_model
 from voices import TAKES, write_stand_in
@@ -61,13 +61,18 @@ strings, held_out_strings = (
 longest = max(strings.longest() / SLOWEST, held_out_strings.longest())
 frames = int(longest / configs.sample_rate / configs.hop)
 configs.max_frames = (frames // MULTIPLE + 1) * MULTIPLE
-configs.save()
 
 validation = Samples.from_pairs(
     write_strings(run / "val", held_out_strings, configs.num_validation, configs.seed)
 )
-write_csv(run / "train.csv", [(recording.path, recording.digit) for recording in training])
-write_csv(run / "val.csv", validation)
+
+
+def save_run(logs=None):
+    """Called as the training begins, so that a resume that is refused has changed no file."""
+    configs.save()
+    write_csv(run / "train.csv", [(recording.path, recording.digit) for recording in training])
+    write_csv(run / "val.csv", validation)
+
 
 # %% [markdown]
 # ## Batches
@@ -123,6 +128,7 @@ warmup = min(300, steps // 10)
 peak = configs.learning_rate
 schedule = CosineDecay(0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup)
 callbacks = [
+    LambdaCallback(on_train_begin=save_run),
     FollowSchedule(schedule),  # the rate rises to its peak, then falls along a cosine
     ModelCheckpoint(run / "model.keras"),  # the last epoch
     TrainLogger(run),  # logs.log: the metrics of each epoch

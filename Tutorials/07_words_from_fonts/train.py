@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from configs import ModelConfigs
-from keras.callbacks import ModelCheckpoint
+from keras.callbacks import LambdaCallback, ModelCheckpoint
 from model import MODELS
 
 from mltu.callbacks import FollowSchedule, KeepState, Model2onnx, TrainLogger, fit_resumable
@@ -138,7 +138,6 @@ def main(arguments=None):
     keras.utils.set_random_seed(configs.seed)
     keras.config.set_dtype_policy(configs.precision)
     train, validation = make_providers(configs)
-    configs.save()
 
     shape = (configs.height, configs.width, 1)
     model = MODELS[configs.model](shape, len(configs.vocab), dropout=0.0)
@@ -150,6 +149,8 @@ def main(arguments=None):
     )
     metadata = {"vocab": configs.vocab, "color": "GRAY"}
     callbacks = [
+        # A resume that is refused changes no file.
+        LambdaCallback(on_train_begin=lambda _: configs.save()),
         FollowSchedule(make_schedule(configs)),
         # Keras formats the path with the number of the epoch.
         ModelCheckpoint(

@@ -93,6 +93,7 @@ def fit_reader(
     epochs: int,
     learning_rate: float,
     metadata: Mapping[str, Any],
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     keep_best: bool = True,
     resume: bool = False,
     export: bool = True,
@@ -112,6 +113,7 @@ def fit_reader(
         epochs: how many, including those before it was resumed.
         learning_rate: the peak.
         metadata: of the ONNX file, as in `Model2onnx`; `vocab` is needed.
+        callbacks: more of them, which come first.
         keep_best: True to keep the weights with the lowest `val_CER`, and to stop early if it has
             not fallen for 2,000 steps and ten epochs; False for the weights of the last epoch,
             which were not selected on the validation samples.
@@ -143,7 +145,7 @@ def fit_reader(
     schedule = CosineDecay(
         0.0, num_steps - warmup, warmup_target=learning_rate, warmup_steps=warmup
     )
-    callbacks: list[Any] = [FollowSchedule(schedule)]
+    callbacks = [*callbacks, FollowSchedule(schedule)]
     if keep_best:
         patience = max(10, -(-_PATIENCE // len(training)))
         callbacks += [

@@ -183,7 +183,7 @@ def _train(
         )
     provider = make_provider(training, configs, training=True)
     val_provider = make_provider(validation, configs, training=False)
-    configs.save()  # Nothing is written before the data has been checked.
+    save_configs = keras.callbacks.LambdaCallback(on_train_begin=lambda _: configs.save())
     if report is not None:
         path = run / "data_check.json"
         report.write_json(path)
@@ -205,6 +205,7 @@ def _train(
         epochs=epochs,
         learning_rate=learning_rate,
         metadata={"vocab": configs.vocab, "color": configs.color},
+        callbacks=[save_configs],  # A resume that is refused changes no file.
         resume=resume,
         export=export,
         progress=progress,
