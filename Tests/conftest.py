@@ -28,19 +28,48 @@ ON_TENSORFLOW = os.environ["KERAS_BACKEND"] == "tensorflow"
 slow_elsewhere = pytest.mark.skipif(False, reason="") if ON_TENSORFLOW else pytest.mark.slow
 
 
+_CONVERTER = """
+import json, sys
+from mltu.utils.child_process import main
+for line in sys.stdin:
+    sys.path[:], *arguments = json.loads(line)
+    main(arguments)
+"""
+
+
 @pytest.fixture(autouse=True, scope="session")
-def convert_in_process():
-    """Convert without the seconds of a new interpreter, where this one runs TensorFlow."""
-
+def convert_without_new_interpreters():
+    """Convert in this process, or where it runs no TensorFlow in one child for all tests."""
     from mltu.onnx_export import _convert, _export
+    from mltu.utils import child_process
 
-    def convert(job, timeout):
+    children = []
+
+    def convert_here(job, timeout):
         _convert.convert(json.loads(json.dumps(job)))
 
+    def convert_in_the_child(job, timeout):
+        if not children:
+            environment = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
+            children.append(
+                subprocess.Popen(
+                    [sys.executable, "-c", _CONVERTER], cwd=ROOT, env=os.environ | environment,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
+                )
+            )  # fmt: skip
+        (child,) = children
+        request = [sys.path, "mltu.onnx_export._convert:convert", json.dumps(job)]
+        print(json.dumps(request), file=child.stdin, flush=True)
+        reply = next(line for line in child.stdout if line.startswith(child_process._REPLY))
+        reply = json.loads(reply.removeprefix(child_process._REPLY))
+        if "bases" in reply:
+            raise child_process._rebuild_error(reply)
+
     with pytest.MonkeyPatch.context() as patch:
-        if ON_TENSORFLOW:
-            patch.setattr(_export, "run_child", convert)
+        patch.setattr(_export, "run_child", convert_here if ON_TENSORFLOW else convert_in_the_child)
         yield
+    for child in children:
+        child.communicate()
 
 
 @pytest.fixture(autouse=True)
