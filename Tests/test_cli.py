@@ -286,7 +286,7 @@ def test_read_says_what_the_reader_is_not_made_for(tmp_path, images, labels):
 
 
 @pytest.mark.parametrize(
-    ("confidence", "shape", "is_named"),
+    ("confidence", "shape", "named"),
     [
         (0.4, (64, 32), True),
         (0.4, (32, 650), True),
