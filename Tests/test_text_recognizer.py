@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import errno
 import json
 import logging
 import pickle
@@ -22,7 +21,6 @@ from mltu.inference import find_pretrained
 from mltu.inference._image import ImagePreparer
 from mltu.inferenceModel import OnnxInferenceModel, Reading, TextRecognizer, prepare_image
 from mltu.synthetic import render_word, shipped_fonts
-from mltu.utils.files import atomic_path
 from mltu.utils.text_utils import ctc_decoder
 
 WORDS = ["Reading", "HARBOUR", "window", "2026", "Quartz", "flight", "BRIDGE", "mango"]
@@ -312,16 +310,6 @@ def test_a_reader_and_a_reading_say_what_they_are(reader):
 
 def test_a_subclass_takes_the_name_of_a_shipped_reader():
     assert Path(OnnxInferenceModel("words", force_cpu=True).model_path).name == "words.onnx"
-
-
-def test_a_full_disk_is_named_with_its_file(tmp_path):
-    def fill():
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    words = r"The disk is full.* mltu train --resume RUN"
-    with pytest.raises(OSError, match=words) as caught, atomic_path(tmp_path / "model.onnx"):
-        fill()
-    assert caught.value.filename == str(tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize("size", [1, 4])

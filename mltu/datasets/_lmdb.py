@@ -6,8 +6,10 @@ the first sample, and so on.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from hashlib import sha256
@@ -22,7 +24,7 @@ from tqdm import tqdm
 from mltu._extras import explain_missing
 from mltu.datasets._samples import LazyColumn, Samples
 from mltu.utils.checks import check_count, shorten
-from mltu.utils.files import StrPath, read_bytes
+from mltu.utils.files import StrPath, naming_full_disk, read_bytes
 from mltu.utils.text_columns import Integers, as_column, as_indices
 
 if TYPE_CHECKING:
@@ -316,6 +318,7 @@ def pack_lmdb(
     if num_packed < total:
         notes = {_TOTAL: b"%d" % total, _DIGEST: digest.encode()}
         with (
+            naming_full_disk(folder),
             _open_to_write(folder) as environment,
             tqdm(total=total, initial=num_packed, desc="Packing", disable=not progress) as bar,
         ):
@@ -419,9 +422,14 @@ def _described(data: Any) -> str:
 
 
 def _commit(environment: lmdb.Environment, items: dict[str, bytes]) -> None:
-    """Store all items or none; the map is doubled until they fit."""
+    """Store all items or none; the map is doubled until they fit.
+
+    Raises:
+        OSError: they cannot be written.
+    """
     import lmdb
 
+    path = environment.path()
     while True:
         try:
             with environment.begin(write=True) as transaction:
@@ -430,6 +438,11 @@ def _commit(environment: lmdb.Environment, items: dict[str, bytes]) -> None:
             return
         except lmdb.MapFullError:
             environment.set_mapsize(2 * environment.info()["map_size"])
+        except lmdb.Error as error:  # A full disk may be EIO, after a part was written.
+            needed = sum(map(len, items.values()))
+            is_full = isinstance(error, lmdb.DiskError) or shutil.disk_usage(path).free < needed
+            code = errno.ENOSPC if is_full else errno.EIO
+            raise OSError(code, f"The LMDB cannot be written: {error}", path) from error
 
 
 def _verify(folder: Path, samples: Samples, progress: bool) -> None:

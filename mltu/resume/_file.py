@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mltu.utils.files import StrPath
+from mltu.utils.files import StrPath, naming_full_disk
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -62,10 +62,14 @@ def write_state(folder: StrPath, facts: Mapping[str, Any], arrays: Mapping[str, 
     # A fixed name, unlike `atomic_path`: the leftover of a killed process is overwritten.
     unfinished = folder / _UNFINISHED
     text = json.dumps(facts).encode()
-    with unfinished.open("wb") as file:
-        np.savez(file, **{_FACTS: np.frombuffer(text, np.uint8)}, **arrays)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with naming_full_disk(folder / _NEWEST), unfinished.open("wb") as file:
+            np.savez(file, **{_FACTS: np.frombuffer(text, np.uint8)}, **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        unfinished.unlink(missing_ok=True)  # It may be what fills the disk.
+        raise
     if (folder / _NEWEST).exists():
         (folder / _NEWEST).replace(folder / _PREVIOUS)
     unfinished.replace(folder / _NEWEST)

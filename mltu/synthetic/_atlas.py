@@ -31,7 +31,7 @@ from mltu.synthetic._glyphs import (
     try_sheet,
 )
 from mltu.synthetic._texts import ALPHABET, LATIN
-from mltu.utils.files import StrPath, refuse_working_folder
+from mltu.utils.files import StrPath, naming_full_disk, refuse_working_folder
 
 _FILES = ("glyphs.npy", "boxes.npy", "kerning.npy", "plain.npy", "names.txt", "characters.txt")
 _MAX_SPACE = 0.75 * EM
@@ -152,12 +152,18 @@ class FontAtlas:
         part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
         part.mkdir(parents=True)
         try:
-            arrays: list[npt.NDArray[Any]] = [self._pixels, self._boxes, self._kerning, self.plain]
-            for name, array in zip(_FILES[:4], arrays, strict=True):
-                np.save(part / name, array)
-            text = "\n".join(self.names)
-            (part / _FILES[4]).write_bytes(text.encode("utf-8", "surrogateescape"))
-            (part / _FILES[5]).write_text(self.characters, "utf-8", newline="")
+            with naming_full_disk(folder):
+                arrays: list[npt.NDArray[Any]] = [
+                    self._pixels,
+                    self._boxes,
+                    self._kerning,
+                    self.plain,
+                ]
+                for name, array in zip(_FILES[:4], arrays, strict=True):
+                    np.save(part / name, array)
+                text = "\n".join(self.names)
+                (part / _FILES[4]).write_bytes(text.encode("utf-8", "surrogateescape"))
+                (part / _FILES[5]).write_text(self.characters, "utf-8", newline="")
             old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
             if folder.exists():
                 folder.replace(old)

@@ -23,7 +23,7 @@ from mltu.metrics import CWERMetric
 from mltu.models import Processes, use_native_layers
 from mltu.models._distribute import LocalCheckpoint
 from mltu.plots import plot_history
-from mltu.utils.files import StrPath
+from mltu.utils.files import StrPath, naming_full_disk
 
 with explain_missing():
     import keras
@@ -177,9 +177,10 @@ def fit_reader(
                 Model2onnx(folder / "model.keras", dict(metadata), validation=validation, int8=int8)
             )
         callbacks.append(KeepState(folder / "state", settings={"vocab": metadata["vocab"]}))
-        history = fit_resumable(
-            model, training, resume=resume, callbacks=callbacks, **options
-        ).history
+        with naming_full_disk(folder):  # What Keras writes; resumed, it writes that again.
+            history = fit_resumable(
+                model, training, resume=resume, callbacks=callbacks, **options
+            ).history
     if processes.rank == 0:
         plot_history(folder / "curves.png", history)
     return history

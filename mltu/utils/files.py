@@ -11,6 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_FULL_DISK = (
+    "The disk is full. Free some space and run the command again; a training goes on with "
+    "mltu train --resume RUN. Not written"
+)
 _LONGEST_NAME = 500  # characters of a path that names a file
 
 StrPath = str | os.PathLike[str]
@@ -94,6 +98,18 @@ def load_bytes(
 
 
 @contextmanager
+def naming_full_disk(path: StrPath) -> Iterator[None]:
+    """Say of an error of a full disk which file or folder was written, and how to go on."""
+    try:
+        yield
+    except OSError as error:
+        is_short = error.errno is None and " requested and " in str(error)  # NumPy's, of an array
+        if not is_short and (error.errno != errno.ENOSPC or error.strerror == _FULL_DISK):
+            raise
+        raise OSError(errno.ENOSPC, _FULL_DISK, os.fspath(path)) from error
+
+
+@contextmanager
 def atomic_path(path: StrPath) -> Iterator[Path]:
     """Yield a temporary path, with the same suffix, that replaces `path` at the end of the block.
 
@@ -115,24 +131,17 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
     suffixes = "".join(target.suffixes[-2:])
     place = target.parent if is_replaced else None  # None: that of the system
-    try:
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=place) as folder:
-            temporary = Path(folder) / f"new{suffixes}"
-            yield temporary
-            if is_replaced:
-                temporary.replace(target)
-            else:
-                with temporary.open("rb") as source, target.open("wb") as sink:
-                    shutil.copyfileobj(source, sink)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise OSError(
-            errno.ENOSPC,
-            "The disk is full. Free some space and run the command again; a training goes on with "
-            "mltu train --resume RUN. Not written",
-            str(target),
-        ) from error
+    with (
+        naming_full_disk(target),
+        tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=place) as folder,
+    ):
+        temporary = Path(folder) / f"new{suffixes}"
+        yield temporary
+        if is_replaced:
+            temporary.replace(target)
+        else:
+            with temporary.open("rb") as source, target.open("wb") as sink:
+                shutil.copyfileobj(source, sink)
 
 
 def refuse_working_folder(path: StrPath) -> Path:
@@ -158,7 +167,10 @@ def atomic_folder(path: StrPath) -> Iterator[Path]:
     """
     target = refuse_working_folder(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+    with (
+        naming_full_disk(target),
+        tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder,
+    ):
         temporary = Path(folder) / "new"
         temporary.mkdir()
         yield temporary
