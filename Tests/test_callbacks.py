@@ -415,6 +415,17 @@ def test_rate_follows_the_schedule():
     np.testing.assert_allclose(rates.rates, [float(schedule(i)) for i in range(4)], rtol=1e-5)
 
 
+def test_the_rate_rises_to_its_peak_and_falls_along_a_cosine():
+    def rates(num_steps, steps):
+        schedule = FollowSchedule.warmup_cosine(0.1, num_steps).schedule
+        return [float(schedule(step)) for step in steps]
+
+    np.testing.assert_allclose(
+        rates(3_300, (0, 150, 300, 1_800, 3_300)), [0, 0.05, 0.1, 0.05, 0], atol=1e-6
+    )
+    np.testing.assert_allclose(rates(20, (1, 2, 11, 20)), [0.05, 0.1, 0.05, 0], atol=1e-6)
+
+
 @pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="Keras takes one step at a time there"
 )

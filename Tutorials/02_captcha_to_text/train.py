@@ -12,7 +12,6 @@ import keras
 from configs import ModelConfigs
 from data import STYLES, draw_captchas, hold_out, shift_and_shear
 from keras.callbacks import LambdaCallback, ModelCheckpoint
-from keras.optimizers.schedules import CosineDecay
 from model import train_model
 
 from mltu.augmentors import ImageTransform, RandomBrightness, RandomErodeDilate, RandomRotate
@@ -119,12 +118,9 @@ model.compile(
 
 # %%
 steps = len(train_data_provider) * configs.train_epochs
-warmup = min(300, steps // 10)
-peak = configs.learning_rate
-schedule = CosineDecay(0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup)
 callbacks = [
     LambdaCallback(on_train_begin=save_run),
-    FollowSchedule(schedule),  # the rate rises to its peak, then falls along a cosine
+    FollowSchedule.warmup_cosine(configs.learning_rate, steps),  # up, then down along a cosine
     ModelCheckpoint(run / "model.keras"),  # the last epoch
     TrainLogger(run),  # logs.log: the metrics of each epoch
     *tensorboard(run / "logs", update_freq=1),

@@ -13,7 +13,6 @@ import keras
 from configs import ModelConfigs
 from data import AUGMENTORS, read_samples
 from keras.callbacks import EarlyStopping, LambdaCallback, ModelCheckpoint, ReduceLROnPlateau
-from keras.optimizers.schedules import CosineDecay
 from model import train_model
 
 from mltu.callbacks import ConvergenceWatch, FollowSchedule, Model2onnx, TrainLogger, tensorboard
@@ -114,13 +113,10 @@ model.summary(line_length=110)
 
 # %%
 steps = len(train_data_provider) * configs.train_epochs
-warmup = min(300, steps // 10)
-peak = configs.learning_rate
-schedule = CosineDecay(0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup)
 by_cer = {"monitor": "val_CER", "mode": "min"}
 callbacks = [
     LambdaCallback(on_train_begin=save_run),
-    FollowSchedule(schedule),  # the rate rises to its peak, then falls along a cosine
+    FollowSchedule.warmup_cosine(configs.learning_rate, steps),  # up, then down along a cosine
     EarlyStopping(patience=10, **by_cer),  # ends after 10 epochs without progress
     ReduceLROnPlateau(factor=0.9, patience=5, min_delta=1e-10, **by_cer),  # smaller steps after 5
     ModelCheckpoint(run / "model.keras", save_best_only=True, **by_cer),  # the best epoch

@@ -1,15 +1,16 @@
-"""FollowSchedule: a learning rate schedule that can be combined with ReduceLROnPlateau."""
+"""Learning rate schedules that can be combined with ReduceLROnPlateau."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from mltu._extras import explain_missing
 
 with explain_missing():
     import keras
     from keras import ops
+    from keras.optimizers.schedules import CosineDecay
 
 
 def num_executed(first: int, last: int, params: Mapping[str, Any]) -> int:
@@ -43,6 +44,22 @@ class FollowSchedule(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.schedule = schedule
+
+    @classmethod
+    def warmup_cosine(cls, peak: float, num_steps: int) -> Self:
+        """Let the rate rise from 0 to its peak, then fall to 0 along a cosine.
+
+        It rises for 300 steps, or for a tenth of the training if that is less: the first gradients
+        of CTC are large.
+
+        Source: Goyal et al., 2017, for the warm-up; Loshchilov and Hutter, 2017, for the cosine.
+
+        Args:
+            peak: the largest rate.
+            num_steps: of the whole training.
+        """
+        warmup = min(300, num_steps // 10)
+        return cls(CosineDecay(0.0, num_steps - warmup, warmup_target=peak, warmup_steps=warmup))
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Start at the optimizer's current step, with the rate of the schedule."""

@@ -28,12 +28,10 @@ from mltu.utils.files import StrPath, naming_full_disk
 with explain_missing():
     import keras
     from keras.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
-    from keras.optimizers.schedules import CosineDecay
 
 if TYPE_CHECKING:
     from mltu.data import DataProvider
 
-_WARMUP = 300  # steps, or a tenth of the training
 _PATIENCE = 2000  # steps: CTC emits only blanks for the first few hundred, and looks stuck
 
 
@@ -141,11 +139,7 @@ def fit_reader(
     with explain_missing():
         import matplotlib  # noqa: F401  # Fail now rather than at the curves in the end.
     num_steps = len(training) * epochs
-    warmup = min(_WARMUP, num_steps // 10)
-    schedule = CosineDecay(
-        0.0, num_steps - warmup, warmup_target=learning_rate, warmup_steps=warmup
-    )
-    callbacks = [*callbacks, FollowSchedule(schedule)]
+    callbacks = [*callbacks, FollowSchedule.warmup_cosine(learning_rate, num_steps)]
     if keep_best:
         patience = max(10, -(-_PATIENCE // len(training)))
         callbacks += [
