@@ -1,5 +1,6 @@
-"""Audio: reading, spectrograms against their formulas, padding, noise and speed."""
+"""Audio: reading, spectrograms against their formulas, padding, random steps."""
 
+import functools
 import io
 import sys
 
@@ -12,8 +13,12 @@ from mltu.audio import (
     AudioReader,
     MelSpectrogram,
     RandomNoise,
+    RandomReverb,
     RandomStretch,
+    RandomTempo,
+    SpecAugment,
     Spectrogram,
+    SpectrogramAugmentor,
     SpectrogramPadding,
 )
 from mltu.augmentors import RandomBrightness
@@ -152,6 +157,18 @@ def test_mel_bands_hear_a_tone_where_it_is():
         assert np.abs(corners - frequency)[power.argmax()] == np.abs(corners - frequency).min()
 
 
+def test_what_is_softer_than_the_dynamic_range_is_silence():
+    loud, soft = sine(1_000), sine(3_000, amplitude=0.5e-2)  # 40 dB less
+    both = np.concatenate([loud, soft])
+    near, far = (Spectrogram(RATE, dynamic_range=x)(both, None)[0] for x in (30.0, 60.0))
+    end = slice(-20, None)
+    assert np.ptp(near[end], axis=0).max() == 0
+    band = round(3_000 / RATE * 256)
+    assert near[end, band].max() < 0 < far[end, band].min()
+    with pytest.raises(ValueError, match="`dynamic_range` must be above 0 dB"):
+        Spectrogram(RATE, dynamic_range=0)
+
+
 def test_loudness_does_not_matter_and_silence_is_finite():
     step = MelSpectrogram(RATE)
     noise = np.random.default_rng(0).normal(size=RATE).astype(np.float32) / 10
@@ -217,28 +234,97 @@ def test_another_speed_changes_length_and_pitch():
     assert frequency_of(slow) == pytest.approx(352, abs=1)
 
 
-@pytest.mark.parametrize("step", [RandomNoise(1), RandomStretch(1)])
-def test_random_steps_are_a_function_of_their_generator(step):
-    before = sine(440)
-    first, second, third = (step(before, "1", np.random.default_rng(s))[0] for s in (1, 1, 2))
+def test_a_room_decays_by_60_decibels_in_its_time():
+    click = np.zeros(8_000, np.float32)
+    click[1_000] = 0.5
+    heard, _ = RandomReverb(RATE, 1, 0.4, 0.4)(click, "1", np.random.default_rng(0))
+    assert (len(heard), heard.dtype) == (8_000, np.float32)
+    assert np.abs(heard[:1_000]).max() < 1e-6
+    assert heard[1_000] == pytest.approx(0.5, abs=1e-6)
+    assert np.abs(heard[1_000 + 3_200 :]).max() < 1e-6
+    tail = heard[1_001:4_200].astype(np.float64) ** 2
+    early, late = tail[:400].mean(), tail[1_600:2_000].mean()
+    assert 10 * np.log10(early / late) == pytest.approx(30, abs=2)
+    assert 0 < 10 * np.log10(0.25 / tail.sum()) < 15
+    assert not RandomReverb(RATE, 1)(np.zeros(99, np.float32), "", np.random.default_rng(0))[
+        0
+    ].any()
+    loud = np.ones(4_000, np.float32)
+    assert np.abs(RandomReverb(RATE, 1)(loud, "", np.random.default_rng(0))[0]).max() <= 1
+
+
+def test_another_tempo_keeps_the_bands():
+    spectrogram = np.arange(21, dtype=np.float32)[:, None] * np.float32([1, -2])
+    slow, _ = RandomTempo(1, 0.5, 0.5)(spectrogram, "1", np.random.default_rng(0))
+    assert (slow.shape, slow.dtype) == ((42, 2), np.float32)
+    np.testing.assert_allclose(slow, np.linspace(0, 20, 42)[:, None] * [1, -2], atol=1e-4)
+    assert len(RandomTempo(1, 2, 2)(spectrogram[:1], "", np.random.default_rng(0))[0]) == 1
+
+
+def test_bands_and_stretches_of_time_are_hidden():
+    spectrogram = np.ones((50, 40), np.float32)
+    bands, _ = SpecAugment(1, 1, 8, 0, 0)(spectrogram, "1", np.random.default_rng(3))
+    assert set(bands.sum(axis=1)) == {40 - (bands[0] == 0).sum()}
+    sizes, places = set(), np.zeros(40, bool)
+    for seed in range(200):
+        hidden = (
+            SpecAugment(1, 1, 8, 0, 0)(spectrogram, "1", np.random.default_rng(seed))[0][0] == 0
+        )
+        assert np.abs(np.diff(hidden.astype(int))).sum() <= 2
+        sizes.add(int(hidden.sum()))
+        places |= hidden
+    assert sizes == set(range(9))
+    assert places.all()
+    spans, _ = SpecAugment(1, 0, 0, 1, 9)(spectrogram, "1", np.random.default_rng(1))
+    assert set(spans.sum(axis=0)) == {50 - (spans[:, 0] == 0).sum()}
+    short = np.ones((2, 3), np.float32)
+    for seed in range(20):
+        assert SpecAugment(1)(short, "", np.random.default_rng(seed))[0].shape == (2, 3)
+
+
+SPECTROGRAM = np.random.default_rng(9).normal(size=(60, 40)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("step", "before"),
+    [
+        (RandomNoise(1), sine(440)),
+        (RandomStretch(1), sine(440)),
+        (RandomReverb(RATE, 1), sine(440)),
+        (RandomTempo(1), SPECTROGRAM),
+        (SpecAugment(1), SPECTROGRAM),
+    ],
+    ids=["noise", "stretch", "reverb", "tempo", "masks"],
+)
+def test_random_steps_are_a_function_of_their_generator(step, before):
+    given = before.copy()
+    first, second, third = (step(given, "1", np.random.default_rng(s))[0] for s in (1, 1, 2))
     np.testing.assert_array_equal(first, second)
+    assert first.dtype == np.float32
     assert len(first) != len(third) or (first != third).any()
-    np.testing.assert_array_equal(before, sine(440))
+    np.testing.assert_array_equal(before, given)
     assert step(before, "1", np.random.default_rng(0))[1] == "1"
 
 
 def test_random_steps_refuse_what_is_not_theirs():
     image = np.zeros((8, 8, 3), np.uint8)
+    rng = np.random.default_rng(0)
     with pytest.raises(TypeError, match="float32 samples"):
-        RandomNoise(1)(image, "", np.random.default_rng(0))
+        RandomNoise(1)(image, "", rng)
+    with pytest.raises(TypeError, match=r"float32 spectrogram .*Put MelSpectrogram"):
+        SpecAugment(1)(sine(440), "", rng)
     with pytest.raises(TypeError, match="uint8 image"):
-        RandomBrightness(1)(sine(440), "", np.random.default_rng(0))
+        RandomBrightness(1)(sine(440), "", rng)
     with pytest.raises(ValueError, match="`low` must be at most"):
         RandomNoise(1, 3, 2)
-    with pytest.raises(ValueError, match="`low` must be above 0"):
-        RandomStretch(1, 0, 2)
-    with pytest.raises(NotImplementedError):
-        AudioAugmentor(1)(sine(440), "", np.random.default_rng(0))
+    for make in (RandomStretch, RandomTempo, functools.partial(RandomReverb, RATE)):
+        with pytest.raises(ValueError, match="`low` must be above 0"):
+            make(1, 0, 2)
+    with pytest.raises(ValueError, match="`num_spans` must be an integer of at least 0"):
+        SpecAugment(1, 1, 1, -1)
+    for kind, data in ((AudioAugmentor, sine(440)), (SpectrogramAugmentor, SPECTROGRAM)):
+        with pytest.raises(NotImplementedError):
+            kind(1)(data, "", rng)
 
 
 # In a provider
@@ -282,6 +368,20 @@ def test_a_recording_too_long_is_named(tmp_path):
     with pytest.raises(ValueError, match="`max_frames` = 512") as caught:
         provider_of(samples, batch_size=2)[0]
     assert "1.wav" in str(caught.value.__notes__)
+
+
+def test_a_spectrogram_may_stand_between_random_steps(tmp_path):
+    samples, mel = samples_of(tmp_path, [0.2, 0.5]), MelSpectrogram(RATE)
+    last = [SpectrogramPadding(512, 16), LabelIndexer("0123456789"), LabelPadding(2, 10)]
+    steps = [RandomNoise(1), mel, SpecAugment(1)]
+    options = {"transformers": last, "batch_size": 2, "shuffle": False}
+    data, labels = DataProvider(samples, [AudioReader(RATE)], augmentors=steps, **options)[0]
+    plain, plain_labels = DataProvider(samples, [AudioReader(RATE), mel], **options)[0]
+    assert data.shape == plain.shape == (2, 48, 40)
+    assert (data == 0).sum() > (plain == 0).sum()
+    np.testing.assert_array_equal(labels, plain_labels)
+    with pytest.raises(TypeError, match="must be a list of"):
+        DataProvider(samples, [AudioReader(RATE)], augmentors=[lambda data, label: (data, label)])
 
 
 @pytest.mark.backend

@@ -3,7 +3,15 @@
 Reading and resampling files needs `pip install "mltu[audio]"`; spectrograms need only NumPy.
 """
 
-from mltu.audio._augmentors import AudioAugmentor, RandomNoise, RandomStretch
+from mltu.audio._augmentors import (
+    AudioAugmentor,
+    RandomNoise,
+    RandomReverb,
+    RandomStretch,
+    RandomTempo,
+    SpecAugment,
+    SpectrogramAugmentor,
+)
 from mltu.audio._reader import AudioReader
 from mltu.audio._spectrogram import MelSpectrogram, Spectrogram, SpectrogramPadding
 
@@ -12,7 +20,11 @@ __all__ = [
     "AudioReader",
     "MelSpectrogram",
     "RandomNoise",
+    "RandomReverb",
     "RandomStretch",
+    "RandomTempo",
+    "SpecAugment",
     "Spectrogram",
+    "SpectrogramAugmentor",
     "SpectrogramPadding",
 ]

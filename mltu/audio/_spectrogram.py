@@ -13,7 +13,6 @@ from mltu.utils.pipeline_step import Step, settings_of
 
 Floats = npt.NDArray[np.float32]
 
-_RANGE = 1e-8  # of power: what is more than 80 dB below the loudest value counts as silence
 _LEAST_DEVIATION = 1.0  # dB: a band that hardly changes is not blown up
 
 
@@ -21,11 +20,11 @@ class Spectrogram(Step):
     """Turn samples into a spectrogram in decibels, normalised over the recording.
 
     Frame t holds the samples from t * hop on, times a Hann window w[n] = sin(pi n / window)^2,
-    followed by zeros up to a power of two. Its values are 10 log10 |DFT|^2, at least 80 dB below
-    the loudest value of the recording; then the mean over the recording is subtracted from each
-    band, and the band is divided by its standard deviation, or by 1 dB if that is more. So loudness
-    does not matter. Samples at the end that do not fill a frame are dropped; a recording shorter
-    than one window is padded with zeros.
+    followed by zeros up to a power of two. Its values are 10 log10 |DFT|^2, at most `dynamic_range`
+    below the loudest value of the recording; then the mean over the recording is subtracted from
+    each band, and the band is divided by its standard deviation, or by 1 dB if that is more. So
+    loudness does not matter. Samples at the end that do not fill a frame are dropped; a recording
+    shorter than one window is padded with zeros.
 
     Source: Rabiner and Schafer, 1978, "Digital Processing of Speech Signals", chapter 6; of the
     normalisation: Viikki and Laurila, 1998.
@@ -34,15 +33,28 @@ class Spectrogram(Step):
         sample_rate: of the samples, per second.
         window: in seconds.
         hop: from frame to frame, in seconds.
+        dynamic_range: in dB; what is softer counts as silence. A smaller one hides the background
+            noise of recordings, which differs from microphone to microphone.
 
     Raises:
-        ValueError: `sample_rate` is below 1, or `window` or `hop` holds no sample.
+        ValueError: `sample_rate` is below 1, `window` or `hop` holds no sample, or `dynamic_range`
+            is not above 0.
     """
 
     keeps_label = True
 
-    def __init__(self, sample_rate: int, window: float = 0.025, hop: float = 0.01) -> None:
+    def __init__(
+        self,
+        sample_rate: int,
+        window: float = 0.025,
+        hop: float = 0.01,
+        *,
+        dynamic_range: float = 80.0,
+    ) -> None:
         check_count("sample_rate", sample_rate, 1)
+        if not dynamic_range > 0:
+            raise ValueError(f"`dynamic_range` must be above 0 dB. Received {dynamic_range}.")
+        self.dynamic_range = dynamic_range
         self.sample_rate = sample_rate
         self.window = window
         self.hop = hop
@@ -69,7 +81,8 @@ class Spectrogram(Step):
                 f"Received {shape}. Put AudioReader(sample_rate) into `data_preprocessors`."
             )
         power = self._bands(self._power(data))
-        floor = max(float(power.max()) * _RANGE, float(np.finfo(np.float32).tiny))
+        quietest = float(power.max()) * 10 ** (-self.dynamic_range / 10)
+        floor = max(quietest, float(np.finfo(np.float32).tiny))
         levels = 10 * np.log10(np.maximum(power, floor))
         deviation = np.maximum(levels.std(axis=0), _LEAST_DEVIATION)
         return ((levels - levels.mean(axis=0)) / deviation).astype(np.float32), label
@@ -106,6 +119,7 @@ class MelSpectrogram(Spectrogram):
         num_mels: number of bands.
         low: where the first begins, in Hz.
         high: where the last ends, in Hz; half of `sample_rate` if None.
+        dynamic_range: as for `Spectrogram`.
 
     Raises:
         ValueError: as for `Spectrogram`; or the frequencies are not in ascending order up to half
@@ -120,8 +134,10 @@ class MelSpectrogram(Spectrogram):
         num_mels: int = 40,
         low: float = 20.0,
         high: float | None = None,
+        *,
+        dynamic_range: float = 80.0,
     ) -> None:
-        super().__init__(sample_rate, window, hop)
+        super().__init__(sample_rate, window, hop, dynamic_range=dynamic_range)
         check_count("num_mels", num_mels, 1)
         self.num_mels = num_mels
         self.low = low

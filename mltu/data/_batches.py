@@ -39,12 +39,12 @@ class Pipeline:
     an `ImageResizer` has several widths, each is a bucket, and a batch has the width of its bucket.
 
     Raises:
-        TypeError: the steps are not lists of callables, or an augmentor is not an `Augmentor`.
+        TypeError: the steps are not lists of callables, or an augmentor is not a `Step`.
         ValueError: labels are padded with the index of a character.
     """
 
     preprocessors: Sequence[PlainStep]
-    augmentors: Sequence[Augmentor]
+    augmentors: Sequence[Step]
     transformers: Sequence[PlainStep]
     seed: int
 
@@ -53,7 +53,7 @@ class Pipeline:
         self.augmentors = check_callables("augmentors", self.augmentors)
         self.transformers = check_callables("transformers", self.transformers)
         for augmentor in self.augmentors:
-            if not isinstance(augmentor, Augmentor):
+            if not isinstance(augmentor, Step):
                 raise TypeError(
                     "`augmentors` must be a list of `mltu.augmentors.Augmentor`. Received "
                     f"{augmentor!r}. Wrap a transform of another library in `ImageTransform`."
@@ -102,7 +102,7 @@ class Pipeline:
             pairs = []
             for item, label, rng in zip(data, labels, rngs, strict=True):
                 for augmentor in self.augmentors:
-                    item, label = augmentor(item, label, rng)
+                    item, label = augmentor(item, label, *_rng_of(augmentor, rng))
                 pairs.append((item, label))
             data, labels = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         for step in self._finishing[bucket]:
@@ -123,7 +123,7 @@ class Pipeline:
         sample = source, label
         (rng,) = sample_rngs(self.seed, epoch, [index])
         for augmentor in self.augmentors:
-            data, label = _run_step(augmentor, data, label, rng, sample=sample)
+            data, label = _run_step(augmentor, data, label, *_rng_of(augmentor, rng), sample=sample)
         for step in self._finishing[bucket]:
             data, label = _run_step(step, data, label, sample=sample)
         return data, label
@@ -302,6 +302,11 @@ def _stack(items: Sequence[Any], name: str, remedy: str) -> npt.NDArray[Any]:
             f"Add {remedy} to `transformers`."
         )
     return np.stack(arrays)
+
+
+def _rng_of(step: Step, rng: np.random.Generator) -> tuple[np.random.Generator, ...]:
+    """Return what a step takes after data and label: fixed steps stand between random ones."""
+    return (rng,) if isinstance(step, Augmentor) else ()
 
 
 def _run_step(

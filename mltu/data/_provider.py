@@ -15,7 +15,6 @@ from typing import Any, Self
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
-from mltu.augmentors import Augmentor
 from mltu.data._bad_samples import BadSample, BadSamples
 from mltu.data._batches import BatchLoader, Pipeline, PlainStep
 from mltu.data._epoch import EpochPlan, Indices, epoch_order
@@ -23,6 +22,7 @@ from mltu.data._processes import Batch
 from mltu.datasets import load_samples, validate_samples, write_csv
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
+from mltu.utils.pipeline_step import Step
 
 with explain_missing():
     import keras
@@ -47,7 +47,8 @@ class DataProvider(keras.utils.PyDataset):
         batch_size: samples in each batch; the last of an epoch may be smaller.
         shuffle: whether each epoch has its own order.
         initial_epoch: the number of the first epoch.
-        augmentors: `Augmentor`s, called `(data, label, rng) -> (data, label)`.
+        augmentors: `Augmentor`s, called `(data, label, rng) -> (data, label)`; between them may be
+            fixed steps of mltu, such as `MelSpectrogram` before `SpecAugment`.
         transformers: callables like the preprocessors, run last.
         skip_validation: True not to check that labels are present and files exist.
         limit: use only the first `limit` samples.
@@ -84,7 +85,7 @@ class DataProvider(keras.utils.PyDataset):
         batch_size: int = 4,
         shuffle: bool = True,
         initial_epoch: int = 1,
-        augmentors: Sequence[Augmentor] | None = None,
+        augmentors: Sequence[Step] | None = None,
         transformers: Sequence[PlainStep] | None = None,
         skip_validation: bool = False,
         limit: int | None = None,
@@ -177,12 +178,12 @@ class DataProvider(keras.utils.PyDataset):
         return list(self._loader.pipeline.preprocessors)
 
     @property
-    def augmentors(self) -> list[Augmentor]:
+    def augmentors(self) -> list[Step]:
         """The random steps; assigning a list checks it."""
         return list(self._loader.pipeline.augmentors)
 
     @augmentors.setter
-    def augmentors(self, augmentors: Sequence[Augmentor]) -> None:
+    def augmentors(self, augmentors: Sequence[Step]) -> None:
         pipeline = replace(self._loader.pipeline, augmentors=augmentors)
         self._loader = replace(self._loader, pipeline=pipeline)
 
@@ -379,7 +380,7 @@ class DataProvider(keras.utils.PyDataset):
             self.set_position(self.epoch + 1)
         self._within_epoch = False
 
-    def _select(self, indices: Indices, augmentors: Sequence[Augmentor], **changes: Any) -> Self:
+    def _select(self, indices: Indices, augmentors: Sequence[Step], **changes: Any) -> Self:
         part = copy.copy(self)
         part._num_taken = 0
         samples = self._loader.samples.take(indices)
