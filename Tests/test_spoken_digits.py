@@ -132,8 +132,9 @@ def test_a_stand_in_that_was_stopped_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_package_gets_its_pip_line(monkeypatch):
-    monkeypatch.setitem(sys.modules, "soxr", None)
+@pytest.mark.parametrize("package", ["soundfile", "soxr"])
+def test_a_missing_package_gets_its_pip_line(monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
     failed = run_script("train.py", "--help", check=False)
     assert failed.returncode == 1
     assert 'pip install "mltu[audio]"' in failed.stderr
@@ -159,7 +160,7 @@ def test_faults_of_the_data_are_one_sentence(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_trains_goes_on_and_reads(tmp_path):
+def test_a_run_trains_goes_on_and_reads(tmp_path, monkeypatch):
     # A speaker held out may be slower than all others: the training died at its first validation.
     run, root = tmp_path / "run", write_recordings(tmp_path / "set é", slow=["ann"])
     counts = ("strings_per_epoch=64", "num_validation=48", "batch_size=32", "train_epochs=1")
@@ -196,6 +197,13 @@ def test_a_run_trains_goes_on_and_reads(tmp_path):
     read = run_script("inferenceModel.py", run, path).stdout
     assert re.search(rf"\.wav: {digits} \(\d+%\)", read)
     assert "48 strings: CER" in run_script("inferenceModel.py", run).stdout
+    missing = run_script("inferenceModel.py", run, "none.wav", check=False)
+    assert "none.wav" in missing.stderr
+    assert missing.stderr.count("\n") == 1
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    for arguments in ((run,), (run, path)):
+        failed = run_script("inferenceModel.py", *arguments, check=False)
+        assert failed.stderr.endswith('pip install "mltu[audio]"\n')
 
 
 def test_a_broken_recording_counts_as_an_empty_reading(tmp_path, capsys):

@@ -12,7 +12,7 @@ from mltu.audio import AudioAugmentor, AudioReader
 try:
     import soundfile
     import soxr  # noqa: F401  AudioReader converts sample rates with it.
-except ImportError as error:
+except (ImportError, OSError) as error:  # OSError: soundfile without its library
     raise SystemExit(f'{error}. Audio needs two packages: pip install "mltu[audio]"') from None
 
 _NAME = re.compile(r"(\d)_([^_]+)_(\d+)\.(?:wav|flac|ogg|mp3)")

@@ -90,9 +90,11 @@ def evaluate(model, samples):
 if __name__ == "__main__":
     run = sys.argv[1] if len(sys.argv) > 1 else newest_run("Models/5_spoken_digits")
     model = SpokenDigits(run)
-    if len(sys.argv) > 2:  # recordings of your own
-        for path in sys.argv[2:]:
+    try:
+        for path in sys.argv[2:]:  # recordings of your own
             digits, confidence = model.predict(path)
             print(f"{path}: {digits} ({confidence:.0%})")
-    else:
-        evaluate(model, read_csv(f"{run}/val.csv"))
+        if len(sys.argv) <= 2:
+            evaluate(model, read_csv(f"{run}/val.csv"))
+    except (ImportError, OSError, ValueError) as error:  # a package or a recording is missing
+        raise SystemExit(str(error)) from None
