@@ -20,7 +20,7 @@ from mltu.cli._synth import words as synth_words
 from mltu.configs import BaseModelConfigs
 from mltu.dataProvider import DataProvider
 from mltu.datasets import read_csv
-from mltu.models import column_reader, row_reader
+from mltu.models import column_reader, row_reader, strong_reader
 from mltu.preprocessors import ImageReader
 from mltu.synthetic import shipped_fonts, write_mjsynth
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
@@ -97,15 +97,16 @@ def built_alike(build, build_other, shape):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("folder", "shape"),
+    ("folder", "shape", "build"),
     [
-        ("02_captcha_to_text", (48, 192, 1)),
-        ("03_handwriting_recognition", (32, 160, 1)),
-        ("03_handwriting_recognition", (32, None, 1)),
+        ("02_captcha_to_text", (48, 192, 1), column_reader),
+        ("03_handwriting_recognition", (32, 160, 1), column_reader),
+        ("03_handwriting_recognition", (32, None, 1), column_reader),
+        ("07_words_from_fonts", (32, 128, 1), strong_reader),
     ],
 )
-def test_the_networks_of_captchas_and_handwriting_are_those_of_the_library(folder, shape):
-    built_alike(load_tutorial(folder, "model").train_model, column_reader, shape)
+def test_the_networks_of_other_tutorials_are_those_of_the_library(folder, shape, build):
+    built_alike(load_tutorial(folder, "model").train_model, build, shape)
 
 
 @pytest.mark.slow

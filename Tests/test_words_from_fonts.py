@@ -21,7 +21,6 @@ from mltu.synthetic import ALPHABET, KINDS, LATIN, FontAtlas, render_word, shipp
 ROOT = Path(__file__).resolve().parents[1]
 TUTORIAL = ROOT / "Tutorials" / "07_words_from_fonts"
 ROBOTO = next(path for path in shipped_fonts() if path.name == "RobotoSlab-Regular.otf")
-SMALL = ("--epoch", 64, "--batch-size", 32)
 
 
 run_script = functools.partial(run_tutorial, TUTORIAL.name)
@@ -41,19 +40,22 @@ def test_a_run_trains_and_goes_on(tmp_path):
     with zipfile.ZipFile(texts, "w") as file:
         file.writestr("fr.words", "une\t9\ndeux\t1\nnaïve\t0")
         file.writestr("fr.prose", "")
-    more = ("--atlas", atlas, "--texts", texts)
-    run_script("train.py", "--images", 128, "--output", run, *SMALL, *more)
+    small = ("width=64", "filters=4", "batch_size=32", "num_validation=32", "images_per_epoch=64")
+    more = (f"atlas={atlas}", f"texts={texts}", "train_epochs=1")
+    printed = run_script("train.py", f"model_path={run}", *small, *more).stdout
+    assert re.search(r"3 fonts, \d+ words", printed)
+    assert re.search(r"model.onnx on \d+ words: CER \d+\.\d\d%", printed)
     files = {path.name for path in run.iterdir()}
     assert {"configs.yaml", "model.keras", "model.onnx", "logs.log", "state"} <= files
     for picture in ("curves.png", "readings.png"):
         assert cv2.imread(str(run / picture)).std() > 1
-    refused = run_script("train.py", "--images", 128, "--output", run, check=False)
-    assert refused.returncode == 1
-    assert "already holds a run" in refused.stderr.splitlines()[-1]
-    longer = run_script("train.py", "--resume", run, "--images", 192).stdout
-    assert "Epoch 3/3" in longer
-    assert BaseModelConfigs.load(run / "configs.yaml").num_images == 192
-    read = run_script("inferenceModel.py", image(tmp_path, "Word"), "--model", run).stdout
+    refused = run_script("train.py", f"model_path={run}", check=False)
+    assert "must be more than the 1 of the finished" in refused.stderr
+    longer = run_script("train.py", f"model_path={run}", "train_epochs=2").stdout
+    assert "Epoch 2/2" in longer
+    assert "3 fonts" in longer
+    assert BaseModelConfigs.load(run / "configs.yaml").train_epochs == 2
+    read = run_script("inferenceModel.py", run, image(tmp_path, "Word")).stdout
     assert re.search(r"word é\.png: \S* ?\(\d+%\)", read)
 
 

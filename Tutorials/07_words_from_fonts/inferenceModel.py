@@ -1,31 +1,34 @@
-"""Read images of words with a run's model, or with the one that comes with the library.
+"""Read images of words, with the model of a run or with the one that comes with the library.
 
-python inferenceModel.py IMAGE ... [--model RUN_FOLDER]
+python inferenceModel.py [RUN] IMAGE ...
 """
 
-import argparse
+import sys
 from pathlib import Path
 
 from mltu.inferenceModel import TextRecognizer
 from mltu.utils.files import use_utf8_output
 
 
-def main(arguments=None):
-    """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("images", nargs="+", type=Path)
-    parser.add_argument("--model", help="an ONNX file or a run folder; the shipped reader if none")
-    args = parser.parse_args(arguments)
-    use_utf8_output()
-    reader = TextRecognizer(args.model)
-    for path in args.images:
-        try:
-            reading = reader.predict(path)
-        except (OSError, ValueError) as error:
-            print(f"{path}: {error}")
-        else:
-            print(f"{path}: {reading.text} ({reading.confidence:.0%})")
+class WordModel(TextRecognizer):
+    """The reader: an image of a word in, the word and its confidence out."""
+
+    def predict(self, image):
+        reading = super().predict(image)
+        return reading.text, reading.confidence
 
 
 if __name__ == "__main__":
-    main()
+    use_utf8_output()
+    images = sys.argv[1:]
+    is_run = bool(images) and (Path(images[0]).is_dir() or images[0].endswith(".onnx"))
+    model = WordModel(images.pop(0) if is_run else None)
+    if not images:
+        raise SystemExit(__doc__.strip())
+    for image in images:
+        try:
+            text, confidence = model.predict(image)
+        except (OSError, ValueError) as error:
+            print(f"{image}: {error}")
+        else:
+            print(f"{image}: {text} ({confidence:.0%})")
