@@ -57,6 +57,12 @@ def service():
         os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = before
 
 
+def settings(**changed):
+    configs = load("configs").ServiceConfigs()
+    vars(configs).update(changed)
+    return configs
+
+
 @pytest.fixture(scope="module")
 def batching():
     return load("batcher")
@@ -64,7 +70,7 @@ def batching():
 
 @pytest.fixture(scope="module")
 def client(service):
-    with TestClient(service.make_app(service.Settings(max_bytes=100_000))) as client:
+    with TestClient(service.make_app(settings(max_bytes=100_000))) as client:
         yield client
 
 
@@ -158,7 +164,7 @@ def test_of_an_announced_giant_nothing_is_read(service):
     async def receive():
         raise AssertionError("The body was asked for.")
 
-    app = service.make_app(service.Settings(max_bytes=1000))
+    app = service.make_app(settings(max_bytes=1000))
     assert ask(app, [FORM, (b"content-length", b"50000000")], receive) == 413
 
 
@@ -171,7 +177,7 @@ def test_an_endless_upload_is_cut_off_at_the_limit(service, headers):
         bodies.append(head if not bodies else bytes(100_000))
         return {"type": "http.request", "body": bodies[-1], "more_body": True}
 
-    app = service.make_app(service.Settings(max_bytes=1_000_000))
+    app = service.make_app(settings(max_bytes=1_000_000))
     assert ask(app, headers, receive) == 413
     assert sum(map(len, bodies)) < 1_200_000
 
@@ -183,11 +189,11 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path):
     code = """
 import resource, sys, time
 sys.path.insert(0, sys.argv[1])
-from app import Settings, make_app
+from app import ServiceConfigs, make_app
 from fastapi.testclient import TestClient
 content = open(sys.argv[2], "rb").read()
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-with TestClient(make_app(Settings())) as client:
+with TestClient(make_app(ServiceConfigs())) as client:
     client.post("/read", files={"image": content[:1000]})
     before, begin = peak(), time.perf_counter()
     answer = client.post("/read", files={"image": content})
@@ -237,14 +243,16 @@ def test_the_pages_load_nothing_from_elsewhere():
         assert not re.search(r"""https?://|["'(]//""", path.read_text(encoding="utf-8")), path
 
 
-def test_the_settings_come_from_the_environment(service):
+def test_the_settings_come_from_the_environment_and_the_command_line():
+    read = load("configs").ServiceConfigs.from_environment
     given = {"READER_MODEL": "other.onnx", "READER_MAX_BYTES": "5", "READER_MAX_WAIT_MS": "0.5"}
-    settings = service.Settings.from_environment(given)
-    assert settings == service.Settings(model="other.onnx", max_bytes=5, max_wait_ms=0.5)
-    with pytest.raises(
-        SystemExit, match=r"READER_MAX_BATCH must be a number \(int\). Received 'x'"
-    ):
-        service.Settings.from_environment({"READER_MAX_BATCH": "x"})
+    changed = {"model": "other.onnx", "max_bytes": 5, "max_wait_ms": 0.5}
+    assert vars(read(given)) == vars(settings(**changed))
+    both = vars(read(given, ["port=8001", "max_bytes=6"]))
+    assert both == vars(settings(**changed | {"port": 8001, "max_bytes": 6}))
+    assert vars(read({"READER_PORT": "tcp://10.0.0.1:80", "READER_OTHER": "1"})) == vars(settings())
+    with pytest.raises(SystemExit, match=r"max_batch must be int, such as 64. Received 'x'"):
+        read({"READER_MAX_BATCH": "x"})
 
 
 class SlowReader:
@@ -264,8 +272,8 @@ class SlowReader:
 
 def test_concurrent_uploads_share_batches_and_the_rest_is_told_to_come_back(service):
     reader = SlowReader()
-    settings = service.Settings(max_batch=4, max_waiting=8, max_wait_ms=50)
-    with TestClient(service.make_app(settings, load=lambda *a, **k: reader)) as client:
+    configs = settings(max_batch=4, max_waiting=8, max_wait_ms=50)
+    with TestClient(service.make_app(configs, load=lambda *a, **k: reader)) as client:
         answers = []
         threads = [
             threading.Thread(target=lambda: answers.append(upload(client, b"BM")))
@@ -566,7 +574,7 @@ def service_url():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, str(TUTORIAL / "app.py"), "--port", str(port)]
+    command = [sys.executable, str(TUTORIAL / "app.py"), f"port={port}"]
     server = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
     url = f"http://127.0.0.1:{port}"
     try:

@@ -1,8 +1,7 @@
 """A web service that reads words: POST /read takes an image, GET / is a page to drop one on.
 
-python app.py [--host 127.0.0.1] [--port 8000]
-
-Everything else is set by environment variables: see Settings.
+`python app.py --help` lists the configs of configs.py, `python app.py port=8001` changes one, and
+so does an environment variable: READER_MAX_BYTES=1000000.
 """
 
 import os
@@ -10,56 +9,24 @@ import os
 # The page says that nothing is passed on, and onnxruntime looks here when it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-import argparse
 import asyncio
+import sys
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import uvicorn
 from batcher import Batcher, TooManyWaitingError
+from configs import ServiceConfigs
 from fastapi import FastAPI, HTTPException, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from uploads import BodyLimit, may_be_decoded
 
-from mltu.inference import find_pretrained
 from mltu.inferenceModel import TextRecognizer
 
 PAGE = Path(__file__).with_name("page")
-MAX_CONNECTIONS = 512  # More are answered with 503 before their upload is read.
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Each is set by an environment variable: READER_MODEL, READER_MAX_BYTES, ..."""
-
-    model: str = str(find_pretrained())
-    max_bytes: int = 4_000_000  # of a request; an image of a word has a few thousand
-    max_pixels: int = 16_000_000  # of an image, before it is decoded
-    max_batch: int = 64  # images through the model at once
-    max_wait_ms: float = 3  # for which an image waits for others
-    max_waiting: int = 256  # images; times max_bytes, the memory that they may take
-    num_threads: int = 0  # of onnxruntime; 0 for its default
-
-    @classmethod
-    def from_environment(cls, environment=os.environ):
-        """Read the variables that are set, each in the type of its default."""
-        given = {}
-        for field in fields(cls):
-            name = f"READER_{field.name.upper()}"
-            if name in environment:
-                given[field.name] = _parse(name, environment[name], field.type)
-        return cls(**given)
-
-
-def _parse(name, text, kind):
-    try:
-        return kind(text)
-    except ValueError:
-        raise SystemExit(f"{name} must be a number ({kind.__name__}). Received {text!r}.") from None
 
 
 async def unless_client_leaves(request, work):
@@ -75,10 +42,10 @@ async def unless_client_leaves(request, work):
         leaving.cancel()
 
 
-def make_app(settings, load=TextRecognizer):
+def make_app(configs, load=TextRecognizer):
     """Build the service; the model is loaded when it starts."""
     # OpenCV reads this when it is first imported, which loading the model does.
-    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(settings.max_pixels)
+    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(configs.max_pixels)
 
     def read_batch(images):
         safe = [image if may_be_decoded(image) else b"" for image in images]
@@ -86,14 +53,14 @@ def make_app(settings, load=TextRecognizer):
 
     @asynccontextmanager
     async def lifespan(app):
-        app.state.recognizer = load(settings.model, num_threads=settings.num_threads or None)
+        app.state.recognizer = load(configs.model, num_threads=configs.num_threads or None)
         # The first image imports more; no user should wait for that.
         app.state.recognizer.predict(np.zeros((32, 128, 3), np.uint8))
         app.state.batcher = batcher = Batcher(
             read_batch,
-            max_batch=settings.max_batch,
-            max_wait=settings.max_wait_ms / 1000,
-            max_waiting=settings.max_waiting,
+            max_batch=configs.max_batch,
+            max_wait=configs.max_wait_ms / 1000,
+            max_waiting=configs.max_waiting,
         )
         serving = asyncio.create_task(batcher.run())
         yield
@@ -102,7 +69,7 @@ def make_app(settings, load=TextRecognizer):
             await serving
 
     app = FastAPI(title="Word reader", lifespan=lifespan)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_bytes)
+    app.add_middleware(BodyLimit, max_bytes=configs.max_bytes)
 
     @app.exception_handler(RequestValidationError)
     async def refuse_form(request, error):
@@ -125,7 +92,7 @@ def make_app(settings, load=TextRecognizer):
             raise HTTPException(
                 422,
                 "`image` must be a whole PNG, JPEG, WebP, BMP or TIFF file of at most "
-                f"{settings.max_pixels / 1e6:g} megapixels. Received {len(content):,} bytes of "
+                f"{configs.max_pixels / 1e6:g} megapixels. Received {len(content):,} bytes of "
                 "something else. Send another file.",
             )
         said = reading.to_dict()
@@ -141,17 +108,15 @@ def make_app(settings, load=TextRecognizer):
     return app
 
 
-app = make_app(Settings.from_environment())
+is_program = __name__ == "__main__"  # else it is imported, as by `uvicorn app:app`
+configs = ServiceConfigs.from_environment(arguments=sys.argv[1:] if is_program else ())
+app = make_app(configs)
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 to be reached from elsewhere")
-    parser.add_argument("--port", type=int, default=8000)
-    args = parser.parse_args()
+if is_program:
     uvicorn.run(
         app,
-        host=args.host,
-        port=args.port,
-        limit_concurrency=MAX_CONNECTIONS,
+        host=configs.host,
+        port=configs.port,
+        limit_concurrency=configs.max_connections,
         timeout_keep_alive=20,  # longer than clients wait, so that none reuses a closed one
     )
