@@ -1,14 +1,18 @@
-"""What was written for mltu 0.1.3, in 2022, works: its scripts, its settings, its checkpoints.
+"""What was written for mltu 0.1.3 of 2022 and for 1.2.5 works: scripts, settings, checkpoints.
 
 `data/keras2_reader.h5` was saved by tf-keras 2.21, the Keras of those years, from a small network
 of the tutorial's own parts: Lambda, residual blocks with LeakyReLU, a bidirectional LSTM, softmax.
 """
 
+import csv
 import os
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -19,8 +23,9 @@ from mltu.inferenceModel import OnnxInferenceModel
 from mltu.model_utils import residual_block
 from mltu.models import warm_start
 from mltu.onnx_export import export_onnx
-from mltu.synthetic import write_mjsynth
-from mltu.utils.text_utils import ctc_decoder
+from mltu.synthetic import render_word, shipped_fonts, write_mjsynth
+from mltu.transformers import ImageResizer
+from mltu.utils.text_utils import ctc_decoder, get_cer, get_wer
 
 pytestmark = pytest.mark.backend
 
@@ -136,8 +141,6 @@ class OldReader(OnnxInferenceModel):
         self.char_list = char_list
 
     def predict(self, image):
-        import cv2
-
         image = cv2.resize(image, self.input_shape[:2][::-1])
         batch = np.expand_dims(image, axis=0).astype(np.float32)
         outputs = self.model.run(None, {self.input_name: batch})[0]
@@ -221,13 +224,238 @@ def test_the_script_of_2022_trains_exports_and_reads(tmp_path):
     assert {"configs.yaml", "logs", "logs.log", "model.h5", "model.onnx", "train.csv"} <= names
     assert len((run / "val.csv").read_text(encoding="utf-8").splitlines()) == 17
 
-    import cv2
-
     configs = BaseModelConfigs.load(run / "configs.yaml")
     reader = OldReader(configs.vocab, run)
     image = cv2.imread(str(next(words.rglob("*.jpg"))))
     assert set(reader(image)) <= set(configs.vocab)
     assert reader.input_shape == [32, 128, 3]
+
+
+# The scripts of tutorials 01, 02 and 04 as mltu 1.2.5 had them, small, after the migration page:
+# `mltu.tensorflow` is gone from the imports, `workers` is the provider's, `CVImage` is not needed,
+# and the metrics get the vocabulary. What differs between the three is below.
+LATER_SCRIPT = """
+import os
+import tensorflow as tf
+from keras import layers
+from keras.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau, TensorBoard
+from keras.models import Model
+from mltu.augmentors import RandomBrightness, RandomErodeDilate, RandomRotate, RandomSharpen
+from mltu.callbacks import Model2onnx, TrainLogger
+from mltu.configs import BaseModelConfigs
+from mltu.dataProvider import DataProvider
+from mltu.losses import CTCloss
+from mltu.metrics import CERMetric, CWERMetric, WERMetric
+from mltu.model_utils import residual_block
+from mltu.preprocessors import ImageReader
+from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
+
+class ModelConfigs(BaseModelConfigs):
+    def __init__(self):
+        super().__init__()
+        self.model_path = "Models/run"
+        self.vocab, self.height, self.width, self.max_text_length = "", 32, WIDTH, 0
+        self.batch_size, self.learning_rate, self.train_epochs, self.train_workers = 8, 1e-3, 1, 2
+
+configs = ModelConfigs()
+
+def provide(dataset):
+    return DataProvider(
+        dataset=dataset,
+        skip_validation=True,
+        batch_size=configs.batch_size,
+        data_preprocessors=[ImageReader()],
+        transformers=[
+            ImageResizer(configs.width, configs.height, keep_aspect_ratio=KEEP_ASPECT_RATIO),
+            LabelIndexer(configs.vocab),
+            LabelPadding(max_word_length=configs.max_text_length, padding_value=len(configs.vocab)),
+        ],
+        workers=configs.train_workers,
+    )
+
+DATA
+
+inputs = layers.Input(shape=(configs.height, configs.width, 3), name="input")
+x = layers.Lambda(lambda image: image / 255)(inputs)
+for strides in (2, 2):
+    x = residual_block(
+        x, 4, activation="leaky_relu", skip_conv=True, strides=strides, dropout=0.2
+    )
+x = layers.Reshape((x.shape[-3] * x.shape[-2], x.shape[-1]))(x)
+x = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(x)
+x = layers.Dense(len(configs.vocab) + 1, activation="softmax", name="output")(x)
+model = Model(inputs=inputs, outputs=x)
+model.compile(
+    optimizer=tf.keras.optimizers.Adam(learning_rate=configs.learning_rate),
+    loss=CTCloss(),
+    metrics=METRICS,
+    run_eagerly=False,
+)
+model.summary(line_length=110)
+os.makedirs(configs.model_path, exist_ok=True)
+path = configs.model_path
+model.fit(
+    train_data_provider,
+    validation_data=val_data_provider,
+    epochs=configs.train_epochs,
+    callbacks=[
+        EarlyStopping(monitor="val_CER", patience=20, verbose=1, mode="min"),
+        ModelCheckpoint(
+            f"{path}/model.h5", monitor="val_CER", verbose=1, save_best_only=True, mode="min"
+        ),
+        TrainLogger(path),
+        ReduceLROnPlateau(
+            monitor="val_CER", factor=0.9, min_delta=1e-10, patience=5, verbose=1, mode="auto"
+        ),
+        TensorBoard(f"{path}/logs", update_freq=1),
+        Model2onnx(f"{path}/model.h5"),
+    ],
+)
+train_data_provider.to_csv(os.path.join(path, "train.csv"))
+val_data_provider.to_csv(os.path.join(path, "val.csv"))
+"""
+
+DATA_OF_01 = """
+def read_annotation_file(annotation_path):
+    dataset, vocab, max_len = [], set(), 0
+    with open(annotation_path, "r") as file:
+        for line in file:
+            line = line.split()
+            label = line[0].split("_")[1]
+            dataset.append(["Datasets/90kDICT32px" + line[0][1:], label])
+            vocab.update(list(label))
+            max_len = max(max_len, len(label))
+    return dataset, sorted(vocab), max_len
+
+train_dataset, train_vocab, train_len = read_annotation_file(
+    "Datasets/90kDICT32px/annotation_train.txt"
+)
+val_dataset, val_vocab, val_len = read_annotation_file("Datasets/90kDICT32px/annotation_val.txt")
+configs.vocab = "".join(sorted({*train_vocab, *val_vocab}))  # was that of the training
+configs.max_text_length = max(train_len, val_len)
+configs.save()
+train_data_provider, val_data_provider = provide(train_dataset), provide(val_dataset)
+"""
+
+DATA_OF_02 = """
+dataset, vocab, max_len = [], set(), 0
+for file in os.listdir("Datasets/captcha_images_v2"):
+    label = os.path.splitext(file)[0]
+    dataset.append([os.path.join("Datasets/captcha_images_v2", file), label])
+    vocab.update(list(label))
+    max_len = max(max_len, len(label))
+configs.vocab, configs.max_text_length = "".join(vocab), max_len
+configs.save()
+train_data_provider, val_data_provider = provide(dataset).split(split=0.9)
+train_data_provider.augmentors = [RandomBrightness(), RandomRotate(), RandomErodeDilate()]
+"""
+
+DATA_OF_04 = """
+dataset, vocab, max_len = [], set(), 0
+for line in open("Datasets/IAM_Sentences/ascii/sentences.txt", "r").readlines():
+    if line.startswith("#"):
+        continue
+    line_split = line.split(" ")
+    if line_split[2] == "err":
+        continue
+    name = line_split[0]
+    label = line_split[-1].rstrip("\\n").replace("|", " ")
+    folders = os.path.join(name[:3], "-".join(name.split("-")[:2]))
+    path = os.path.join("Datasets/IAM_Sentences/sentences", folders, name + ".png")
+    if not os.path.exists(path):
+        continue
+    dataset.append([path, label])
+    vocab.update(list(label))
+    max_len = max(max_len, len(label))
+configs.vocab, configs.max_text_length = "".join(vocab), max_len
+configs.save()
+train_data_provider, val_data_provider = provide(dataset).split(split=0.9)
+train_data_provider.augmentors = [RandomBrightness(), RandomErodeDilate(), RandomSharpen()]
+"""
+METRICS_OF_04 = "[CERMetric(configs.vocab), WERMetric(configs.vocab)]"
+
+
+def draw(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = render_word(text, shipped_fonts()[0], np.random.default_rng(0))
+    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+
+
+def draw_words(folder):
+    write_mjsynth(folder / "90kDICT32px", num_train=24, num_validation=8, workers=0, progress=False)
+
+
+def draw_captchas(folder):
+    for number in range(24):
+        draw(folder / "captcha_images_v2" / f"{number % 8 + 2}b{number:02}m.png", f"{number:02}bm")
+
+
+def draw_sentences(folder):
+    lines = ["#--- sentences.txt ---", "a01-000u-s00-09 0 err 154 19 0 0 1 1 not|this"]
+    for number in range(24):
+        name = f"a01-000u-s00-{number + 10}"
+        lines.append(f"{name} 0 ok 154 19 408 746 1661 89 {number}|small|words")
+        path = folder / "IAM_Sentences" / "sentences" / "a01" / "a01-000u" / f"{name}.png"
+        draw(path, f"{number} small words")
+    (folder / "IAM_Sentences" / "ascii").mkdir()
+    listing = folder / "IAM_Sentences" / "ascii" / "sentences.txt"
+    listing.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+class LaterReader(OnnxInferenceModel):
+    """The reader of 1.2.5: names of inputs and outputs are lists; 04 keeps the aspect ratio."""
+
+    def __init__(self, char_list, keep_aspect_ratio, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.char_list, self.keep_aspect_ratio = char_list, keep_aspect_ratio
+
+    def predict(self, image):
+        size = self.input_shapes[0][1:3][::-1]
+        if self.keep_aspect_ratio:  # was ImageResizer.resize_maintaining_aspect_ratio(image, *size)
+            image = ImageResizer(*size, keep_aspect_ratio=True)(image, None)[0]
+        else:
+            image = cv2.resize(image, size)
+        batch = np.expand_dims(image, axis=0).astype(np.float32)
+        outputs = self.model.run(self.output_names, {self.input_names[0]: batch})[0]
+        return ctc_decoder(outputs, self.char_list)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="The scripts are TensorFlow's.")
+@pytest.mark.parametrize(
+    ("prepare", "data", "metrics", "width", "keep_aspect_ratio"),
+    [
+        (draw_words, DATA_OF_01, "[CWERMetric(configs.vocab)]", 64, False),
+        (draw_captchas, DATA_OF_02, "[CWERMetric(configs.vocab)]", 64, False),
+        (draw_sentences, DATA_OF_04, METRICS_OF_04, 128, True),
+    ],
+    ids=["01", "02", "04"],
+)
+def test_scripts_of_1_2_5_train_export_and_read(
+    tmp_path, monkeypatch, prepare, data, metrics, width, keep_aspect_ratio
+):
+    monkeypatch.chdir(tmp_path)
+    prepare(tmp_path / "Datasets")
+    text = LATER_SCRIPT.replace("WIDTH", str(width)).replace("METRICS", metrics)
+    text = text.replace("KEEP_ASPECT_RATIO", str(keep_aspect_ratio)).replace("DATA\n", data)
+    Path("train.py").write_text(text, encoding="utf-8")
+    runpy.run_path("train.py")
+
+    run = Path("Models/run")
+    names = {path.name for path in run.iterdir()}
+    assert {"configs.yaml", "logs", "logs.log", "model.h5", "model.onnx", "train.csv"} <= names
+    log = (run / "logs.log").read_text(encoding="utf-8")
+    assert re.search(r"val_CER: \d", log)
+    assert re.search(r"val_WER: \d", log)
+    configs = BaseModelConfigs.load(run / "configs.yaml")
+    reader = LaterReader(configs.vocab, keep_aspect_ratio, model_path=configs.model_path)
+    assert reader.input_shapes[0][1:] == [32, width, 3]
+    rows = list(csv.reader((run / "val.csv").read_text(encoding="utf-8").splitlines()))
+    assert rows[0] == ["path", "label"]
+    for path, label in rows[1:4]:
+        prediction = reader.predict(cv2.imread(path))
+        assert get_cer(prediction, label) >= 0
+        assert get_wer(prediction, label) >= 0
 
 
 def test_workers_in_fit_are_named():
