@@ -60,6 +60,9 @@ SMALL = {
         r"\g<0> --rounds 1 --steps 1 --batch 4 --backends tensorflow",
     r"benchmarks/inference\.py --run RUN": "benchmarks/inference.py --images 8 --rounds 1",
     r"cold_start\.py": r"\g<0> --rounds 1",
+    r"rivals\.py SET --environment FOLDER":
+        "rivals.py labels.tsv --environment none --readers mltu --limit 4 --speed-images 2"
+        " --rounds 1",
     r"decoders\.py MJSYNTH --lexicon \S+": "decoders.py words --lexicon words.txt --limit 8",
     r"calibration\.py MJSYNTH IIIT5K/labels\.tsv": "calibration.py words labels.tsv",
     r"word_generator\.py --atlas FOLDER.*": "word_generator.py --images 4 --rounds 1",

@@ -9,9 +9,9 @@ import sys
 class Server:
     """A process that answers lines with JSON; its first answer comes unasked, when it is ready."""
 
-    def __init__(self, arguments, **environment):
+    def __init__(self, arguments, python=sys.executable, **environment):
         self.process = subprocess.Popen(
-            [sys.executable, *map(str, arguments)],
+            [str(python), *map(str, arguments)],
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
         )  # fmt: skip
