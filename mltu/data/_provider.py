@@ -348,7 +348,8 @@ class DataProvider(keras.utils.PyDataset):
             return None if self._is_endless else len(self)
         if caller.f_code.co_name != "fit" or caller.f_locals["x"] is not self:
             return len(self)
-        was_interrupted = self._is_endless and self._within_epoch
+        begins = "epoch_iterator" not in caller.f_locals
+        was_interrupted = begins and self._is_endless and self._within_epoch
         self._is_endless = caller.f_locals["steps_per_epoch"] is not None
         taken, self._num_taken = self._num_taken, 0
         if taken or was_interrupted:
