@@ -104,22 +104,11 @@ def test_wer_of_random_labels_with_spaces(seed):
 
 
 @pytest.mark.parametrize("metric_class", [WERMetric, CWERMetric])
-@pytest.mark.parametrize("vocab", [(), (5,)])
-def test_no_wer_without_a_vocabulary(metric_class, vocab):
-    """A default would count "ab cd ef ga" for "ab cd ef gh" as 1.0; 5 is a `padding_token`."""
+def test_without_a_vocabulary_a_label_is_one_word(metric_class):
+    """As in scripts of mltu 0.1, whose labels are words."""
+    assert metric_class().separator == -1
     with pytest.raises(ValueError, match=rf"Pass {metric_class.__name__}\(vocab\)"):
-        metric_class(*vocab)
-
-
-@pytest.mark.parametrize("entry", [{}, {"separator": None}])
-def test_a_model_saved_without_a_separator_loads(entry):
-    config = {"name": "CER", "dtype": "float32", **entry}
-    saved = {
-        "class_name": "mltu>CWERMetric",
-        "config": config,
-        "registered_name": "mltu>CWERMetric",
-    }
-    assert keras.metrics.deserialize(saved).separator == -1
+        metric_class(5)  # the `padding_token` of mltu 1
 
 
 @pytest.mark.parametrize("separator", [-2, 1.5, " "])

@@ -111,7 +111,7 @@ model = Model(inputs=inputs, outputs=output)
 model.compile(
     optimizer=tf.keras.optimizers.Adam(learning_rate=settings.learning_rate),
     loss=CTCloss(),
-    metrics=[CWERMetric(settings.vocab)],
+    metrics=[CWERMetric()],
     run_eagerly=False,
 )
 path = settings.model_path

@@ -32,35 +32,34 @@ class CWERMetric(keras.metrics.Metric):
     Edits / reference characters, and word edits / reference words, both pooled over the epoch.
 
     Args:
-        vocab: the vocabulary of the labels. Its space separates words; without a space in it, each
-            label is one word.
+        vocab: the vocabulary of the labels. Its space separates words; without a vocabulary, or
+            without a space in it, each label is one word.
         name: with `"CER"`, Keras's callbacks know that a lower `val_CER` is better. A callback
             that monitors `val_WER` needs `mode="min"`.
         dtype: dtype of the results.
         separator: instead of `vocab`, the index of the space; -1 if each label is one word.
 
     Raises:
-        ValueError: there is neither a vocabulary nor a separator, or `separator` is not an integer
-            of at least -1.
+        ValueError: `vocab` is no vocabulary, or `separator` is not an integer of at least -1.
     """
 
     _direction = "down"
 
     def __init__(
         self,
-        vocab: str | Sequence[str] | None = None,
+        vocab: str | Sequence[str] = "",
         name: str = "CER",
         dtype: Any = None,
         *,
         separator: int | None = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
+        if not isinstance(vocab, Sequence):
+            raise ValueError(
+                "`vocab` must be the vocabulary of the labels, whose space separates the words of "
+                f"the WER. Received {vocab!r}. Pass {type(self).__name__}(vocab)."
+            )
         if separator is None:
-            if not isinstance(vocab, Sequence):
-                raise ValueError(
-                    "`vocab` must be the vocabulary of the labels, whose space separates the words "
-                    f"of the WER. Received {vocab!r}. Pass {type(self).__name__}(vocab)."
-                )
             separator = list(vocab).index(" ") if " " in vocab else -1
         check_count("separator", separator, -1)
         self.separator = separator
@@ -113,19 +112,10 @@ class CWERMetric(keras.metrics.Metric):
         """Return the arguments of the constructor."""
         return {**super().get_config(), "separator": self.separator}
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> CWERMetric:
-        """Return a metric from `get_config`."""
-        separator = config.get("separator")  # Models saved by a pre-release have None, or no entry.
-        return cls(**{**config, "separator": -1 if separator is None else separator})
-
 
 @keras.saving.register_keras_serializable(package="mltu")
 class CERMetric(CWERMetric):
     """Character error rate alone; see `CWERMetric`. It needs no vocabulary."""
-
-    def __init__(self, vocab: str | Sequence[str] = "", *args: Any, **options: Any) -> None:
-        super().__init__(vocab, *args, **options)
 
     def result(self) -> Any:
         """Return the rate so far, a float of at least 0; 0.0 before the first batch."""
@@ -138,7 +128,7 @@ class WERMetric(CWERMetric):
 
     def __init__(
         self,
-        vocab: str | Sequence[str] | None = None,
+        vocab: str | Sequence[str] = "",
         name: str = "WER",
         dtype: Any = None,
         **options: Any,
