@@ -115,7 +115,8 @@ def page_parameters():
 
 @pytest.mark.parametrize("page", page_parameters())
 def test_the_code_of_a_page_runs(page, desk):
-    assert not (failure := pages.run_page(page, desk, SMALL)), failure
+    speed = () if page in FAST else ("slow",)
+    assert not (failure := pages.run_page(page, desk, SMALL, *speed)), failure
 
 
 def test_the_reasons_are_needed_and_their_tests_exist():

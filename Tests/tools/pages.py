@@ -148,14 +148,18 @@ def steps_of(page, small):
     return steps
 
 
-def run_page(page, folder, small):
-    """Run all blocks of a page in a folder; return what went wrong, or an empty text."""
+def run_page(page, folder, small, *speed):
+    """Run all blocks of a page in a folder; return what went wrong, or an empty text.
+
+    With "slow" it is a page that trains.
+    """
     steps = folder / "steps.json"
     steps.write_text(json.dumps(steps_of(page, small)), encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3",
                    "PYTHONUTF8": "1", "MPLBACKEND": "agg"}  # fmt: skip
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("run_page.py")), str(steps)], cwd=folder,
+        [sys.executable, str(Path(__file__).with_name("run_page.py")), str(steps), *speed],
+        cwd=folder,
         env=environment, capture_output=True, text=True, encoding="utf-8", check=False,
         timeout=1500,
     )  # fmt: skip

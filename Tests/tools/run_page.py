@@ -1,4 +1,4 @@
-"""Run the blocks of a page in order, in this folder: `python run_page.py steps.json`.
+"""Run the blocks of a page in order, in this folder: `python run_page.py steps.json [slow]`.
 
 Python blocks share one namespace. A block or command that fails, or prints otherwise than the page
 says, ends the run with its place in the page.
@@ -80,7 +80,21 @@ def run_python(code, place, namespace):
     return printed.getvalue()
 
 
+def export_quickly():
+    """Convert in this process and once for each training; other tests prove the rest."""
+    from mltu.callbacks import Model2onnx
+    from mltu.onnx_export import _convert, _export
+
+    def convert(job, timeout):
+        _convert.convert(json.loads(json.dumps(job)))
+
+    _export.run_child, export = convert, Model2onnx._export
+    Model2onnx._export = lambda *args, **trial: None if trial else export(*args)
+
+
 def main():
+    if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow" and sys.argv[2:] == ["slow"]:
+        export_quickly()
     namespace = {"__name__": "__main__"}
     with open(sys.argv[1], encoding="utf-8") as file:
         steps = json.load(file)
