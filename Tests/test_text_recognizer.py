@@ -38,24 +38,39 @@ def images():
     return [render_word(word, font, rng) for word in WORDS]
 
 
-def outputs_of(reader, images):
-    batch = np.stack([prepare_image(image, reader.card) for image in images]).astype(np.float32)
-    return reader.model.run(None, {reader.input_name: batch})[0]
-
-
-def test_texts_are_greedy_and_confidences_those_of_ctc(reader, images):
-    readings = reader.predict_batch(images)
-    outputs = outputs_of(reader, images)
-    texts = ctc_decoder(outputs, reader.card.vocab)
-    assert [reading.text for reading in readings] == texts
-    classes = [[reader.card.vocab.index(char) for char in text] for text in texts]
-    powers = outputs ** (1 / reader.card.temperature)
-    calibrated = powers / powers.sum(axis=2, keepdims=True)
-    expected = np.exp(text_log_probabilities(calibrated, classes))
-    assert [reading.confidence for reading in readings] == pytest.approx(expected, rel=1e-3)
-    for reading in readings:
+@pytest.mark.parametrize("name", ["words", "words_small"])  # logits, probabilities
+def test_texts_are_greedy_and_confidences_those_of_ctc(name, images):
+    reader = TextRecognizer(name, force_cpu=True)
+    for image, reading in zip(images, reader.predict_batch(images), strict=True):
+        batch = prepare_image(image, reader.card)[None].astype(np.float32)
+        outputs = reader.model.run(None, {reader.input_name: batch})[0].astype(np.float64)
+        (text,) = ctc_decoder(outputs, reader.card.vocab)
+        assert reading.text == text
+        scores = outputs if reader.card.outputs == "logits" else np.log(outputs)
+        powers = np.exp(scores / reader.card.temperature)
+        calibrated = powers / powers.sum(axis=2, keepdims=True)
+        classes = [reader.card.vocab.index(char) for char in text]
+        (expected,) = np.exp(text_log_probabilities(calibrated, [classes]))
+        assert reading.confidence == pytest.approx(expected, rel=1e-3)
         assert "".join(char.text for char in reading.characters) == reading.text
         assert all(0 < char.confidence <= 1 + 1e-6 for char in reading.characters)
+
+
+@pytest.mark.parametrize(
+    ("text", "constraint"),
+    [
+        ("Crème brûlée", Lexicon(["Creme brulee", "Crème brûlée", "Crème anglaise"])),
+        ("São Paulo", Lexicon(["são paulo", "santos"], ignore_case=True)),
+        ("12,50 €", Pattern(r"[0-9]{1,3},[0-9]{2} €")),
+        ("Voilà, 25 °C!", None),
+    ],
+)
+def test_spaces_accents_and_signs_are_read_with_and_without_a_constraint(text, constraint):
+    image = render_word(
+        text, next(p for p in shipped_fonts() if "Sans" in p.stem), np.random.default_rng(0)
+    )
+    reader = TextRecognizer(decoder=BeamDecoder(constraint=constraint), force_cpu=True)
+    assert reader.predict(image).text == text
 
 
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
@@ -76,9 +91,10 @@ def test_a_copy_reads_the_same(clone, options, images, tmp_path, monkeypatch):
     assert clone(source).predict(images[0]) == source.predict(images[0])
 
 
-def test_a_file_of_mltu_1_is_read_once_its_card_is_added(reader, images, tmp_path, monkeypatch):
+def test_a_file_of_mltu_1_is_read_once_its_card_is_added(images, tmp_path, monkeypatch):
     """By the code in docs/howto/migrate.md; such a file holds `str(vocab)` and nothing else."""
-    proto = onnx.load(find_pretrained())
+    reader = TextRecognizer("words_small", force_cpu=True)
+    proto = onnx.load(find_pretrained("words_small"))
     onnx.helper.set_model_props(proto, {"vocab": str(list(reader.card.vocab))})
     (tmp_path / "run").mkdir()
     onnx.save(proto, tmp_path / "run" / "model.onnx")
@@ -154,8 +170,11 @@ def test_positions_of_a_model_that_reads_row_by_row():
 
 def test_positions_leave_the_padding_out(reader):
     """Ten steps over an image with a fifth of padding on both sides; classes 0, 1 and 2."""
-    spans = Spans(np.array([0, 1, 2]), np.array([0, 4, 8]), np.array([1, 6, 10]))
-    probabilities = np.full((10, 63), 0.5, np.float32)
+    vocab = reader.card.vocab
+    spans = Spans(
+        np.array([vocab.index(char) for char in "012"]), np.array([0, 4, 8]), np.array([1, 6, 10])
+    )
+    probabilities = np.full((10, len(vocab) + 1), 0.5, np.float32)
     found = reader._characters(spans, probabilities, filled=0.6)
     assert [char.text for char in found] == ["0", "1", "2"]
     assert [char.left for char in found] == pytest.approx([0, 1 / 3, 1])
@@ -165,7 +184,7 @@ def test_positions_leave_the_padding_out(reader):
 
 def test_padding_is_left_out_of_the_image_alone(reader):
     """30 x 60 pixels at a height of 32 are 64 columns of 128."""
-    card = dataclasses.replace(reader.card, resize="fit")
+    card = dataclasses.replace(reader.card, resize="fit", width=128, color="GRAY", channels=1)
     values, filled, _ = ImagePreparer(card).prepare(np.zeros((30, 60), np.uint8))
     assert values.shape == (32, 128, 1)
     assert filled == 0.5

@@ -1,4 +1,4 @@
-"""Draw the pictures of `concepts.md`: `python docs/figures.py [FOLDER]`.
+"""Draw the pictures of `concepts.md` and of the README: `python docs/figures.py [FOLDER]`.
 
 All is computed: alignments by trying every path, probabilities by the shipped reader `words` on
 words that `mltu.synthetic` draws, texts by `mltu.decoders`.
@@ -20,7 +20,15 @@ from mltu.synthetic import TextImages, load_words, render_word, shipped_fonts
 
 BLANK = "-"
 TEXT, NUM_STEPS = "see", 5
-SEED = 1549  # of a word on which greedy decoding and beam search differ; most have none.
+SEED = 2808  # of a word on which greedy decoding and beam search differ; most have none.
+SHOWN = [
+    ("scene_word", "Coffee"), ("display", "17:45"), ("scene_line", "Fish & Chips"),
+    ("receipt_line", "TOTAL €12.95"), ("plain_word", "naïve"),
+    ("scan_line", "It was the best of times,"),
+    ("distant_word", "HARBOUR"), ("screen_line", "Enregistrer sous…"), ("code", "WVW-386752"),
+    ("covered", "OPEN"), ("mixed_line", "São Paulo, 25 °C"), ("scan_word", "“Hamlet”"),
+    ("distant_line", "Mind the gap"), ("stamped", "Rechnung Nr. 2026"), ("screen_word", "Weiter"),
+]  # fmt: skip
 SURE = 0.9  # Probabilities from here on, and from one less this down, have no number.
 
 
@@ -84,7 +92,8 @@ def draw_steps(image: np.ndarray, reader: TextRecognizer, title: str) -> Figure:
     upper, lower = figure.subplots(2, 1, height_ratios=(1.5, 0.3 * len(shown)))
     num_steps = len(probabilities)
     extent = (-0.5, num_steps - 0.5, 0, 1)
-    upper.imshow(image, cmap="gray", aspect="auto", extent=extent, vmin=0, vmax=255)
+    shown_image = prepare_image(image, reader.card)[..., ::-1]  # with its padding
+    upper.imshow(shown_image, aspect="auto", extent=extent)
     upper.set(xticks=[], yticks=[], title=title)
     lower.imshow(probabilities[:, shown].T, cmap="Greens", aspect="auto", vmin=0, vmax=1)
     lower.set(yticks=range(len(shown)), yticklabels=[names[i] for i in shown], xlabel="time step")
@@ -117,13 +126,33 @@ def readings(image: np.ndarray, reader: TextRecognizer) -> tuple[str, list[tuple
     return path, [(best.text, float(np.exp(best.log_probability))) for best in found]
 
 
+def draw_readings(reader: TextRecognizer, columns: int = 3) -> Figure:
+    """Show an image of each kind with what is read, and with the truth where that differs."""
+    images, tiles = TextImages(height=40), []
+    for number, (kind, text) in enumerate(SHOWN):
+        image, _ = images.draw(np.random.default_rng([0, number]), text, kind=kind)
+        tiles.append((image, text, reader.predict(image)))
+    rows = -(-len(tiles) // columns)
+    figure = Figure((11, 0.8 * rows), layout="constrained")
+    axes = list(figure.subplots(rows, columns).flat)
+    for ax in axes:
+        ax.axis("off")
+    for ax, (image, text, reading) in zip(axes, tiles, strict=False):
+        ax.imshow(image[..., ::-1])
+        title = f"{reading.text}  {reading.confidence:.0%}"
+        is_right = reading.text == text
+        ax.set_title(title if is_right else f"{title}\ntruth: {text}", fontsize=9)
+    return figure
+
+
 def main(folder: Path) -> None:
-    """Write the three pictures."""
+    """Write the pictures."""
     reader = TextRecognizer("words", force_cpu=True)
     (easy, _), (hard, _) = easy_word(), hard_word()
     path, beam = readings(hard, reader)
     found = ", ".join(f"“{text}” {probability:.2f}" for text, probability in beam)
     figures = {
+        "readings": draw_readings(reader),
         "ctc_alignments": draw_alignments(),
         "ctc_steps": draw_steps(easy, reader, f"read: “{readings(easy, reader)[0]}”"),
         "ctc_beam": draw_steps(hard, reader, f"greedy: “{path}”; beam search: {found}"),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # The confidence below which a hint says what the reader takes; the latter for an odd shape.
 _DOUBTFUL, _ODD_DOUBTFUL = 0.1, 0.5
-_LONGEST = 20  # times as wide as high
+_LONGEST = 60  # times as wide as high
 
 
 @click.command("read", short_help="Read the text in images.")
@@ -75,10 +75,10 @@ def command(
     Each output line has the path, the text and the confidence. Images that cannot be read are
     reported on stderr; the others are still read, and the exit status is 1.
 
-    An image shows what the reader was trained on: for the shipped reader, one printed word of
-    letters and digits, upright and cut out. It does not find text on a page or in a scene, and
-    reads no spaces, punctuation, accents or handwriting. Words that are turned by 90 or 180
-    degrees need --rotate auto. A blank image has no text.
+    An image shows what the reader was trained on: for the shipped reader, a word or a line of
+    print in Latin letters, upright and cut out. It does not find text on a page or in a scene, and
+    reads no handwriting. Words that are turned by 90 or 180 degrees need --rotate auto. A blank
+    image has no text.
 
     \b
     mltu read photos/*.png
@@ -111,9 +111,9 @@ def command(
     if doubtful:
         click.echo(
             f"Doubtful: {len(doubtful)} of {len(paths)} readings, such as that of {doubtful[0]}, "
-            "have next to no confidence, or little in an image taller than wide or very long. Is "
-            "each image one word or line, cut out and upright? --rotate auto tries all four "
-            "directions.",
+            "are empty, have next to no confidence, or little in an image taller than wide or very "
+            "long. Is each image one word or line, cut out and upright? --rotate auto tries all "
+            "four directions.",
             err=True,
         )
     if counts["omitted"]:
@@ -181,7 +181,8 @@ def _read_in_all_directions(
             yield Reading("", 0.0, error=str(error))
             continue
         turned = [np.ascontiguousarray(np.rot90(pixels, turns)) for turns in range(4)]
-        yield max(reader.predict_batch(turned), key=lambda reading: reading.confidence)
+        readings = reader.predict_batch(turned)
+        yield max(readings, key=lambda reading: (reading.text != "", reading.confidence))
 
 
 def _note_doubtful(
@@ -189,19 +190,25 @@ def _note_doubtful(
 ) -> Iterator[tuple[str, Reading]]:
     """Pass on all readings, and note the images that are probably no upright word or line."""
     for path, reading in pairs:
-        confidence = reading.confidence
-        is_odd = _DOUBTFUL <= confidence < _ODD_DOUBTFUL and path != "-" and _is_odd(path)
-        if reading.error is None and (confidence < _DOUBTFUL or is_odd):
+        if reading.error is None and _is_doubtful(path, reading):
             doubtful.append(path)
         yield path, reading
 
 
-def _is_odd(path: str) -> bool:
-    """Return whether an image that was read is taller than wide, or very long."""
+def _is_doubtful(path: str, reading: Reading) -> bool:
+    """Return whether an image was read with next to no confidence, or little where it is odd."""
+    from mltu.inference._image import is_blank
     from mltu.preprocessors import ImageReader
 
-    height, width = ImageReader().read(path).shape[:2]
-    return height > width or width > _LONGEST * height
+    if reading.confidence < _DOUBTFUL:
+        return True
+    if path == "-" or (reading.text and reading.confidence >= _ODD_DOUBTFUL):
+        return False
+    pixels = ImageReader().read(path)
+    if not reading.text:
+        return not is_blank(pixels)
+    height, width = pixels.shape[:2]
+    return bool(height > width or width > _LONGEST * height)
 
 
 def _choose(

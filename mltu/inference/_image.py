@@ -67,13 +67,17 @@ class ImagePreparer:
         if self.card.resize == "fit":
             own_ratio = pixels.shape[1] / pixels.shape[0]
             filled = min(own_ratio * values.shape[0] / values.shape[1], 1.0)
-        is_blank = int(pixels.max()) - int(pixels.min()) <= _FLAT
-        return PreparedImage(values.reshape(*values.shape[:2], -1), filled, is_blank)
+        return PreparedImage(values.reshape(*values.shape[:2], -1), filled, is_blank(pixels))
 
     def stack(self, images: Sequence[PreparedImage]) -> Array:
         """Return one batch, float32, of images that were prepared to one width."""
         batch = np.stack([image.values for image in images]).astype(np.float32)
         return batch / np.float32(255) if self.card.scaling == "1/255" else batch
+
+
+def is_blank(pixels: Array) -> bool:
+    """Return whether all pixels are nearly the same; uint8 of any shape."""
+    return int(pixels.max()) - int(pixels.min()) <= _FLAT
 
 
 def prepare_image(image: Image, card: ModelCard) -> Array:

@@ -39,7 +39,7 @@ class TextRecognizer(OnnxInferenceModel):
     Args:
         model_path: the `.onnx` file, a folder with `model.onnx` in it, or the name of a shipped
             reader ("./words" is a folder, "words" the reader); None for the shipped reader of
-            single words.
+            words and lines.
         decoder: how outputs become text, such as `BeamDecoder(constraint=Lexicon(words))`; greedy
             if None.
         force_cpu: as in `OnnxInferenceModel`.

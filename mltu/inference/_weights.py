@@ -19,8 +19,9 @@ def find_pretrained(name: str = "words") -> Path:
     """Return the ONNX file of a shipped reader; `TextRecognizer` also takes its name.
 
     Args:
-        name: `"words"`: single words of [0-9A-Za-z]; `"words_small"`: the same by a network of
-            a quarter of the size, which reads less well.
+        name: `"words"`: words and lines of print, in the characters of `mltu.synthetic.LATIN`;
+            `"words_photo"`: single words of [0-9A-Za-z], better where they are blurred or tiny;
+            `"words_small"`: the same, by the network of tutorial 01.
 
     Raises:
         ValueError: there is no reader of this name.
