@@ -276,6 +276,18 @@ def test_the_site_fits_a_phone(site):
         browser.close()
 
 
+def test_what_the_tutorials_import_has_a_page(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    pytest.importorskip("mkdocs")
+    import hooks
+
+    scripts = [path.read_text(encoding="utf-8") for path in ROOT.glob("Tutorials/0*/*.py")]
+    imported = set(re.findall(r"^from mltu\.(\S+) import", "\n".join(scripts), re.MULTILINE))
+    assert len(imported) > 10
+    internal = {name for name in imported if "._" in name} | {"utils.files"}
+    assert imported - internal <= set(hooks.ROOMS)
+
+
 def test_broken_links_are_found(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "index.html").write_text(

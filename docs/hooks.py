@@ -36,7 +36,8 @@ API = {
     "Read images": ["inferenceModel", "inference", "decoders"],
     "Open and check data": ["datasets", "data_check", "synthetic"],
     "Make batches": ["dataProvider", "preprocessors", "transformers", "augmentors", "audio"],
-    "Train": ["models", "model_utils", "losses", "metrics", "callbacks", "training", "configs"],
+    "Build a network": ["models", "model_utils", "losses", "metrics"],
+    "Train": ["training", "callbacks", "resume", "configs"],
     "Export": ["onnx_export"],
     "Measure and look": ["evaluation", "plots", "utils.text_utils"],
 }
