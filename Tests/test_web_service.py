@@ -714,7 +714,7 @@ def test_the_browser_reads_what_python_reads(kind, browser, static_url, recogniz
 
 @pytest.mark.slow
 def test_transparent_letters_are_read_on_white(browser, static_url, recognizer):
-    image = np.zeros((60, 200, 4), np.uint8)
+    image = np.zeros((60, 150, 4), np.uint8)
     cv2.putText(image, "Hello", (10, 45), cv2.FONT_HERSHEY_SIMPLEX, 1.6, (0, 0, 0, 255), 4)
     content = cv2.imencode(".png", cv2.GaussianBlur(image, (3, 3), 1))[1].tobytes()
     page = browser.new_page()
