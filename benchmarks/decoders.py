@@ -1,6 +1,6 @@
 """What decoders gain and cost: greedy, beams, a lexicon, and the nearest words of a beam.
 
-python benchmarks/decoders.py SET [--model words] [--lexicon words.txt] [--limit N]
+python benchmarks/decoders.py SET [--model words_photo] [--lexicon words.txt] [--limit N]
 
 A SET is the root of MJSynth, whose validation list is read, or a CSV or TSV file. The model runs
 once; each decoder then reads the same outputs. The lexicon has a word in each line and is used
@@ -60,7 +60,7 @@ def main():
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("set", type=Path, metavar="SET")
-    parser.add_argument("--model", default="words", help="a shipped reader or an ONNX file")
+    parser.add_argument("--model", default="words_photo", help="a shipped reader or an ONNX file")
     parser.add_argument("--lexicon", type=Path, help="a word in each line; the shipped if left out")
     parser.add_argument("--limit", type=int, help="read only the first N words")
     args = parser.parse_args()
