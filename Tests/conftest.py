@@ -18,6 +18,7 @@ from types import ModuleType
 
 import hypothesis
 import pytest
+from quick_exports import convert_here, without_trial
 
 ROOT = Path(__file__).resolve().parents[1]
 hypothesis.settings.register_profile("mltu", deadline=None)  # Machines have slow hours.
@@ -40,13 +41,10 @@ for line in sys.stdin:
 @pytest.fixture(autouse=True, scope="session")
 def convert_without_new_interpreters():
     """Convert in this process, or where it runs no TensorFlow in one child for all tests."""
-    from mltu.onnx_export import _convert, _export
+    from mltu.onnx_export import _export
     from mltu.utils import child_process
 
     children = []
-
-    def convert_here(job, timeout):
-        _convert.convert(json.loads(json.dumps(job)))
 
     def convert_in_the_child(job, timeout):
         if not children:
@@ -81,10 +79,7 @@ def one_export_of_a_training(request, monkeypatch):
     if request.node.get_closest_marker("slow") and request.module.__name__ != "test_callbacks":
         from mltu.callbacks import Model2onnx
 
-        export = Model2onnx._export
-        monkeypatch.setattr(
-            Model2onnx, "_export", lambda *args, **trial: None if trial else export(*args)
-        )
+        monkeypatch.setattr(Model2onnx, "_export", without_trial(Model2onnx._export))
 
 
 @pytest.fixture

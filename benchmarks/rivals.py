@@ -45,18 +45,19 @@ def start(names, model, environment):
     """Start the readers, each in a process."""
     servers = {}
     for name in names:
-        python = sys.executable if name == "mltu" else make_environment(environment)
-        more = {"PYTHONPATH": str(HERE.parent)} if name == "mltu" else {"PYTHONPATH": ""}
+        is_other = name.startswith("PP-OCR")
+        python = make_environment(environment) if is_other else sys.executable
+        more = {"PYTHONPATH": "" if is_other else str(HERE.parent)}
         arguments = [HERE / "rival_readers.py", name, model]
         servers[name] = Server(arguments, python=python, **more)
     return servers
 
 
-def read(server, paths, size):
-    """Let a reader read files, with a bar of progress."""
-    texts = []
-    for first in tqdm(range(0, len(paths), 64), leave=False):
-        texts += server.ask(json.dumps([paths[first : first + 64], size]))["texts"]
+def read(server, paths):
+    """Let a reader read files in the largest batches, with a bar of progress."""
+    texts, size = [], max(BATCHES)
+    for first in tqdm(range(0, len(paths), size), leave=False):
+        texts += server.ask(json.dumps([paths[first : first + size], size]))["texts"]
     return texts
 
 
@@ -100,7 +101,7 @@ def main():
         files = [str(Path(file).resolve()) for file in files]
         rates = metrics[path.name] = {}
         for name, server in servers.items():
-            values = measure(read(server, files, 64), truths)
+            values = measure(read(server, files), truths)
             rates[name] = {rate: [round(x, 5) for x in values[rate]] for rate in RATES}
             shown = ", ".join(f"{rate} {values[rate]}" for rate in RATES)
             print(f"{path.name:16} {name:15} {shown}")

@@ -16,6 +16,8 @@ import subprocess
 import sys
 import traceback
 
+from quick_exports import convert_here, without_trial
+
 
 def run_command(words, environment):
     """Run a command with its patterns of file names filled in; return what it printed.
@@ -83,13 +85,10 @@ def run_python(code, place, namespace):
 def export_quickly():
     """Convert in this process and once for each training; other tests prove the rest."""
     from mltu.callbacks import Model2onnx
-    from mltu.onnx_export import _convert, _export
+    from mltu.onnx_export import _export
 
-    def convert(job, timeout):
-        _convert.convert(json.loads(json.dumps(job)))
-
-    _export.run_child, export = convert, Model2onnx._export
-    Model2onnx._export = lambda *args, **trial: None if trial else export(*args)
+    _export.run_child = convert_here
+    Model2onnx._export = without_trial(Model2onnx._export)
 
 
 def main():

@@ -21,7 +21,7 @@ class ModelConfigs(BaseModelConfigs):
         self.batch_size = 64
         self.learning_rate = 1.5e-3  # the peak
         self.train_epochs = 32  # of images_per_epoch each: 2 million images
-        self.images_per_epoch = 64_000  # drawn anew in each
+        self.images_per_epoch = 64_000  # new ones in each epoch
         self.num_validation = 1_280  # words, drawn once
         self.decay_share = 0.25  # of the training, at its end, in which the rate falls to 0
         self.train_workers = 1  # threads that draw; one feeds a training on two CPU cores
