@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = ("drawing", "export", "feeding", "images", "network", "state", "steps", "validation")
+MODULES = (
+    "drawing",
+    "export",
+    "feeding",
+    "images",
+    "network",
+    "state",
+    "steps",
+    "torch_network",
+    "validation",
+)
 
 
 class Bars:
@@ -90,6 +100,10 @@ def test_time_steps_are_two_pixels_and_the_reader_is_small(reader):
 
     model = text_reader(194)
     assert model.count_params() < 2_000_000
+    if keras.backend.backend() == "torch":
+        from torch_network import TorchNetwork
+
+        assert TorchNetwork(model).num_unknown == 0
     logits = keras.ops.convert_to_numpy(model(np.zeros((1, 32, 96, 3), np.float32)))
     assert logits.shape == (1, 48, 195)
     assert 0.6 < (np.exp(logits[..., -1]) / np.exp(logits).sum(axis=-1)).mean() < 0.75
@@ -215,3 +229,64 @@ def test_the_average_follows_the_weights_and_has_statistics_of_its_own(reader):
     np.testing.assert_allclose(normalized.std(axis=(0, 1)), np.abs(gamma), rtol=1e-2)
     for a, b in zip(values(), own, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def train_by_keras(trainer, images, labels, frames, rate, guide):
+    """Do a step with the layers, the losses and the optimizer of Keras; return the loss."""
+    import torch
+
+    logits = trainer.model(torch.from_numpy(images).float(), training=True)
+    targets = torch.from_numpy(labels), torch.from_numpy(frames)
+    loss, total = trainer.loss(*targets, logits, guide)
+    variables = trainer.model.trainable_variables
+    gradients = torch.autograd.grad(total, [v.value for v in variables])
+    trainer.optimizer.learning_rate = rate
+    with torch.no_grad():
+        trainer.optimizer.apply(gradients, variables)
+    return float(loss.detach())
+
+
+def small_reader(classes=4):
+    """Return a network of all kinds of layers that the reader has."""
+    import keras
+    from keras import layers
+    from network import _block, _convolution
+
+    inputs = layers.Input((8, None, 3))
+    x = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
+    x = _convolution(x, 4, 3, strides=2)
+    x = _block(_block(x, 4), 6, strides=(2, 1))
+    x = layers.Conv2D(8, (x.shape[1], 1), use_bias=False)(x)
+    x = layers.Reshape((-1, 8))(x)
+    x = layers.Bidirectional(layers.LSTM(5, return_sequences=True))(x)
+    x = layers.Dense(2 * classes)(x)
+    return keras.Model(inputs, layers.Reshape((-1, classes))(x))
+
+
+def test_pytorch_trains_as_keras_does(reader):
+    import keras
+
+    if keras.backend.backend() != "torch":
+        pytest.skip("The step is PyTorch's.")
+    from steps import make_trainer
+
+    trainers = []
+    for _ in range(2):
+        keras.utils.set_random_seed(0)
+        trainers.append(make_trainer(small_reader()))
+    ours, theirs = trainers
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        images = rng.integers(0, 256, (4, 8, 12, 3)).astype(np.uint8)
+        labels = np.array([[0, 1, 2, 0], [1, 1, 3, 3], [2, 3, 3, 3], [0, 2, 1, 3]], np.int32)
+        frames = rng.integers(0, 4, (4, 12)).astype(np.int32)
+        found = float(ours.step(ours.send(images, labels, frames), 1e-2, 0.5))
+        expected = train_by_keras(theirs, images, labels, frames, 1e-2, 0.5)
+        assert found == pytest.approx(expected, rel=1e-4)
+    for kind in ("model", "optimizer"):
+        for a, b in zip(*(getattr(t, kind).variables for t in trainers), strict=True):
+            values = keras.ops.convert_to_numpy(b)
+            np.testing.assert_allclose(
+                keras.ops.convert_to_numpy(a), values, rtol=1e-3, atol=1e-4 * np.abs(values).max(),
+                err_msg=a.path,
+            )  # fmt: skip

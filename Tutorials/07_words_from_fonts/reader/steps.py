@@ -6,6 +6,7 @@ A trainer has `send(images, labels, frames)`, which begins to copy a batch to th
 optimizer and `averages` hold what was trained.
 """
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -13,6 +14,8 @@ import numpy as np
 
 from mltu.losses import CTCLoss, label_lengths
 from mltu.models import use_native_layers
+
+NOT_DECAYED = "bias", "beta", "gamma"  # variables that end so
 
 
 class Trainer:
@@ -27,7 +30,7 @@ class Trainer:
         use_native_layers(model)
         self.model = model
         self.optimizer = keras.optimizers.AdamW(1e-3, weight_decay=0.01, global_clipnorm=2.0)
-        self.optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+        self.optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
         self.optimizer.build(model.trainable_variables)
         # Copies: on PyTorch a variable made of another one would share its memory.
         self.averages = [
@@ -129,43 +132,107 @@ class TensorFlowTrainer(Trainer):
 
 
 class TorchTrainer(Trainer):
-    """Operations one by one; on a GPU they are queued while Python goes on."""
+    """Operations one by one; on a GPU they are queued while Python goes on.
+
+    The network, the loss and AdamW are PyTorch's own, of the variables of the model and of the
+    optimizer, and compute what those of Keras do.
+    """
 
     AVERAGE_EVERY = 10  # steps
 
     def __init__(self, model, **options):
         import torch
+        from torch_network import TorchNetwork, keep_channels_last
 
         super().__init__(model, **options)
-        self._torch, self._count = torch, 0
-        self._device = self.averages[0].value.device
+        self._torch, self._count, self._applied = torch, 0, 0
+        keep_channels_last([*model.trainable_variables, *self.optimizer.variables, *self.averages])
+        self._network = TorchNetwork(model)
+        self._values = [variable.value for variable in model.trainable_variables]
+        self._device = self._values[0].device
+        self._adamw = self._native_optimizer()
         if self._device.type == "cuda":
             # No cudnn.benchmark: it would try all algorithms for each convolution of each width.
             torch.set_float32_matmul_precision("high")
 
     def send(self, images, labels, frames):
-        return [self._send(x) for x in super().send(images, labels, frames)]
+        lengths = np.count_nonzero(labels < self.model.output_shape[-1] - 1, axis=1)
+        sent = [self._send(x) for x in super().send(images, labels, frames)]
+        return *sent, self._torch.from_numpy(lengths)  # which CTC needs on the CPU
 
     def step(self, batch, rate, guide=0.0):
-        images, labels, frames = batch
-        variables = self.model.trainable_variables
-        logits = self.model(images.float(), training=True)
-        loss, total = self.loss(labels, frames, logits, guide)
-        for variable in variables:
-            variable.value.grad = None
-        total.backward()
-        gradients = [variable.value.grad for variable in variables]
-        self.optimizer.learning_rate = rate
+        torch = self._torch
+        images, labels, frames, lengths = batch
+        logits = self._network(images)
+        loss, total = self._native_loss(labels, frames, lengths, logits, guide)
+        gradients = torch.autograd.grad(total, self._values)
         self._count += 1
-        with self._torch.no_grad():
-            self.optimizer.apply(gradients, variables)
+        with torch.no_grad():
+            self._apply(gradients, rate)
             if self._count % self.AVERAGE_EVERY == 0:
-                self._average(float(self._new_share(self.AVERAGE_EVERY)))
+                share = float(self._new_share(self.AVERAGE_EVERY))
+                torch._foreach_lerp_([a.value for a in self.averages], self._values, share)
         return loss.detach()
+
+    def load(self):
+        super().load()
+        self._applied = self._num_steps
+        for state in self._adamw.state.values():
+            state["step"].fill_(self._num_steps)
 
     def predict(self, images):
         with self._torch.no_grad():
             return self.model(self._send(images).float(), training=False).cpu().numpy()
+
+    def _native_loss(self, labels, frames, lengths, logits, guide):
+        """Return what `loss` does; labels have no more characters than fit into the steps."""
+        functional = self._torch.nn.functional
+        batch, steps, classes = logits.shape
+        scores = logits.log_softmax(dim=-1)
+        ctc = functional.ctc_loss(
+            scores.transpose(0, 1), labels, self._torch.full((batch,), steps), lengths,
+            blank=classes - 1, reduction="sum", zero_infinity=True,
+        )  # fmt: skip
+        guided = functional.nll_loss(scores.flatten(0, 1), frames.flatten().long(), reduction="sum")
+        num_characters = int(lengths.sum())
+        return ctc / num_characters, (ctc + guide * guided) / num_characters
+
+    def _native_optimizer(self):
+        """Return a fused AdamW which keeps its state in the variables of Keras's."""
+        torch, keras_own = self._torch, self.optimizer
+        variables = self.model.trainable_variables
+        decayed = [not v.name.endswith(NOT_DECAYED) for v in variables]
+        groups = [
+            {"params": [x for x, d in zip(self._values, decayed, strict=True) if d == kind],
+             "weight_decay": keras_own.weight_decay * kind}
+            for kind in (True, False)
+        ]  # fmt: skip
+        betas = keras_own.beta_1, keras_own.beta_2
+        adamw = torch.optim.AdamW(groups, betas=betas, fused=True)
+        for value, first, second in zip(
+            self._values, keras_own._momentums, keras_own._velocities, strict=True
+        ):
+            step = torch.zeros((), dtype=torch.float32, device=self._device)
+            adamw.state[value] = {"step": step, "exp_avg": first.value, "exp_avg_sq": second.value}
+        return adamw
+
+    def _apply(self, gradients, rate):
+        torch, optimizer = self._torch, self.optimizer
+        limit = optimizer.global_clipnorm
+        norm = torch.stack(torch._foreach_norm(gradients)).norm()
+        torch._foreach_mul_(gradients, limit / norm.clamp(min=limit))
+        for value, gradient in zip(self._values, gradients, strict=True):
+            # The fused kernel does not look at strides.
+            same = gradient.stride() == value.stride()
+            value.grad = gradient if same else torch.empty_like(value).copy_(gradient)
+        optimizer.learning_rate = rate
+        optimizer.iterations.assign_add(1)
+        self._applied += 1
+        for group in self._adamw.param_groups:
+            group["lr"] = rate
+            # Keras adds epsilon before it corrects the bias of the variance.
+            group["eps"] = optimizer.epsilon / math.sqrt(1 - optimizer.beta_2**self._applied)
+        self._adamw.step()
 
     def _send(self, array):
         tensor = self._torch.from_numpy(np.ascontiguousarray(array))
