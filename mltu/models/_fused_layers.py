@@ -115,22 +115,18 @@ def _inner_loop(
 
     cell = layer.cell
     kernel, recurrent = (ops.convert_to_tensor(x) for x in (cell.kernel, cell.recurrent_kernel))
-    # Keras and PyTorch order the gates in the same way.
-    weights = {"weight_ih_l0": kernel.T, "weight_hh_l0": recurrent.T}
+    weights = [kernel.T, recurrent.T]  # Keras and PyTorch order the gates in the same way.
     if cell.use_bias:
         bias = ops.convert_to_tensor(cell.bias)
-        weights |= {"bias_ih_l0": bias, "bias_hh_l0": torch.zeros_like(bias)}
+        weights += [bias, torch.zeros_like(bias)]
     if training and layer.dropout:
         sequences = sequences * cell.get_dropout_mask(sequences[:, 0, :])[:, None, :]
     if layer.go_backwards:
         sequences = sequences.flip(1)
-    lstm = torch.nn.LSTM(
-        *kernel.shape[:1], layer.units, bias=cell.use_bias, batch_first=True, device="meta"
-    )
-    states = tuple(ops.convert_to_tensor(state)[None].to(kernel.dtype) for state in initial_state)
-    outputs, states = torch.func.functional_call(
-        lstm, weights, (sequences.to(kernel.dtype), states)
-    )
+    first = tuple(ops.convert_to_tensor(state)[None].to(kernel.dtype) for state in initial_state)
+    # Biases, one layer, no dropout, gradients wanted, one direction, batch first.
+    options = cell.use_bias, 1, 0.0, True, False, True
+    outputs, *states = torch.lstm(sequences.to(kernel.dtype), first, weights, *options)
     last = outputs[:, -1]
     return (
         last,
