@@ -17,6 +17,7 @@ from mltu.synthetic import (
     Texts,
     Words,
     _draw,
+    _place,
     _writer,
     load_words,
     shipped_fonts,
@@ -324,6 +325,38 @@ def test_neighbours_stay_outside_of_the_box(atlas):
     assert among.mask.sum() > 2 * alone.mask.sum()
     assert among.mask[: among.box[1]].any()
     assert among.mask[among.box[3] :].any()
+
+
+@pytest.mark.parametrize("kind", ["scene_word", "scan_line", "receipt_line", "screen_word"])
+def test_some_sides_are_wide_and_blank(images, kind, monkeypatch):
+    def sides():
+        for seed in range(60):
+            rng = np.random.default_rng(seed)
+            image, _, spans = images.draw_aligned(rng, "Hello", kind=kind)
+            yield image, spans[0, 0] / 32, (image.shape[1] - spans[-1, 1]) / 32
+
+    assert 0 < np.mean([max(left, right) > 1 for _, left, right in sides()]) < 0.2
+    monkeypatch.setattr(_place, "_BLANK_SIDES", 1.0)
+    wide, quiet = [], []
+    for image, left, right in sides():
+        wide.append(max(left, right) > 1)
+        if right > 1:
+            contrast = image.mean(axis=2).std(axis=0)
+            quiet.append(contrast[-16:].mean() < contrast[: -int(32 * right)].mean())
+    assert np.mean(wide) > 0.3
+    assert np.mean(quiet) > 0.8
+
+
+def test_a_side_with_a_neighbour_is_not_widened(atlas, monkeypatch):
+    monkeypatch.setattr(_place, "_BLANK_SIDES", 1.0)
+    widened = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        setting = _draw.set_text(rng, atlas, 0, "word", beside=("", "right"))
+        widened.append(_place.with_blank_sides(rng, [0.1, 0.1, 0.1, 0.1], setting))
+    left, *others = np.array(widened).T
+    assert max(left) > 0.4
+    assert np.all(np.array(others) == 0.1)
 
 
 def test_small_capitals_stand_on_the_base_line(atlas):

@@ -13,6 +13,8 @@ from mltu.synthetic._draw import Array, Rng, Setting
 
 Point = tuple[float, float]
 
+_BLANK_SIDES = 0.08  # share of the pictures
+
 
 class Place(NamedTuple):
     """Where the sheet goes: by a matrix, or by the place of each pixel in it."""
@@ -71,6 +73,22 @@ def find_place(
     if abs(bend) < 0.02:
         return Place(matrix, size, None, shrink)
     return Place(matrix, size, _bent_grid(np.linalg.inv(matrix), bend * scale, where, size), shrink)
+
+
+def with_blank_sides(rng: Rng, margins: Sequence[float], setting: Setting) -> list[float]:
+    """Widen the margins beside some texts a lot, so that a reader does not see a space there.
+
+    A side with a neighbour stays as it is: the picture would show the other word.
+    """
+    widened = list(margins)
+    if rng.random() < _BLANK_SIDES:
+        left, top, right, bottom = setting.box
+        line = setting.mask[top:bottom]
+        for side, beyond in enumerate((line[:, :left], line[:, right:])):
+            width = 0.3 + 4 * rng.random() ** 2
+            if rng.random() < 0.6 and not beyond.any():
+                widened[side] += width
+    return widened
 
 
 def _bent_grid(

@@ -12,7 +12,7 @@ from mltu.synthetic import _camera as c
 from mltu.synthetic import _draw as d
 from mltu.synthetic import _textures as t
 from mltu.synthetic._atlas import FontAtlas
-from mltu.synthetic._place import Place, distorted, find_place, find_spans, put
+from mltu.synthetic._place import Place, distorted, find_place, find_spans, put, with_blank_sides
 from mltu.synthetic._textures import Banks
 
 Array = npt.NDArray[Any]
@@ -71,7 +71,7 @@ def _paper_place(
     return find_place(
         setting.box, height, task.max_width * height // task.height,
         stretch=rng.lognormal(mean, spread), corners=distorted(rng, turn, 0.0, 0.0),
-        margins=margins,
+        margins=with_blank_sides(rng, margins, setting),
     )  # fmt: skip
 
 
@@ -201,7 +201,7 @@ def screen(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Arra
     margins = rng.uniform(-0.02, 0.35, 4).tolist()
     place = find_place(
         setting.box, height, task.max_width * height // task.height,
-        stretch=rng.lognormal(0, 0.05), margins=margins,
+        stretch=rng.lognormal(0, 0.05), margins=with_blank_sides(rng, margins, setting),
     )  # fmt: skip
     ground, ink, contrast = d.palette(rng)
     if rng.random() < 0.4:  # black on white, or white on black

@@ -13,7 +13,7 @@ from mltu.synthetic import _draw as d
 from mltu.synthetic import _textures as t
 from mltu.synthetic._atlas import FontAtlas
 from mltu.synthetic._glyphs import EM
-from mltu.synthetic._place import Place, distorted, find_place, find_spans, put
+from mltu.synthetic._place import Place, distorted, find_place, find_spans, put, with_blank_sides
 from mltu.synthetic._textures import Banks
 
 Array = npt.NDArray[Any]
@@ -149,7 +149,7 @@ def sign_place(rng: Rng, setting: d.Setting, task: d.Task, far: bool) -> Place:
     if rng.random() < 0.16 and aspect > 1.5:
         limit = min(0.16 * aspect, 0.9)
         bend = float(np.clip(rng.normal(0.0, limit / 2), -limit, limit))
-    margins = _margins(rng, far)
+    margins = with_blank_sides(rng, _margins(rng, far), setting)
     return find_place(
         setting.box, task.height, task.max_width, stretch=stretch,
         corners=distorted(rng, turn, view, slant), bend=bend, margins=margins,
