@@ -287,6 +287,30 @@ def test_predict_and_evaluate_leave_the_order_alone(workers):
 
 @pytest.mark.backend
 @pytest.mark.parametrize("workers", [0, 2])
+def test_fit_by_steps_beside_evaluate_and_predict(workers):
+    """They read the epoch from `step` on; two workers failed, "no attribute 'indices'"."""
+    labels = [lambda data, label: (data.astype("float32"), np.float32(label))]
+    source = DataProvider(numbered(10), [same], 3, transformers=labels, workers=workers)
+    model = keras.Sequential([keras.Input((1, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")  # `fit` builds it no more, unlike a Recorder.
+    num_read = []
+
+    class Reader(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            model.evaluate(source, verbose=0)
+            num_read.append(len(model.predict(source, verbose=0)))
+
+    for callbacks in ([Reader()], []):
+        model.fit(source, epochs=2, steps_per_epoch=3, callbacks=callbacks, verbose=0)
+        model.evaluate(source, verbose=0)
+        num_read.append(len(model.predict(source, verbose=0)))
+        model.evaluate(source, steps=2, verbose=0)
+    assert num_read == [10, 10, 10, 4]
+    assert (source.epoch, source.step) == (2, 2)  # Where the second `fit` began.
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("workers", [0, 2])
 def test_a_validation_reads_the_same_samples_each_time(workers):
     """With `validation_steps` too, although a provider shuffles by default."""
     source, model = provider(workers=workers), Recorder()

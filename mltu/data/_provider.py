@@ -34,9 +34,9 @@ class DataProvider(keras.utils.PyDataset):
     Batch i of an epoch is a function of (samples, seed, epoch, i): it can be read twice, from any
     thread and in any order. An epoch ends when `fit` has trained on all its batches, so with
     `steps_per_epoch` it may take several of Keras's epochs, or a part of one, and the next `fit`
-    continues behind it. `evaluate` and `predict` read the current epoch, whose order
-    `get_batch_annotations` tells, and change nothing. The provider does its own shuffling, so pass
-    `shuffle=False` to `fit` if the order of the batches has to be reproducible.
+    continues behind it. `evaluate` and `predict` read the current epoch from `step` on, in the
+    order that `get_batch_annotations` tells, and change nothing. The provider does its own
+    shuffling, so pass `shuffle=False` to `fit` if the order of the batches has to be reproducible.
 
     Args:
         dataset: the result of a reader of `mltu.datasets`, a list of `[path, label]` (the first
@@ -345,7 +345,7 @@ class DataProvider(keras.utils.PyDataset):
         """Number of batches in an epoch; None while `fit` counts its own (`steps_per_epoch`)."""
         caller = _keras_frame(*_CALLERS)
         if caller is None:  # A thread that Keras has started, or another program.
-            return None if self._is_endless else len(self)
+            return None if self._is_endless and _reads_endlessly() else len(self)
         if caller.f_code.co_name != "fit" or caller.f_locals["x"] is not self:
             return len(self)
         begins = "epoch_iterator" not in caller.f_locals
@@ -358,8 +358,11 @@ class DataProvider(keras.utils.PyDataset):
                 self.set_position(plan.epoch, plan.step + index)
             else:  # It takes whole epochs.
                 self.set_position(plan.epoch + bool(plan.step + index))
-        # There Keras would only warn that it cannot shuffle.
-        return None if self._is_endless and not _keras_frame("get_data_adapter") else len(self)
+        # In `get_data_adapter` itself, Keras would only warn that it cannot shuffle; what that makes
+        # has to know that the batches do not end, or it never counts them.
+        frame = _keras_frame("get_data_adapter", "__init__")
+        is_warning = frame is not None and frame.f_code.co_name == "get_data_adapter"
+        return None if self._is_endless and not is_warning else len(self)
 
     def on_epoch_begin(self) -> None:
         """Note that Keras has begun an epoch of a training; called by Keras."""
@@ -420,8 +423,20 @@ def _keras_frame(*functions: str) -> FrameType | None:
     return None
 
 
+def _reads_endlessly() -> bool:
+    """Return whether the thread that asks reads for a `fit`, which may count its own steps.
+
+    An `evaluate` or `predict` with workers takes whole epochs, also after such a `fit` or within.
+    """
+    frame = _keras_frame("_run", "_get_iterator", "_finite_enqueuer_generator")
+    owner = None if frame is None else frame.f_locals["self"]
+    enqueuer = getattr(owner, "enqueuer", owner)
+    return enqueuer is None or isinstance(getattr(enqueuer, "indices", None), itertools.count)
+
+
 def _forget_batches(adapter: Any) -> None:
     """Drop the batches that Keras's workers have read ahead, which it would train on next."""
     if (enqueuer := getattr(adapter, "enqueuer", None)) is not None:
         enqueuer.ready_queue = queue.Queue()
-        enqueuer.indices = itertools.count()  # used where `num_batches` is None
+        if isinstance(getattr(enqueuer, "indices", None), itertools.count):
+            enqueuer.indices = itertools.count()
