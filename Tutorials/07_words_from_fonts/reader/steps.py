@@ -142,11 +142,11 @@ class TorchTrainer(Trainer):
 
     def __init__(self, model, **options):
         import torch
-        from torch_network import TorchNetwork, keep_channels_last
+        from torch_network import TorchNetwork, arrange
 
         super().__init__(model, **options)
         self._torch, self._count, self._applied = torch, 0, 0
-        keep_channels_last([*model.trainable_variables, *self.optimizer.variables, *self.averages])
+        arrange([*model.trainable_variables, *self.optimizer.variables, *self.averages])
         self._network = TorchNetwork(model)
         self._values = [variable.value for variable in model.trainable_variables]
         self._device = self._values[0].device

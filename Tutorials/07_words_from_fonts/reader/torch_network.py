@@ -46,13 +46,15 @@ class TorchNetwork:
         return values[self._output]
 
 
-def keep_channels_last(variables):
-    """Let kernels of convolutions lie in memory as PyTorch's convolutions want them."""
+def arrange(variables):
+    """Let kernels lie in memory with their axes in the order of PyTorch, which differs from ours."""
     for variable in variables:
-        if len(variable.shape) == 4:
-            value = variable.value
-            with torch.no_grad():
+        value = variable.value
+        with torch.no_grad():
+            if value.ndim == 4:
                 value.data = value.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
+            elif value.ndim == 2:
+                value.data = value.T.contiguous().T
 
 
 def _inputs(layer):
