@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import os
 import string
+import subprocess
+import sys
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from mltu.synthetic import (
     ALPHABET,
@@ -348,3 +352,20 @@ def test_unfit_arguments_are_refused(
     with pytest.raises(ValueError, match=message):
         small_set(tmp_path / "set", **changes)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_script_without_a_main_guard_ends(tmp_path):
+    """It waited forever: a process that ended did not read what it was sent."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from mltu.synthetic import write_mjsynth\n"
+        f"write_mjsynth({str(tmp_path / 'words')!r}, num_train=600, num_validation=1, workers=2)\n",
+        encoding="utf-8",
+    )
+    result = subprocess.run(
+        [sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert 'A script that starts processes needs `if __name__ == "__main__":`.' in result.stderr

@@ -178,7 +178,7 @@ def main(arguments=None):
     parser.add_argument("--workers", type=int, default=0)
     args = parser.parse_args(arguments)
     paths = find_fonts(args.folders, args.per_family)
-    results = in_processes(check_sheet, paths, args.workers)
+    results = in_processes(check_sheet, paths, args.workers, chunksize=16)
     found, reasons = {}, Counter()
     for path, sheet in zip(paths, tqdm(results, total=len(paths), unit="font"), strict=True):
         if isinstance(sheet, str):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -28,6 +30,19 @@ _CHUNK_SIZE = 1_000  # samples that a thread measures per update of the progress
 _SAMPLE, _REPLACEMENT = 1, 2
 
 PlainStep = Callable[[Any, Any], tuple[Any, Any]]
+
+# Threads that run steps at once, of all providers. OpenCV takes and gives Python's lock several
+# times an image, so with more threads than cores each waits for the others.
+_turns = threading.BoundedSemaphore(os.cpu_count() or 1)
+
+
+def _reset_turns() -> None:
+    global _turns
+    _turns = threading.BoundedSemaphore(os.cpu_count() or 1)
+
+
+if hasattr(os, "register_at_fork"):  # In a forked process nobody would give back what was taken.
+    os.register_at_fork(after_in_child=_reset_turns)
 
 
 @dataclass(eq=False)
@@ -154,7 +169,7 @@ class BatchLoader:
 
     def __post_init__(self) -> None:
         self._has_warned = False
-        self._run: Callable[..., Batch] = self.pipeline.run
+        self._run: Callable[..., Batch] = self._run_in_turn
         if self.num_processes:
             self._run = WorkerProcesses(self.pipeline.run, self.num_processes).run
 
@@ -210,6 +225,10 @@ class BatchLoader:
         with ThreadPoolExecutor(max(1, num_threads)) as pool:
             chunks = tqdm(pool.map(choose, starts), "Measuring widths", len(starts), delay=2)
             return np.concatenate([np.array(chunk) for chunk in chunks])
+
+    def _run_in_turn(self, *arguments: Any) -> Batch:
+        with _turns:
+            return self.pipeline.run(*arguments)
 
     def _finish(self, samples: Sequence[_Sample], epoch: int, bucket: int) -> Batch:
         indices = [sample.wanted for sample in samples]

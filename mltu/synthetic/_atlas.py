@@ -7,11 +7,14 @@ import lzma
 import multiprocessing
 import os
 import shutil
+import tempfile
 import unicodedata
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache, partial
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -58,18 +61,48 @@ def num_cores() -> int:
     return min(os.cpu_count() or 1, 61)
 
 
-def in_processes(work: Any, items: Sequence[Any], workers: int) -> Iterator[Any]:
-    """Map over items, in processes if there are to be any; the results come in order."""
+def in_processes(
+    work: Callable[..., Any], items: Sequence[Any], workers: int, *shared: Any, chunksize: int = 1
+) -> Iterator[Any]:
+    """Yield `work(item, *shared)` of each item in order, from processes if there are to be any.
+
+    Raises:
+        BrokenProcessPool: a process died.
+    """
     if workers == 0:
-        yield from map(work, items)
+        yield from (work(item, *shared) for item in items)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, cv2.setNumThreads, (1,)) as pool:
-        try:
-            yield from pool.map(work, items, chunksize=16)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with tempfile.TemporaryDirectory() as folder:
+        # In a file: Python waits forever for a process that ends before it has read long arguments,
+        # as those of a script do that lacks `if __name__ == "__main__":`.
+        path = Path(folder, "shared")
+        path.write_bytes(ForkingPickler.dumps(shared))
+        with ProcessPoolExecutor(workers, context, _start_worker, (path,)) as pool:
+            try:
+                yield from pool.map(partial(_work_in_worker, work), items, chunksize=chunksize)
+            except BrokenProcessPool as error:
+                error.add_note(
+                    'A script that starts processes needs `if __name__ == "__main__":`. '
+                    "`workers=0` starts none."
+                )
+                raise
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+_shared: tuple[Any, ...] = ()  # of a process that `in_processes` started
+
+
+def _start_worker(path: Path) -> None:
+    global _shared
+    cv2.setNumThreads(1)
+    _shared = ForkingPickler.loads(path.read_bytes())
+
+
+def _work_in_worker(work: Callable[..., Any], item: Any) -> Any:
+    return work(item, *_shared)
 
 
 class FontAtlas:
@@ -125,7 +158,7 @@ class FontAtlas:
         found: dict[bytes, tuple[str, FontSheet]] = {}
         every = "".join(dict.fromkeys(characters + optional))
         draw = partial(try_sheet if skip else draw_sheet, characters=every, required=characters)
-        sheets = in_processes(draw, paths, workers)
+        sheets = in_processes(draw, paths, workers, chunksize=16)
         bar = tqdm(sheets, "Drawing fonts", len(paths), unit="font", disable=not progress)
         for path, sheet in zip(paths, bar, strict=True):
             if sheet is not None:

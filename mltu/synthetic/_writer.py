@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import multiprocessing
 import zlib
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +12,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from mltu.synthetic._atlas import FontAtlas, num_cores, shipped_atlas
+from mltu.synthetic._atlas import FontAtlas, in_processes, num_cores, shipped_atlas
 from mltu.synthetic._images import TextImages
 from mltu.synthetic._texts import ALPHABET, load_words, sample_word
 from mltu.utils.checks import check_count
@@ -31,8 +29,6 @@ _FIRST_FOLDER = (1, 9001)
 _FILES_PER_FOLDER = 500
 _FOLDERS_PER_FOLDER = 8
 _JOBS_PER_CHUNK = 250
-
-_in_worker: list[TextImages] = []  # what draws in a worker process
 
 
 class Job(NamedTuple):
@@ -132,7 +128,7 @@ def is_validation_label(label: str) -> bool:
     return zlib.crc32(label.lower().encode("ascii")) % 10 == 0
 
 
-def write_chunk(jobs: Sequence[Job], *, root: Path, seed: int, images: TextImages) -> int:
+def write_chunk(jobs: Sequence[Job], images: TextImages, *, root: Path, seed: int) -> int:
     """Draw and write some images; return how many."""
     for folder in {(root / job.file).parent for job in jobs}:
         folder.mkdir(parents=True, exist_ok=True)
@@ -146,17 +142,6 @@ def write_chunk(jobs: Sequence[Job], *, root: Path, seed: int, images: TextImage
             raise RuntimeError(f"OpenCV could not encode '{job.file}', an image of {image.shape}.")
         (root / job.file).write_bytes(jpeg.tobytes())
     return len(jobs)
-
-
-def start_worker(images: TextImages) -> None:
-    """Keep what draws: an atlas that is not on disk travels once to each process."""
-    cv2.setNumThreads(1)
-    _in_worker.append(images)
-
-
-def write_chunk_in_worker(jobs: Sequence[Job], *, root: Path, seed: int) -> int:
-    """Do the same in a process that `start_worker` has prepared."""
-    return write_chunk(jobs, root=root, seed=seed, images=_in_worker[-1])
 
 
 def _check_numbers(
@@ -247,17 +232,7 @@ def _write_images(
     starts = range(0, len(jobs), _JOBS_PER_CHUNK)
     chunks = [jobs[start : start + _JOBS_PER_CHUNK] for start in starts]
     num_workers = min(num_cores() if workers is None else workers, len(chunks))
+    work = partial(write_chunk, root=part, seed=seed)
     with tqdm(total=len(jobs), unit="image", desc="rendering", disable=not progress) as bar:
-        if num_workers == 0:
-            for chunk in chunks:
-                bar.update(write_chunk(chunk, root=part, seed=seed, images=images))
-            return
-        work = partial(write_chunk_in_worker, root=part, seed=seed)
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(num_workers, context, start_worker, (images,)) as pool:
-            try:
-                for count in pool.map(work, chunks):
-                    bar.update(count)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        for count in in_processes(work, chunks, num_workers, images):
+            bar.update(count)
