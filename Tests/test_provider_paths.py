@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections import Counter
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -424,16 +425,15 @@ def test_labels_that_are_no_plain_numbers_come_through(tmp_path, step):
         assert got.tolist() == expected.tolist()
 
 
-def test_blocks_that_were_replaced_are_closed(monkeypatch):
+def test_blocks_that_were_replaced_are_closed():
     """Every worker process held the memory of all of them to its end."""
     blocks = [SharedMemory(create=True, size=4096 * n) for n in (1, 2, 3)]
     samples = [(np.zeros((2, 2, 3), np.uint8), np.zeros(1, np.int32))] * 2
     run = DataProvider(samples, [], 2)._loader.pipeline.run
-    monkeypatch.setattr(_processes, "_function", run, raising=False)
     try:
         for block in blocks:
             pair = [[column] * 2 for column in samples[0]]
-            _processes._run(block.name, *pair, np.arange(2), 1, 0)
+            _processes._run(run, block.name, *pair, np.arange(2), 1, 0)
         assert list(_processes._blocks) == [blocks[2].name]
     finally:
         _processes._blocks.pop(blocks[2].name).close()
@@ -580,3 +580,54 @@ def test_a_worker_that_raises_ends_fit_with_the_path(tmp_path, workers):
     text = "".join([str(error), *getattr(error, "__notes__", [])])
     assert "in the augmentor" in text
     assert ".png' with the label" in text
+
+
+# Reading ahead
+
+
+class Noted(list):
+    """A reader that notes the paths as it is asked for them."""
+
+    def __call__(self, data, label):
+        self.append(int(label))
+        return data, label
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_no_batch_is_read_twice(shuffle):
+    """Keras's own order is followed: else `shuffle=True` would drop most that was read ahead."""
+    noted, model = Noted(), Recorder()
+    samples = [[image, str(index)] for index, (image, _) in enumerate(numbered(40))]
+    labels = [lambda data, label: (data, np.int32([label]))]
+    source = DataProvider(samples, [noted], 2, transformers=labels, workers=2, max_queue_size=3)
+    model.compile(run_eagerly=True)
+    model.fit(source, epochs=2, shuffle=shuffle, verbose=0)
+    assert set(Counter(noted).values()) <= {2, 3}
+    of_shape = 2 * 2 if keras.backend.backend() == "tensorflow" else 0
+    assert len(noted) == 2 * 40 + of_shape
+
+
+def test_a_fork_leaves_the_processes_alone(tmp_path):
+    """What a fork has a copy of is not its own to end."""
+    if not hasattr(os, "fork"):
+        pytest.skip("This system has no fork.")
+    provider = make(write_images(tmp_path), processes=1)
+    expected = content(provider)
+    pid = os.fork()
+    if pid == 0:
+        _processes._end(os.getppid(), provider._loader._processes._workers, [])
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert content(provider) == expected
+
+
+def test_an_answer_that_cannot_travel_names_the_step(tmp_path):
+    """A label that cannot be pickled is found by loading the batch here."""
+    provider = make(write_images(tmp_path, 3), transformers=[ImageResizer(16, 8), as_lambda],
+                    processes=1)  # fmt: skip
+    assert within(60, lambda: provider[0]) is None
+    assert callable(provider[0][1][0])
+
+
+def as_lambda(data, label):
+    return data, np.array(lambda: label, object)

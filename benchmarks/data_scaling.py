@@ -41,7 +41,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         root = write_mjsynth(f"{folder}/words", num_train=args.images, num_validation=1)
         samples = read_mjsynth(root, "train")
-        for kind, augmentors in (("plain", []), ("augmented", [RandomBrightness(), RandomRotate()])):
+        for kind, augmentors in (
+            ("plain", []),
+            ("augmented", [RandomBrightness(), RandomRotate()]),
+        ):
             ways = {0: (inline, make_provider(samples, augmentors=augmentors))}
             for count in args.processes:
                 ways[count] = drain, make_provider(samples, processes=count, augmentors=augmentors)

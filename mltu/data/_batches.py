@@ -18,7 +18,9 @@ from tqdm import tqdm
 
 from mltu.augmentors import Augmentor
 from mltu.data._bad_samples import BadSamples
-from mltu.data._processes import Batch, WorkerProcesses
+from mltu.data._epoch import Indices
+from mltu.data._processes import Batch, Call, WorkerProcesses
+from mltu.data._read_ahead import Promise
 from mltu.datasets import Samples
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.pipeline_step import Step, as_step, check_callables
@@ -29,20 +31,21 @@ _CHUNK_SIZE = 1_000  # samples that a thread measures per update of the progress
 # Random streams that start from the same seed and must differ; 0 is the order, in `_epoch`.
 _SAMPLE, _REPLACEMENT = 1, 2
 
+# Threads finish small images one after the other: OpenCV gives Python's lock away and takes it back
+# at each step, and waiting for it would take longer than the step.
+_SMALL = 1 << 17  # bytes
+_turn = threading.Lock()
+
+
+def _renew_turn() -> None:
+    global _turn
+    _turn = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # In a fork nobody would give back what a thread had taken.
+    os.register_at_fork(after_in_child=_renew_turn)
+
 PlainStep = Callable[[Any, Any], tuple[Any, Any]]
-
-# Threads that run steps at once, of all providers. OpenCV takes and gives Python's lock several
-# times an image, so with more threads than cores each waits for the others.
-_turns = threading.BoundedSemaphore(os.cpu_count() or 1)
-
-
-def _reset_turns() -> None:
-    global _turns
-    _turns = threading.BoundedSemaphore(os.cpu_count() or 1)
-
-
-if hasattr(os, "register_at_fork"):  # In a forked process nobody would give back what was taken.
-    os.register_at_fork(after_in_child=_reset_turns)
 
 
 @dataclass(eq=False)
@@ -99,7 +102,10 @@ class Pipeline:
     ) -> Batch:  # fmt: skip
         """Read and finish a batch, given its samples and their indices in the data set."""
         data, labels = self.read_batch(data, labels)
-        return self.finish_batch(data, labels, indices, epoch, bucket)
+        if getattr(data[0], "nbytes", 0) > _SMALL:
+            return self.finish_batch(data, labels, indices, epoch, bucket)
+        with _turn:
+            return self.finish_batch(data, labels, indices, epoch, bucket)
 
     def read_batch(self, data: Sequence[Any], labels: Sequence[Any]) -> tuple[Any, Any]:
         """Run the preprocessors on a batch."""
@@ -166,15 +172,33 @@ class BatchLoader:
     bad_samples: BadSamples
     on_bad_sample: str
     num_processes: int
+    num_threads: int  # of those that `begin` uses
 
     def __post_init__(self) -> None:
         self._has_warned = False
-        self._run: Callable[..., Batch] = self._run_in_turn
+        self._threads: ThreadPoolExecutor | None = None
+        self._processes: WorkerProcesses | None = None
         if self.num_processes:
-            self._run = WorkerProcesses(self.pipeline.run, self.num_processes).run
+            self._processes = WorkerProcesses(self.pipeline.run, self.num_processes)
 
-    def load(self, indices: npt.NDArray[np.int64], epoch: int, bucket: int) -> Batch:
-        """Load the batch of the samples at `indices`, shape (batch,).
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy without the threads; a copy starts its own."""
+        return {**self.__dict__, "_threads": None}
+
+    def begin(self, indices: Indices, epoch: int, bucket: int) -> Promise:
+        """Begin to load a batch in other processes or threads."""
+        if self._processes is not None:
+            try:
+                call = self._begin_call(self._processes, indices, epoch, bucket)
+            except Exception:  # `load` will try again, and tell it where it is waited for.
+                call = None
+            return _BegunBatch(self, (indices, epoch, bucket), call)
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self.num_threads)
+        return self._threads.submit(self.load, indices, epoch, bucket)
+
+    def load(self, indices: Indices, epoch: int, bucket: int, call: Call | None = None) -> Batch:
+        """Load the batch of the samples at `indices`, shape (batch,); `call` has begun it.
 
         Raises:
             BrokenProcessPool: a process died.
@@ -189,8 +213,10 @@ class BatchLoader:
         #
         # A transient error does no harm, since all three return the same batch.
         try:
-            data, labels = self.samples.pick(indices)
-            return self._run(data, labels, indices, epoch, bucket)
+            if self._processes is None:
+                return self.pipeline.run(*self.samples.pick(indices), indices, epoch, bucket)
+            call = call or self._begin_call(self._processes, indices, epoch, bucket)
+            return self._processes.finish(call)
         except BrokenProcessPool:
             raise
         except Exception as error:
@@ -204,7 +230,7 @@ class BatchLoader:
             _LOGGER.warning("Batches are built sample by sample, which is slower: %s", reason)
         return batch
 
-    def find_buckets(self, num_threads: int) -> npt.NDArray[np.int64] | None:
+    def find_buckets(self) -> npt.NDArray[np.int64] | None:
         """Read every sample once, with a progress bar, to find its width bucket.
 
         Returns:
@@ -222,13 +248,14 @@ class BatchLoader:
             return [resizer.choose_width(each[0]) if each else 0 for each in samples]
 
         starts = range(0, num_samples, _CHUNK_SIZE)
-        with ThreadPoolExecutor(max(1, num_threads)) as pool:
+        with ThreadPoolExecutor(max(1, self.num_threads)) as pool:
             chunks = tqdm(pool.map(choose, starts), "Measuring widths", len(starts), delay=2)
             return np.concatenate([np.array(chunk) for chunk in chunks])
 
-    def _run_in_turn(self, *arguments: Any) -> Batch:
-        with _turns:
-            return self.pipeline.run(*arguments)
+    def _begin_call(
+        self, processes: WorkerProcesses, indices: Indices, epoch: int, bucket: int
+    ) -> Call:
+        return processes.begin(*self.samples.pick(indices), indices, epoch, bucket)
 
     def _finish(self, samples: Sequence[_Sample], epoch: int, bucket: int) -> Batch:
         indices = [sample.wanted for sample in samples]
@@ -266,6 +293,22 @@ class BatchLoader:
                 raise
             self.bad_samples.add(index, source, error)
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class _BegunBatch:
+    """A batch that other processes load, or nobody yet if `call` is None."""
+
+    loader: BatchLoader
+    arguments: tuple[Indices, int, int]
+    call: Call | None
+
+    def result(self) -> Batch:
+        return self.loader.load(*self.arguments, self.call)
+
+    def cancel(self) -> None:
+        if self.call is not None and self.loader._processes is not None:
+            self.loader._processes.cancel(self.call)
 
 
 def sample_rngs(seed: int, epoch: int, indices: Iterable[int]) -> Iterator[np.random.Generator]:

@@ -60,17 +60,18 @@ class EpochPlan:
         if not 0 <= step < len(starts) - 1:
             raise ValueError(f"`step` must be in 0..{len(starts) - 2}. Received {step}.")
         self.epoch, self.step, self._order, self._starts = epoch, step, order, starts
-        self._following: EpochPlan | None = None
+        self._following: dict[int, EpochPlan] = {}  # the last two, by epoch
 
     def reach(self, index: int) -> tuple[EpochPlan, int]:
         """Return the plan of the epoch of a batch, and its index there, as if epochs had no end."""
         epochs, step = divmod(self.step + index, len(self._starts) - 1)
         if not epochs:
             return self, index
-        plan = self._following  # The last one; threads may both make it.
-        if plan is None or plan.epoch != self.epoch + epochs:
-            plan = self._following = replace(self, epoch=self.epoch + epochs, step=0)
-        return plan, step
+        epoch, kept = self.epoch + epochs, self._following
+        if epoch not in kept:  # Threads may both make it.
+            last = {each: plan for each, plan in kept.items() if each == epoch - 1}
+            self._following = kept = {**last, epoch: replace(self, epoch=epoch, step=0)}
+        return kept[epoch], step
 
     def batch_indices(self, index: int) -> tuple[Indices, int]:
         """Return the samples of a batch in this process, shape (batch,), and their bucket.

@@ -1,4 +1,4 @@
-"""WorkerProcesses: runs the steps in other processes, for steps that hold the GIL."""
+"""WorkerProcesses: runs the steps in other processes, for many cores and for steps in Python."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import shutil
 import signal
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -35,6 +36,23 @@ Batch = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 Location = tuple[str, tuple[int, ...], int]
 
 
+@dataclass(eq=False)
+class Call:
+    """A call of the function; `outcome` is its batch, or the text of what it raised."""
+
+    arguments: bytes  # pickled
+    outcome: Batch | str | None = None
+    is_wanted: bool = True
+
+
+@dataclass(eq=False)
+class _Worker:
+    process: Any
+    pipe: Connection
+    call: Call | None = None  # the one that it does
+    block: SharedMemory | None = None  # for the batch of that call
+
+
 class WorkerProcesses:
     """Runs a function in other processes, started at the first call, and returns its batches.
 
@@ -43,6 +61,9 @@ class WorkerProcesses:
     Batches come back through shared memory, in one block for each call that runs at the same time.
     The first few, whose size is not known yet, come through a pipe; so do all if there is too
     little shared memory, as in a container with 64 MB of it.
+
+    No thread stands between the processes and who waits for them: whoever begins a call or waits
+    for one also hands out the calls of others. Thread-safe.
 
     Args:
         function: sent to each process once; its batches are numbers in two arrays.
@@ -62,7 +83,9 @@ class WorkerProcesses:
             ) from error
         self._function = function
         self._num_processes = num_processes
-        self._pool: ProcessPoolExecutor | None = None
+        self._workers: list[_Worker] = []
+        self._waiting: deque[Call] = deque()
+        self._is_broken = False
         self._lock = threading.Lock()
         self._block_size = 0
         self._allocated = 0  # bytes in all blocks
@@ -72,65 +95,111 @@ class WorkerProcesses:
         """Copy without the processes; a copy starts its own."""
         return type(self), (self._function, self._num_processes)
 
-    def run(self, *arguments: Any) -> Batch:
-        """Call the function.
+    def begin(self, *arguments: Any) -> Call:
+        """Call the function, in a process as soon as one is free.
 
         Raises:
-            RuntimeError: it raised; the text names the error.
+            BrokenProcessPool: a process died.
+            Exception: an argument cannot be pickled.
+        """
+        call = Call(bytes(ForkingPickler.dumps(arguments)))
+        with self._lock:
+            self._waiting.append(call)
+            self._serve(timeout=0)
+        return call
+
+    def finish(self, call: Call) -> Batch:
+        """Wait for a call.
+
+        Raises:
+            RuntimeError: the function raised; the text names the error.
             BrokenProcessPool: a process died, by a signal or out of memory.
         """
-        block = self._take_block()
+        while call.outcome is None:
+            with self._lock:
+                if call.outcome is None:
+                    self._serve(timeout=None)
+        if isinstance(call.outcome, str):
+            raise RuntimeError(call.outcome)
+        return call.outcome
+
+    def cancel(self, call: Call) -> None:
+        """Leave a call out, or drop its batch."""
+        with self._lock:
+            call.is_wanted = False
+            if call in self._waiting:
+                self._waiting.remove(call)
+
+    def _serve(self, timeout: float | None) -> None:
+        """Take the batches that are done, and hand out calls; wait for one if none is done."""
         try:
-            name = None if block is None else block.name
-            result = self._start().submit(_run, name, *arguments).result()
-            if isinstance(result, str):
-                raise RuntimeError(result)
-            data, labels = [_copy_out(block, part) for part in result]
-        except BrokenProcessPool as error:
+            if self._is_broken:
+                raise EOFError
+            if not self._workers:
+                self._start()
+            self._hand_out()
+            busy = {worker.pipe: worker for worker in self._workers if worker.call is not None}
+            for pipe in wait(list(busy), timeout):
+                self._take(busy[pipe])  # type: ignore[index]
+            self._hand_out()
+        except (EOFError, OSError) as error:  # The other end of a pipe is closed.
+            self._is_broken = True
             raise BrokenProcessPool(
                 "One of the worker `processes` died: it was killed, ran out of memory, crashed, or "
                 'could not start because the script lacks `if __name__ == "__main__":` or a step '
                 "is not importable. `processes=0` prepares the batches in threads."
             ) from error
-        finally:
-            self._give_back(block)
-        self._block_size = max(self._block_size, data.nbytes + labels.nbytes)
-        return data, labels
 
-    def _start(self) -> ProcessPoolExecutor:
-        with self._lock:
-            if self._pool is None:
-                self._pool = ProcessPoolExecutor(
-                    self._num_processes, multiprocessing.get_context("spawn"), _receive,
-                    (self._function,),
-                )  # fmt: skip
-                weakref.finalize(self, _remove, self._free_blocks)
-                # When Python exits, the pool closes by itself; closing it twice is an error.
-                end = partial(self._pool.shutdown, wait=False, cancel_futures=True)
-                weakref.finalize(self, end).atexit = False
-            return self._pool
+    def _hand_out(self) -> None:
+        for worker in self._workers:
+            if self._waiting and worker.call is None:
+                # Only a process that waits gets a call, so that no two wait for each other to read.
+                worker.call, worker.block = self._waiting.popleft(), self._take_block()
+                worker.pipe.send(None if worker.block is None else worker.block.name)
+                worker.pipe.send_bytes(worker.call.arguments)
+
+    def _take(self, worker: _Worker) -> None:
+        outcome, call = worker.pipe.recv(), worker.call
+        if not isinstance(outcome, str):
+            data, labels = [_copy_out(worker.block, part) for part in outcome]
+            outcome = data, labels
+            self._block_size = max(self._block_size, data.nbytes + labels.nbytes)
+        if call is not None and call.is_wanted:
+            call.outcome = outcome
+        self._give_back(worker.block)
+        worker.call = worker.block = None
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        for _ in range(self._num_processes):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs,), daemon=True)
+            process.start()
+            theirs.close()  # So that a process that dies closes the pipe.
+            self._workers.append(_Worker(process, ours))
+        weakref.finalize(self, _end, os.getpid(), self._workers, self._free_blocks)
+        for worker in self._workers:  # Now that all start at the same time.
+            worker.pipe.send(self._function)
 
     def _take_block(self) -> SharedMemory | None:
-        with self._lock:
-            if self._free_blocks:
-                return self._free_blocks.pop()
-            # On Linux, writing to a block that does not fit kills the process, and a block uses
-            # memory only once it is written. So all blocks are counted twice.
-            room = shutil.disk_usage(_SHARED).free if Path(_SHARED).is_dir() else math.inf
-            size = self._block_size
-            if not size or room < 2 * (self._allocated + size):
-                return None
-            self._allocated += size
-            return SharedMemory(create=True, size=size)
+        if self._free_blocks:
+            return self._free_blocks.pop()
+        # On Linux, writing to a block that does not fit kills the process, and a block uses memory
+        # only once it is written. So all blocks are counted twice.
+        room = shutil.disk_usage(_SHARED).free if Path(_SHARED).is_dir() else math.inf
+        size = self._block_size
+        if not size or room < 2 * (self._allocated + size):
+            return None
+        self._allocated += size
+        return SharedMemory(create=True, size=size)
 
     def _give_back(self, block: SharedMemory | None) -> None:
         if block is None:
             return
-        with self._lock:
-            if block.size >= self._block_size:
-                self._free_blocks.append(block)
-                return
-            self._allocated -= block.size  # A larger batch has arrived since.
+        if block.size >= self._block_size:
+            self._free_blocks.append(block)
+            return
+        self._allocated -= block.size  # A larger batch has arrived since.
         block.close()
         block.unlink()
 
@@ -142,25 +211,33 @@ def _copy_out(block: SharedMemory | None, part: npt.NDArray[Any] | Location) -> 
     return np.ndarray(shape, dtype, block.buf, offset).copy()
 
 
-def _remove(blocks: Sequence[SharedMemory]) -> None:
-    for block in blocks:
+def _end(owner: int, workers: Sequence[_Worker], blocks: Sequence[SharedMemory]) -> None:
+    if os.getpid() != owner:  # A fork has a copy of all this.
+        return
+    for worker in workers:
+        worker.pipe.close()
+        worker.process.terminate()
+    for block in [*blocks, *(worker.block for worker in workers if worker.block is not None)]:
         block.close()
         block.unlink()
 
 
 # The rest runs in the worker processes.
 
-_function: Callable[..., Batch]
 _blocks: dict[str, SharedMemory] = {}
 
 
-def _receive(function: Callable[..., Batch]) -> None:
-    global _function
-    _function = function
+def _work(pipe: Connection) -> None:
     # Ctrl-C goes to all processes of a terminal; only the training process handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        function = pipe.recv()
+        while True:
+            pipe.send_bytes(_run(function, pipe.recv(), *pipe.recv()))
+    except (EOFError, OSError):  # Nobody is there any more.
+        return
 
 
 def _end_with_parent() -> None:
@@ -171,16 +248,20 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _run(name: str | None, *arguments: Any) -> Batch | list[Location] | str:
-    """Write a batch to the block and return its locations; return the batch if it does not fit.
+def _run(function: Callable[..., Batch], name: str | None, *arguments: Any) -> memoryview | bytes:
+    """Return the pickled answer: the batch, its locations in the block, or the text of an error.
 
     An exception becomes its text, since not every exception can be pickled; `BatchLoader` then
     prepares the batch again in the training process, where the original exception is raised.
     """
     try:
-        batch = _function(*arguments)
+        return ForkingPickler.dumps(_share(function(*arguments), name))
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
+        return ForkingPickler.dumps(f"{type(error).__name__}: {error}")
+
+
+def _share(batch: Batch, name: str | None) -> Batch | list[Location]:
+    """Write a batch to the block and return its locations; return the batch if it does not fit."""
     if name is None or any(part.dtype.kind not in _PLAIN_KINDS for part in batch):
         return batch
     if name not in _blocks:

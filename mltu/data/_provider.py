@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
-import queue
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -19,6 +17,7 @@ from mltu.data._bad_samples import BadSample, BadSamples
 from mltu.data._batches import BatchLoader, Pipeline, PlainStep
 from mltu.data._epoch import EpochPlan, Indices, epoch_order
 from mltu.data._processes import Batch
+from mltu.data._read_ahead import ReadAhead
 from mltu.datasets import load_samples, validate_samples, write_csv
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
@@ -62,12 +61,13 @@ class DataProvider(keras.utils.PyDataset):
             training makes progress sooner (Amodei et al., 2016, section 3.3).
         drop_last: True to leave out the last batch of an epoch if it is smaller than the others:
             several devices need equal parts.
-        workers: threads that prepare batches. OpenCV releases the GIL, so they run in parallel;
-            use as many as there are idle cores.
-        max_queue_size: batches prepared ahead.
-        processes: number of processes that prepare batches while threads wait for them: worth it
-            for augmentors written in Python. Steps must be importable, and a script needs
-            `if __name__ == "__main__":`. 0 prepares them in threads.
+        workers: threads that read batches ahead for Keras; 0 reads none ahead. Small images keep
+            one or two cores busy, however many threads there are; large ones and slow disks are
+            worth more threads. The bytes are the same.
+        max_queue_size: batches that are read ahead.
+        processes: number of processes that prepare batches, instead of threads: they keep as many
+            cores busy, as a GPU needs it. Steps must be importable, and a script needs
+            `if __name__ == "__main__":`. 0 uses threads.
         use_multiprocessing: must be False. When one of Keras's worker processes is killed, Keras
             waits for it forever; use `processes`.
 
@@ -110,9 +110,8 @@ class DataProvider(keras.utils.PyDataset):
             )
         if limit is not None:
             check_count("limit", limit, 1)
-        # More threads than processes, so that no process waits for its next batch.
-        num_threads = max(workers, 2 * processes + 1) if processes else workers
-        super().__init__(num_threads, False, max_queue_size)
+        check_count("max_queue_size", max_queue_size, 1)
+        super().__init__(max_queue_size=max_queue_size)
         self.use_multiprocessing = use_multiprocessing
         samples = load_samples(dataset)[:limit]
         if not samples:
@@ -121,8 +120,10 @@ class DataProvider(keras.utils.PyDataset):
             validate_samples(samples)
         pipeline = Pipeline(data_preprocessors, augmentors or [], transformers or [], seed)
         pipeline.check_labels(samples.labels)
-        self._loader = BatchLoader(
-            samples, pipeline, BadSamples(len(samples)), on_bad_sample, processes
+        self._use(
+            BatchLoader(
+                samples, pipeline, BadSamples(len(samples)), on_bad_sample, processes, workers
+            )
         )
         self._plan = EpochPlan(
             len(samples),
@@ -132,7 +133,7 @@ class DataProvider(keras.utils.PyDataset):
             drop_last=drop_last,
             short_first=samples.labels if short_first else None,
             epoch=initial_epoch,
-            buckets=self._loader.find_buckets(num_threads),
+            buckets=self._loader.find_buckets(),
         )
         self._within_epoch = False
         self._is_endless = False  # whether Keras counts its own steps
@@ -150,7 +151,13 @@ class DataProvider(keras.utils.PyDataset):
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy the position, but not that a `fit` is in the middle of the epoch."""
-        return {**self.__dict__, "_within_epoch": False, "_is_endless": False}
+        state = {**self.__dict__, "_within_epoch": False, "_is_endless": False}
+        del state["_ahead"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._use(self._loader)
 
     @property
     def epoch(self) -> int:
@@ -185,7 +192,7 @@ class DataProvider(keras.utils.PyDataset):
     @augmentors.setter
     def augmentors(self, augmentors: Sequence[Step]) -> None:
         pipeline = replace(self._loader.pipeline, augmentors=augmentors)
-        self._loader = replace(self._loader, pipeline=pipeline)
+        self._use(replace(self._loader, pipeline=pipeline))
 
     @property
     def transformers(self) -> list[PlainStep]:
@@ -196,10 +203,20 @@ class DataProvider(keras.utils.PyDataset):
     def transformers(self, transformers: Sequence[PlainStep]) -> None:
         pipeline = replace(self._loader.pipeline, transformers=transformers)
         pipeline.check_labels(self._loader.samples.labels)
-        self._loader = replace(self._loader, pipeline=pipeline)
-        buckets = self._loader.find_buckets(self.workers)
+        self._use(replace(self._loader, pipeline=pipeline))
+        buckets = self._loader.find_buckets()
         if buckets is not self._plan.buckets:  # else both are None
             self._plan = replace(self._plan, buckets=buckets)
+
+    @property
+    def workers(self) -> int:
+        """Always 1, since Keras shall start no threads; setting it sets those of the provider."""
+        return 1
+
+    @workers.setter
+    def workers(self, value: int) -> None:
+        check_count("workers", value, 0)
+        self._use(replace(self._loader, num_threads=value))
 
     @property
     def use_multiprocessing(self) -> bool:
@@ -211,8 +228,7 @@ class DataProvider(keras.utils.PyDataset):
         if value:
             raise ValueError(
                 "`use_multiprocessing` must be False: when one of Keras's worker processes is "
-                "killed, training waits forever without a message. Threads (`workers`) are enough "
-                "for OpenCV; for steps written in Python set `processes`."
+                "killed, training waits forever without a message. Set `processes`."
             )
 
     def set_position(self, epoch: int, step: int = 0) -> None:
@@ -269,7 +285,7 @@ class DataProvider(keras.utils.PyDataset):
         part = copy.copy(self)
         part._num_taken = 0
         part._plan = self._plan.shard(index, count)
-        part._loader = replace(self._loader, bad_samples=BadSamples(self.num_samples))
+        part._use(replace(self._loader, bad_samples=BadSamples(self.num_samples)))
         return part
 
     def split(self, split: float = 0.9, shuffle: bool = True) -> tuple[Self, Self]:
@@ -327,11 +343,7 @@ class DataProvider(keras.utils.PyDataset):
             RuntimeError: too many samples cannot be read.
             Exception: what a step raised, with a note that names the sample.
         """
-        plan = self._plan
-        if index >= len(plan) and self._is_endless and _keras_frame(*_READERS):
-            plan, index = plan.reach(index)
-        indices, bucket = plan.batch_indices(index)
-        data, labels = self._loader.load(indices, plan.epoch, bucket)
+        data, labels = self._load(index)
         axis = self._loader.pipeline.free_axis
         if axis is not None and _keras_frame("get_tf_dataset"):
             # Keras takes the shape of all batches from the first two, and TensorFlow fails on a
@@ -345,7 +357,7 @@ class DataProvider(keras.utils.PyDataset):
         """Number of batches in an epoch; None while `fit` counts its own (`steps_per_epoch`)."""
         caller = _keras_frame(*_CALLERS)
         if caller is None:  # A thread that Keras has started, or another program.
-            return None if self._is_endless and _reads_endlessly() else len(self)
+            return None if self._is_endless else len(self)
         if caller.f_code.co_name != "fit" or caller.f_locals["x"] is not self:
             return len(self)
         begins = "epoch_iterator" not in caller.f_locals
@@ -371,12 +383,12 @@ class DataProvider(keras.utils.PyDataset):
         self._within_epoch |= caller is None or caller.f_code.co_name == "fit"
 
     def on_epoch_end(self) -> None:
-        """Continue with the next epoch if one had begun; called by Keras, workers stopped."""
+        """Continue with the next epoch if one had begun; called by Keras."""
         caller = _keras_frame(*_CALLERS)
-        is_other = caller is not None and caller.f_code.co_name != "fit"
-        if is_other or not self._within_epoch or not self._is_endless:
-            _forget_batches(sys._getframe(1).f_locals.get("self"))
-        if is_other or not self._within_epoch:
+        self._ahead.forget()
+        if caller is not None and caller.f_code.co_name != "fit":
+            return
+        if not self._within_epoch:
             return
         if caller is not None and self._is_endless:
             self._num_taken += caller.f_locals["steps_per_epoch"]
@@ -384,16 +396,35 @@ class DataProvider(keras.utils.PyDataset):
             self.set_position(self.epoch + 1)
         self._within_epoch = False
 
+    def _load(self, index: int) -> Batch:
+        plan, loader = self._plan, self._loader
+        frame = _keras_frame("_finite_generator", "_infinite_generator", "get_tf_dataset")
+        if frame is not None and self._is_endless:
+            plan, index = plan.reach(index)
+        reads_ahead = loader.num_threads or loader.num_processes
+        if frame is None or frame.f_code.co_name == "get_tf_dataset" or not reads_ahead:
+            indices, bucket = plan.batch_indices(index)
+            return loader.load(indices, plan.epoch, bucket)
+        return self._ahead.get(plan, index, frame.f_locals.get("indices"))
+
+    def _use(self, loader: BatchLoader) -> None:
+        self._loader = loader
+        # A queue shorter than that would leave processes idle.
+        depth = max(self.max_queue_size, loader.num_processes)
+        self._ahead = ReadAhead(loader, depth)
+
     def _select(self, indices: Indices, augmentors: Sequence[Step], **changes: Any) -> Self:
         part = copy.copy(self)
         part._num_taken = 0
         samples = self._loader.samples.take(indices)
         part._plan = self._plan.select(indices, samples.labels, **changes)
-        part._loader = replace(
-            self._loader,
-            samples=samples,
-            pipeline=replace(self._loader.pipeline, augmentors=augmentors),
-            bad_samples=BadSamples(len(indices)),
+        part._use(
+            replace(
+                self._loader,
+                samples=samples,
+                pipeline=replace(self._loader.pipeline, augmentors=augmentors),
+                bad_samples=BadSamples(len(indices)),
+            )
         )
         return part
 
@@ -406,7 +437,6 @@ class _Signature:
     dtype: npt.DTypeLike
 
 
-_READERS = ("_infinite_generator", "get_index", "get_tf_dataset")
 _CALLERS = ("fit", "evaluate", "predict", "_symbolic_build", "_maybe_symbolic_build")
 
 
@@ -421,22 +451,3 @@ def _keras_frame(*functions: str) -> FrameType | None:
         if is_keras and frame.f_code.co_name in functions:
             return frame
     return None
-
-
-def _reads_endlessly() -> bool:
-    """Return whether the thread that asks reads for a `fit`, which may count its own steps.
-
-    An `evaluate` or `predict` with workers takes whole epochs, also after such a `fit` or within.
-    """
-    frame = _keras_frame("_run", "_get_iterator", "_finite_enqueuer_generator")
-    owner = None if frame is None else frame.f_locals["self"]
-    enqueuer = getattr(owner, "enqueuer", owner)
-    return enqueuer is None or isinstance(getattr(enqueuer, "indices", None), itertools.count)
-
-
-def _forget_batches(adapter: Any) -> None:
-    """Drop the batches that Keras's workers have read ahead, which it would train on next."""
-    if (enqueuer := getattr(adapter, "enqueuer", None)) is not None:
-        enqueuer.ready_queue = queue.Queue()
-        if isinstance(getattr(enqueuer, "indices", None), itertools.count):
-            enqueuer.indices = itertools.count()
