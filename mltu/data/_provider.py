@@ -370,8 +370,8 @@ class DataProvider(keras.utils.PyDataset):
                 self.set_position(plan.epoch, plan.step + index)
             else:  # It takes whole epochs.
                 self.set_position(plan.epoch + bool(plan.step + index))
-        # In `get_data_adapter` itself, Keras would only warn that it cannot shuffle; what that makes
-        # has to know that the batches do not end, or it never counts them.
+        # In `get_data_adapter` itself, Keras would only warn that it cannot shuffle; what that
+        # makes has to know that the batches do not end, or it never counts them.
         frame = _keras_frame("get_data_adapter", "__init__")
         is_warning = frame is not None and frame.f_code.co_name == "get_data_adapter"
         return None if self._is_endless and not is_warning else len(self)
