@@ -475,11 +475,13 @@ def test_data_sets_that_are_none_are_refused(tmp_path):
     bad = tmp_path / "bad.csv"
     bad.write_text("kind,number\na.png,a\n", encoding="utf-8")
     shutil.make_archive(str(tmp_path / "words"), "zip", tmp_path / "empty")
+    shutil.copy(tmp_path / "words.zip", tmp_path / "words.xlsx")  # It is one.
     for name, text in (
         ("gone", "There is no data set at"),
         ("empty", "holds no images"),
         ("bad.csv", "must have the columns 'path' and 'label'"),
         ("words.zip", "an archive. Unpack it"),
+        ("words.xlsx", "a spreadsheet. Save it as 'CSV UTF-8'"),
     ):
         place = tmp_path / name
         out = tmp_path / "out"

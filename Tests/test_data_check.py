@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import string
 from collections import Counter
 from dataclasses import asdict
@@ -17,12 +18,14 @@ from mltu.data._bad_samples import BadSamples
 from mltu.data_check import DataReport, Example, Finding, check_data, write_sheet
 from mltu.data_check import _report as report_module
 from mltu.data_check._findings import CHECKS
-from mltu.datasets import LazyColumn, Samples, write_csv
+from mltu.datasets import LazyColumn, Samples, read_folder, write_csv
 from mltu.decoders import required_steps
 from mltu.synthetic import load_words, render_word, shipped_fonts
 
 MODEL = {"max_word_length": 20, "time_steps": 32, "image_size": (128, 32)}
 NUM_EACH = 10
+MORE = "label_in_file_name"
+FIVES = sorted({word for word in load_words() if re.fullmatch("[g-z]{5}", word)})[:60]
 
 
 def check(samples, **options):
@@ -271,10 +274,17 @@ def test_labels_from_right_to_left_are_named():
 @pytest.mark.parametrize(
     ("names", "name", "words"),
     [
-        ([f"{chr(97 + i % 26)}bcd_{i:04}" for i in range(60)], "label_in_file_name", r"(.+)_\d+"),
-        ([f"{i:032x}-word" for i in range(60)], "label_in_file_name", "[-_](.+)"),
-        (["abcd", "abcd (1)", *(f"w{chr(97 + i % 26)}x" * 2 for i in range(26))],
-         "label_in_file_name", r" \(\d+\)"),
+        ([f"{word}_{i:04}" for i, word in enumerate(FIVES)], MORE, r"(.+?)(?:_\d+)?$"),
+        ([f"{i}_{word}_{i * 37}" for i, word in enumerate(FIVES)], MORE, r"(?:\d+_)?"),
+        ([f"{word}-{i:04}" for i, word in enumerate(FIVES)], MORE, r"(.+?)(?:[-.# ]"),
+        ([f"{i:04}.{word}" for i, word in enumerate(FIVES)], MORE, "]+)?(.+)"),
+        ([f"{i:032x}-{word}" for i, word in enumerate(FIVES)], MORE, "[-_])?(.+)"),
+        ([f"{word}_{i:032x}" for i, word in enumerate(FIVES)], MORE, "(.+?)(?:[-_]["),
+        ([f"captcha-{word}" for word in FIVES], MORE, r"'captcha\-(.+)'"),
+        ([*FIVES, f"{FIVES[0]} (1)"], MORE, r"(.+?)(?: \(\d+\))?$"),
+        ([*FIVES, f"{FIVES[0]} - Copy", f"{FIVES[1]}(1)"], MORE, "[Cc]opy"),
+        (FIVES, None, ""),
+        ([f"KA-{i * 37 % 1000:03}" for i in range(60)], None, ""),
         ([f"captcha{i}" for i in range(1, 61)], "running_number", "table of paths"),
         ([str(i) for i in range(1, 61)], "running_number", "table of paths"),
         (["title", *map(str, range(1, 60))], "running_number", "table of paths"),
@@ -290,7 +300,11 @@ def test_file_names_that_hold_more_than_the_label_are_suspected(tmp_path, names,
     found = {"label_in_file_name", "running_number", "missing_leading_zeros"} & set(counts(report))
     assert found == ({name} if name else set())
     if name:
-        assert words in named(report, name).fix
+        fix = named(report, name).fix
+        assert words in fix
+    if name == "label_in_file_name":
+        pattern = re.search("'(.+)' [(]", fix)[1]
+        assert set(read_folder(tmp_path, label_pattern=pattern).labels) == set(FIVES)
 
 
 def test_json_round_trip(report, tmp_path):

@@ -386,6 +386,7 @@ TABLES = {
     "other_names.tsv": "filename\twords\na.png\tx,y\n",
     "easyocr.csv": 'filename,words\na.png,"x,y"\n',
     "capitals.csv": 'Path,Label\na.png,"x,y"\n',
+    "blank_lines.csv": '\n\npath,label\na.png,"x,y"\n',
     "mltu_1.csv": '0,1\na.png,"x,y"\n',
     "comma.tsv": 'path,label\na.png,"x,y"\n',
     "paddle.txt": "a.png\tx,y\n",
@@ -411,6 +412,9 @@ def test_tables_of_excel_are_read_or_refused_with_a_fix(tmp_path, encoding):
     (tmp_path / "b.csv").write_bytes("path;label\r\na.png;naïve\r\n".encode("cp1252"))
     with pytest.raises(ValueError, match=r"in UTF-8.* Save it again, in Excel as 'CSV UTF-8'"):
         read_table(tmp_path / "b.csv")
+    (tmp_path / "c.tsv").write_bytes("path\tlabel\r\na.png\tnaïve\r\n".encode("cp1252"))
+    with pytest.raises(ValueError, match=r"line 2: .* Save it again as UTF-8"):
+        read_table(tmp_path / "c.tsv")
 
 
 def test_columns_are_chosen_by_name(tmp_path):

@@ -1,6 +1,7 @@
 """Error rates against literals and the full table; the decoder against its definition."""
 
 import os
+import stat
 from contextlib import suppress
 
 import numpy as np
@@ -194,6 +195,21 @@ def test_atomic_path_writes_through_what_is_no_file(tmp_path):
     os.close(reader)
     assert list(tmp_path.iterdir()) == [fifo]
     assert fifo.is_fifo()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX has permissions and /dev/fd.")
+def test_atomic_path_keeps_permissions_and_open_files(tmp_path):
+    """A private file became readable for all, and a redirected stdout lost what came after."""
+    target = tmp_path / "private.csv"
+    target.touch(0o600)
+    with atomic_path(target) as temporary:
+        temporary.write_text("a")
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    with target.open("a") as file:
+        with atomic_path(f"/dev/fd/{file.fileno()}") as temporary:
+            temporary.write_text("report")
+        print("more", file=file)
+    assert target.read_text().endswith("more\n")
 
 
 def test_atomic_folder_follows_links(tmp_path):

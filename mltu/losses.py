@@ -79,7 +79,7 @@ class CTCLoss(keras.losses.Loss):
     def check(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
         """Log what in a batch does not suit the loss; return its labels and outputs, cast."""
         _check_axes(y_true, y_pred)
-        labels, scores = ops.cast(y_true, "int32"), ops.cast(y_pred, "float32")
+        labels, scores = as_indices(y_true), ops.cast(y_pred, "float32")
         needed = required_steps(labels, label_lengths(labels, scores.shape[2] - 1))
         too_long = ops.cast(needed > ops.shape(scores)[1], "int32")
         self._check(labels, scores, ops.sum(too_long))
@@ -110,6 +110,18 @@ def _check_axes(labels: Any, outputs: Any) -> None:
             "The labels must be indices of characters, shape (batch, max_label_length). Received "
             f"the shape {tuple(labels.shape)}. For one-hot labels, pass np.argmax(labels, axis=-1)."
         )
+
+
+def as_indices(labels: Any) -> Any:
+    """Return labels as int32, shape (batch, at least 1); NaN, as any negative number, is padding.
+
+    NaN as an integer would be a character on some backends.
+    """
+    labels = ops.convert_to_tensor(labels)
+    labels = ops.cast(ops.where(labels >= 0, labels, -1), "int32")
+    if labels.shape[1] == 0:
+        labels = ops.pad(labels, [[0, 0], [0, 1]], constant_values=-1)
+    return labels
 
 
 def label_lengths(labels: Any, blank: int) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mltu import _ctc_kernels
 from mltu._extras import explain_missing
-from mltu.losses import label_lengths
+from mltu.losses import as_indices, label_lengths
 from mltu.utils.checks import check_count
 from mltu.utils.error_rates import edit_distance
 
@@ -80,7 +80,7 @@ class CWERMetric(keras.metrics.Metric):
             y_pred: probabilities or logits, shape (batch, time, classes), the blank last.
             sample_weight: accepted because Keras passes it; counts are not weighted.
         """
-        labels = ops.cast(y_true, "int32")
+        labels = as_indices(y_true)
         lengths = label_lengths(labels, y_pred.shape[2] - 1)
         best, emitted = _greedy(y_pred)
         edits = _count_edits(labels, lengths, best, emitted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from array import array
@@ -27,15 +28,40 @@ _NUM_LISTED = 20  # characters listed in a sentence
 _JOINERS = "\u200c\u200d"  # Invisible, but part of the spelling in Persian and Indic scripts.
 _WHOLE_NUMBER = re.compile(r"[0-9]+(\.0)?")
 _RUNNING = re.compile(r"(\D*)(\d+)", re.ASCII)
+_SHORT_PREFIX = 3  # characters, such as "KA-" of number plates
 _NUM_NAMES = 1000  # file names that decide whether all of them are looked at
-# What file names hold besides the label, and the share of the names that must have it.
-_MORE_THAN_LABEL = {
-    r"(.+)_\d+": 0.9,  # abcd_0001
-    r"[0-9a-f]{8,}(?:-[0-9a-f]{4,})*[-_](.+)": 0.9,  # an MD5 or UUID before the label
-    r"(.+) \(\d+\)": 0.0,  # a copy of the same name
-}
+_HASH = "[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]{4,})*"  # of an MD5 or UUID
+_COPY = r"(?:_\d+| ?\(\d+\)|(?: -)? [Cc]opy(?: ?\d+| \(\d+\))?)"
+
+
+class _Extra(NamedTuple):
+    """What file names may hold besides the label.
+
+    Attributes:
+        found: matches a name that has it. Numbers in a group `number` have to run from file to
+            file.
+        pattern: finds the label in any name, with or without it.
+        share: of the names that have it, above which it is suspected.
+    """
+
+    found: str
+    pattern: str
+    share: float = 0.9
+
+
+_EXTRAS = (
+    _Extra(r"\d+_.+_\d+", r"(?:\d+_)?(.+?)(?:_\d+)?$"),  # of MJSynth: 12_abcd_0001
+    _Extra(r".+_\d+", r"(.+?)(?:_\d+)?$"),
+    _Extra(r".+[-.# ](?P<number>\d+)", r"(.+?)(?:[-.# ]\d+)?$"),
+    _Extra(r"(?P<number>\d+)[-_.# ]+.+", r"(?:\d+[-_.# ]+)?(.+)"),
+    _Extra(f"{_HASH}[-_].+", f"(?:{_HASH}[-_])?(.+)"),
+    _Extra(f".+[-_]{_HASH}", f"(.+?)(?:[-_]{_HASH})?$"),
+    _Extra(r".+ \(\d+\)", r"(.+?)(?: \(\d+\))?$", 0.0),
+)
 _FILE_NAME = re.compile(
-    r"(img|image|dsc[fn]?|frame|photo|pic|picture|scan|screenshot)[ _-]*[0-9][0-9 _-]*",
+    r"(img|image|dsc[fn]?|frame|photo|pic|picture|pxl|scan|screenshot|whatsapp image)[ _-]*"
+    r"[0-9](?:[0-9 ._-]|at|[ap]m|wa|mp)*|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|[0-9a-f]{32}|[0-9a-f]{40}",  # a UUID, MD5 or SHA-1
     re.IGNORECASE,
 )
 
@@ -211,18 +237,52 @@ def _check_file_names(samples: AllSamples) -> Iterator[Match]:
     if sum(map(is_name, range(min(size, _NUM_NAMES)))) < min(size, _NUM_NAMES):
         return
     labels = list(samples.labels[:size])
-    for pattern, share in _MORE_THAN_LABEL.items():
-        found = [p for p, label in enumerate(labels) if re.fullmatch(pattern, label)]
-        if len(found) > share * size:
-            values = {"pattern": f"'{pattern}'"}
-            yield _match(samples, "label_in_file_name", np.array(found), values=values)
+    if (found := _find_extra(labels)) is not None:
+        pattern, positions = found
+        values: dict[str, object] = {"pattern": f"'{pattern}'"}
+        yield _match(samples, "label_in_file_name", np.array(positions), values=values)
     parts = [_RUNNING.fullmatch(label) for label in labels]
     numbers = sorted(int(part[2]) for part in parts if part)
     prefixes = {part[1] for part in parts if part}
-    is_alike = len(prefixes) == 1 and len(set(numbers)) == len(numbers) > 0.9 * size
-    if size >= _MIN_NUM and is_alike and numbers[-1] - numbers[0] < 1.1 * size:
+    if len(prefixes) == 1 and len(numbers) > 0.9 * size and _is_running(numbers):
         ends: dict[str, object] = {"first": numbers[0], "last": numbers[-1]}
         yield _match(samples, "running_number", np.arange(size), values=ends)
+
+
+def _find_extra(labels: Sequence[str]) -> tuple[str, list[int]] | None:
+    """Find what most names hold besides the label.
+
+    Returns:
+        A pattern that finds the label, and the positions of the names; None if nothing is found.
+    """
+    for extra in _EXTRAS:
+        parts = {
+            p: part for p, label in enumerate(labels) if (part := re.fullmatch(extra.found, label))
+        }
+        if len(parts) > extra.share * len(labels):
+            numbers = [int(part["number"]) for part in parts.values() if part.groupdict()]
+            if not numbers or _is_running(sorted(numbers)):
+                return extra.pattern, list(parts)
+    # Copies are beside the file that they are copies of.
+    names = set(labels)
+    copies = {
+        p: part[1]
+        for p, label in enumerate(labels)
+        if (part := re.fullmatch(f"(.+?){_COPY}", label))
+    }
+    if len(copies) > 1 and sum(name in names for name in copies.values()) > len(copies) / 2:
+        return f"(.+?){_COPY}?$", list(copies)
+    prefix = os.path.commonprefix(labels)  # noqa: RUF071  Character by character.
+    prefix = prefix[: 1 + max(map(prefix.rfind, "-_. "))]
+    if len(labels) >= _MIN_NUM and len(prefix) > _SHORT_PREFIX:
+        return f"{re.escape(prefix)}(.+)", list(range(len(labels)))
+    return None
+
+
+def _is_running(numbers: Sequence[int]) -> bool:
+    """Return whether sorted numbers are all different and hardly one is left out."""
+    count = len(numbers)
+    return len(set(numbers)) == count >= _MIN_NUM and numbers[-1] - numbers[0] < 1.1 * count
 
 
 def _check_numbers(samples: AllSamples, facts: LabelFacts) -> Iterator[Match]:

@@ -217,6 +217,8 @@ def _read_table(
 ) -> Samples:
     """Read a table; relative paths start at `start` or, if they exist only there, beside it."""
     if zipfile.is_zipfile(table) or tarfile.is_tarfile(table):
+        if table.suffix.lower() in (".xlsx", ".xlsm", ".ods"):
+            raise ValueError(f"{str(table)!r} is a spreadsheet. Save it as 'CSV UTF-8'.")
         raise ValueError(f"{str(table)!r} is an archive. Unpack it, and pass the folder.")
     samples = read_table(table, path_column=path_column, label_column=label_column)
     names = [n for n in islice(samples.data, _NUM_TRIED) if not os.path.isabs(n)]

@@ -176,7 +176,7 @@ def read_lines(path: StrPath) -> Iterator[tuple[int, str]]:
         number, line = _first_undecodable(path)
         raise ValueError(
             f"{os.fspath(path)!r} must be a file in UTF-8. Received {shorten(line.rstrip())} in "
-            f"line {number}: {error.reason}."
+            f"line {number}: {error.reason}. Save it again as UTF-8."
         ) from error
 
 
@@ -226,7 +226,7 @@ def _csv_pairs(
     path: StrPath, rows: Any, names: tuple[str | None, str | None]
 ) -> Iterator[tuple[str, str]]:
     """Yield (path, label) of each row of an open `csv.reader` that begins with a header."""
-    header: list[str] = next(rows, [])
+    header: list[str] = next((row for row in rows if row), [])
     columns = _find_columns(header, *names)
     if columns is None:
         path_name, label_name = (name or kind for name, kind in zip(names, _NAMES, strict=True))

@@ -114,8 +114,9 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
     """Yield a temporary path, with the same suffix, that replaces `path` at the end of the block.
 
     It is on the same file system. A missing folder is created, and links are followed. If the block
-    raises, the temporary file is removed and a file at `path` stays as it was. A device or a pipe
-    is written to, and not replaced.
+    raises, the temporary file is removed and a file at `path` stays as it was. A device, a pipe or
+    an open file of this process, such as /dev/stdout, is written to, and not replaced. The new
+    file has the permissions of the old one.
 
     Raises:
         IsADirectoryError: `path` is a folder.
@@ -125,7 +126,9 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
         raise IsADirectoryError(
             f"`path` must be a file. Received the folder {str(target)!r}. Name a file in it."
         )
-    is_replaced = target.is_file() or not target.exists()
+    is_device = os.path.realpath(target.parent).startswith(("/dev/fd", "/proc/"))
+    is_device |= os.path.realpath(target.parent) == "/dev"
+    is_replaced = not is_device and (target.is_file() or not target.exists())
     if is_replaced:
         target = target.resolve()
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -138,9 +141,11 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
         temporary = Path(folder) / f"new{suffixes}"
         yield temporary
         if is_replaced:
+            if target.exists():
+                shutil.copymode(target, temporary)
             temporary.replace(target)
         else:
-            with temporary.open("rb") as source, target.open("wb") as sink:
+            with temporary.open("rb") as source, target.open("ab") as sink:
                 shutil.copyfileobj(source, sink)
 
 
