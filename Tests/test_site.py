@@ -55,6 +55,10 @@ SMALL = {
         f"before_after.py --before {ROOT.as_posix()} --images 64 --lines 1000 --rounds 1"
         " --only provider 'annotation file'",
     r"data_pipeline\.py": r"\g<0> --images 128 --rounds 1",
+    r"data_scaling\.py --processes 1 2": "data_scaling.py --processes 1 --images 128 --rounds 1",
+    r"benchmarks/gpu\.py":
+        "benchmarks/gpu.py --backends torch --parts training --networks column_reader --batches 4"
+        " --steps 1 --matrix 64",
     r"dataset_memory\.py": r"\g<0> --lines 1000 --lmdb 20 --rounds 1",
     r"benchmarks/training\.py":
         r"\g<0> --rounds 1 --steps 1 --batch 4 --backends tensorflow",

@@ -168,7 +168,7 @@ def main():
     if args.child:
         training(args)
         return
-    end = time.monotonic() + args.seconds
+    end, failed = time.monotonic() + args.seconds, 0
     for backend, command in commands(args):
         left = end - time.monotonic()
         if left < 5:
@@ -176,12 +176,13 @@ def main():
             continue
         paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         try:
-            subprocess.run(
+            failed |= subprocess.run(
                 command, cwd=ROOT, timeout=left, check=False,
                 env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": paths},
-            )  # fmt: skip
+            ).returncode  # fmt: skip
         except subprocess.TimeoutExpired:
             print(json.dumps({"cut_after_seconds": round(left), "backend": backend}), flush=True)
+    raise SystemExit(failed)
 
 
 if __name__ == "__main__":
