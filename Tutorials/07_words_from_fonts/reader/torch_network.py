@@ -47,7 +47,7 @@ class TorchNetwork:
 
 
 def arrange(variables):
-    """Let kernels lie in memory with their axes in the order of PyTorch, which differs from ours."""
+    """Let kernels lie in memory with their axes in the order of PyTorch, not of Keras."""
     for variable in variables:
         value = variable.value
         with torch.no_grad():
