@@ -446,6 +446,19 @@ def test_the_child_rebuilds_a_model_with_a_lambda_and_a_class(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
+def pale(shape, dtype=None):
+    return keras.ops.full(shape, 0.1, dtype)
+
+
+@pytest.mark.usefixtures("as_on_jax")
+def test_a_function_that_is_not_registered_is_found_or_named(tmp_path, monkeypatch):
+    """Keras stores nothing but its name; the child did not know where it is from."""
+    model = build(middle=[layers.Dense(8, bias_initializer=pale)])
+    assert export_onnx(model, tmp_path / "model.onnx").difference < 1e-4
+    monkeypatch.setattr(pale, "__module__", "__main__")
+    fails(tmp_path, ImportError, "Received pale, defined in", model)
+
+
 @pytest.mark.usefixtures("as_on_jax")
 def test_a_class_of_the_script_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Halved, "__module__", "__main__")

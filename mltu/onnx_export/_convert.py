@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from mltu._extras import explain_missing
@@ -92,12 +93,21 @@ def write_source(model: keras.Model, folder: Path) -> dict[str, Any]:
         source = folder / "source.keras"
         with in_float32(model):
             model.save(source)
-        classes = stored_classes(source, keras.saving.get_custom_objects())
+        classes = stored_classes(source, {**_functions(model), **keras.saving.get_custom_objects()})
         _check_classes(classes)
         return {**job, "kind": "keras", "source": str(source), "classes": classes}
     source = folder / "saved_model"
     _write_saved_model(model, shape, job["name"], source)
     return {**job, "kind": "saved_model", "source": str(source)}
+
+
+def _functions(model: keras.Model) -> dict[str, FunctionType]:
+    """Return the functions that layers have as initializers and such; Keras stores their names."""
+    from mltu.models._fused_layers import layers_within
+
+    values = (value for layer in layers_within(model) for value in vars(layer).values())
+    functions = [value for value in values if isinstance(value, FunctionType)]
+    return {each.__name__: each for each in functions if each.__module__.split(".")[0] != "keras"}
 
 
 @contextmanager
@@ -203,7 +213,9 @@ def _store_constants(proto: Any, values: Mapping[str, Any]) -> None:
     for value in [value for value in proto.graph.input if value.name in values]:
         proto.graph.input.remove(value)
         tensor = numpy_helper.from_array(values[value.name].numpy(), value.name)
-        proto.graph.initializer.append(tensor)
+        # The converter may have folded it into another; onnxruntime would warn at each start.
+        if any(value.name in node.input for node in proto.graph.node):
+            proto.graph.initializer.append(tensor)
 
 
 def _replace_erfc(proto: Any) -> None:
