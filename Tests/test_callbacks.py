@@ -1,6 +1,8 @@
 """The callbacks in tiny trainings, and the ONNX export by its numbers."""
 
+import copy
 import logging
+import pickle
 
 import keras
 import numpy as np
@@ -367,6 +369,16 @@ def test_train_logger_writes_each_training_and_appends(tmp_path):
     assert str(model.count_params()) in lines[0]
     assert logging.getLogger().handlers == root
     assert not [n for n in set(logging.Logger.manager.loggerDict) - names if "mltu" in n]
+
+
+def test_train_logger_can_be_copied(tmp_path):
+    """Before and after a training; its logger cannot."""
+    logger = TrainLogger(tmp_path)
+    for clone in (copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))):
+        twin = clone(logger)
+        fit(tiny_model(), twin, epochs=1)
+        twin = clone(twin)
+    assert (tmp_path / "logs.log").read_text().count("Epoch 1;") == 2
 
 
 def test_train_logger_writes_utf_8(tmp_path):

@@ -457,6 +457,8 @@ def test_a_function_that_is_not_registered_is_found_or_named(tmp_path, monkeypat
     assert export_onnx(model, tmp_path / "model.onnx").difference < 1e-4
     monkeypatch.setattr(pale, "__module__", "__main__")
     fails(tmp_path, ImportError, "Received pale, defined in", model)
+    model = build(middle=[layers.Dense(8, activation=lambda x: x * 2, name="twice")])
+    fails(tmp_path, ImportError, "Received a lambda of the layer 'twice', defined in", model)
 
 
 @pytest.mark.usefixtures("as_on_jax")

@@ -39,6 +39,14 @@ class TrainLogger(keras.callbacks.Callback):
         self.log_level = logLevel
         self._logger = logging.Logger("mltu.TrainLogger")  # Not in the global tree.
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the logger, which cannot be copied; a copy opens the file when it trains."""
+        return {key: value for key, value in vars(self).items() if key != "_logger"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._logger = logging.Logger("mltu.TrainLogger")
+
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Open the file."""
         self.log_path.mkdir(parents=True, exist_ok=True)

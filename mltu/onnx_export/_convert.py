@@ -93,21 +93,31 @@ def write_source(model: keras.Model, folder: Path) -> dict[str, Any]:
         source = folder / "source.keras"
         with in_float32(model):
             model.save(source)
-        classes = stored_classes(source, {**_functions(model), **keras.saving.get_custom_objects()})
-        _check_classes(classes)
+        functions = _functions(model)  # Keras stores nothing but their names.
+        by_name = {function.__name__: function for _, function in functions}
+        classes = stored_classes(source, {**by_name, **keras.saving.get_custom_objects()})
+        lambdas = [
+            ("__main__", f"a lambda of the layer {layer.name!r}", "")
+            for layer, function in functions
+            if function.__name__ == "<lambda>" and not isinstance(layer, keras.layers.Lambda)
+        ]
+        _check_classes([*classes, *lambdas])
         return {**job, "kind": "keras", "source": str(source), "classes": classes}
     source = folder / "saved_model"
     _write_saved_model(model, shape, job["name"], source)
     return {**job, "kind": "saved_model", "source": str(source)}
 
 
-def _functions(model: keras.Model) -> dict[str, FunctionType]:
-    """Return the functions that layers have as initializers and such; Keras stores their names."""
+def _functions(model: keras.Model) -> list[tuple[keras.Layer, FunctionType]]:
+    """Return the functions that layers have as initializers and such, but for those of Keras."""
     from mltu.models._fused_layers import layers_within
 
-    values = (value for layer in layers_within(model) for value in vars(layer).values())
-    functions = [value for value in values if isinstance(value, FunctionType)]
-    return {each.__name__: each for each in functions if each.__module__.split(".")[0] != "keras"}
+    pairs = ((layer, value) for layer in layers_within(model) for value in vars(layer).values())
+    return [
+        (layer, value)
+        for layer, value in pairs
+        if isinstance(value, FunctionType) and value.__module__.split(".")[0] != "keras"
+    ]
 
 
 @contextmanager
