@@ -24,6 +24,7 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper
 
 from mltu import __version__
+from mltu.cli._common import quoted
 from mltu.cli.main import Commands, commands
 from mltu.configs import ReaderConfigs
 from mltu.datasets import (
@@ -751,6 +752,14 @@ def test_curves_that_cannot_be_drawn_end_a_training_before_it_begins(tmp_path, m
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match="matplotlib"):
         fit_reader(None, [], [], tmp_path, epochs=1, learning_rate=1e-3, metadata={})
+
+
+@pytest.mark.skipif(os.name == "nt", reason="cmd.exe takes other quotes")
+def test_a_printed_command_can_be_copied_into_a_shell():
+    """A run folder with a space in its name could not be read or resumed as it was said."""
+    assert [quoted(path) for path in (Path("my run"), "run{x}", "runs/1")] == [
+        "'my run'", "'run{x}'", "runs/1",
+    ]  # fmt: skip
 
 
 @pytest.mark.slow

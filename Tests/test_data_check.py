@@ -258,9 +258,10 @@ def test_names_that_cameras_give_are_no_labels():
 
 
 @pytest.mark.parametrize("vocab", [None, "abc"])
-def test_a_set_without_text_is_an_error(vocab):
+@pytest.mark.parametrize("label", ["", " ", "\u3000"])
+def test_a_set_without_text_is_an_error(vocab, label):
     """TensorFlow failed in the first batch, after the check had said that training can start."""
-    found = named(check(pictures([""] * 12), vocab=vocab), "no_text")
+    found = named(check(pictures([label] * 12), vocab=vocab), "no_text")
     assert (found.severity, found.count) == ("error", 12)
 
 

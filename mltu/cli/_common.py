@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import click
+
+from mltu.utils.files import StrPath
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -94,3 +99,9 @@ def is_terminal(stream: TextIO | None) -> bool:
 def is_watched() -> bool:
     """Return whether a progress bar would be seen: whether stderr is a terminal."""
     return is_terminal(sys.stderr)
+
+
+def quoted(path: StrPath) -> str:
+    """Return a path as a command that is copied into a shell needs it, such as 'my run'."""
+    text = os.fspath(path)
+    return subprocess.list2cmdline([text]) if os.name == "nt" else shlex.quote(text)

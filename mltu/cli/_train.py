@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mltu.cli._common import data_options, is_terminal, is_watched
+from mltu.cli._common import data_options, is_terminal, is_watched, quoted
 from mltu.configs import ReaderConfigs
 
 if TYPE_CHECKING:
@@ -94,7 +94,9 @@ def command(
         raise click.exceptions.Exit(1) from None
     except KeyboardInterrupt as error:
         if (Path(output) / "configs.yaml").is_file():
-            error = KeyboardInterrupt(f"Continue with: mltu train --resume {output}\n{error}")
+            error = KeyboardInterrupt(
+                f"Continue with: mltu train --resume {quoted(output)}\n{error}"
+            )
         raise error from None
     _print_result(outcome)
 
@@ -150,7 +152,7 @@ def _print_errors(error: DatasetError) -> None:
 def _print_result(outcome: TrainedReader) -> None:
     click.echo(f"Run folder: {outcome.run}")
     if outcome.evaluation is None:
-        click.echo(f"Write its ONNX file: mltu export {outcome.run}")
+        click.echo(f"Write its ONNX file: mltu export {quoted(outcome.run)}")
         return
     rates = outcome.evaluation
     click.echo(
@@ -158,11 +160,11 @@ def _print_result(outcome: TrainedReader) -> None:
         f"WER {rates.wer}; 95% intervals in brackets"
     )
     if rates.cer.value < _USELESS:
-        click.echo(f"Read with it: mltu read IMAGES --model {outcome.run}")
+        click.echo(f"Read with it: mltu read IMAGES --model {quoted(outcome.run)}")
     else:
         click.echo(
             "It has not learned to read. After few epochs this is to be expected: train longer, "
-            f"mltu train --resume {outcome.run} --epochs N"
+            f"mltu train --resume {quoted(outcome.run)} --epochs N"
         )
         if (outcome.run / "watch.log").is_file():
             click.echo(f"What the training itself shows: {outcome.run / 'watch.log'}")

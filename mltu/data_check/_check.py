@@ -68,7 +68,7 @@ def check_data(
     if not both.num_training:
         raise ValueError("`samples` must contain at least one sample. Received an empty data set.")
     labels, matches = check_labels(both, expected, progress=progress)
-    if not labels.counts:
+    if not any(char.strip() for char in labels.counts):
         matches.append(Match("no_text", np.arange(both.num_training), lambda _: ""))
     images = read_images(both, num_read=num_read, workers=workers, progress=progress)
     matches += check_images(both, images, labels, expected)

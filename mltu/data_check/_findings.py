@@ -213,7 +213,7 @@ CHECKS = {
     ),
     "no_text": CheckSpec(
         "error",
-        "All training labels are empty, so there is nothing to learn.",
+        "All training labels are empty or blank, so there is nothing to learn.",
         "Name the column that has the labels, or correct the table.",
     ),
     "empty_label": CheckSpec(
