@@ -250,12 +250,13 @@ def small_reader(classes=4):
     """Return a network of all kinds of layers that the reader has."""
     import keras
     from keras import layers
-    from network import _block, _convolution
+
+    from mltu.models._networks import _normalized, _text_block
 
     inputs = layers.Input((8, None, 3))
     x = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
-    x = _convolution(x, 4, 3, strides=2)
-    x = _block(_block(x, 4), 6, strides=(2, 1))
+    x = layers.Activation("relu")(_normalized(x, 0.99, 4, 3, 2))
+    x = _text_block(_text_block(x, 0.99, 4), 0.99, 6, (2, 1))
     x = layers.Conv2D(8, (x.shape[1], 1), use_bias=False)(x)
     x = layers.Reshape((-1, 8))(x)
     x = layers.Bidirectional(layers.LSTM(5, return_sequences=True))(x)

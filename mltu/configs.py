@@ -192,16 +192,32 @@ class ReaderConfigs(BaseModelConfigs):
     help. The others are filled in from the data. Names are those of tutorial 01.
     """
 
-    model: str = _option(
-        "columns", "Network, from mltu.models.", choices=("columns", "rows", "strong")
+    start_from: str | None = _option(
+        None,
+        "Trained reader to begin with: words, words_small, words_photo, a run folder, a model "
+        "file, or none (default: words, if it knows the characters of the labels).",
+    )
+    model: str | None = _option(
+        None,
+        "Network, from mltu.models (default: that of --start-from, or else columns).",
+        choices=("columns", "rows", "strong", "text"),
     )
     train_epochs: int | None = _option(
-        None, "Maximum number of epochs (default: enough for 5,000 steps).", name="epochs", least=1
+        None,
+        "Maximum number of epochs (default depends on the number of samples).",
+        name="epochs",
+        least=1,
     )
-    batch_size: int = _option(32, "Images per step.", least=1)
+    batch_size: int | None = _option(
+        None, "Images per step (default depends on the number of samples).", least=1
+    )
     learning_rate: float | None = _option(None, "Peak learning rate (default depends on --model).")
-    width: int = _option(128, "Width of the model input, in pixels.", least=1)
-    height: int = _option(32, "Height of the model input, in pixels.", least=1)
+    width: Any = _option(  # noqa: RUF009  # an int, or a list where images keep their shape
+        None, "Width of the model input, in pixels (default: by the images).", least=1
+    )
+    height: int | None = _option(
+        None, "Height of the model input, in pixels (default: by the images).", least=1
+    )
     vocab: str | None = _option(
         None, "Characters that the reader knows (default: those of the labels)."
     )
@@ -222,6 +238,8 @@ class ReaderConfigs(BaseModelConfigs):
     data: str | None = None  # the paths that the samples came from
     validation: str | None = None
     color: str = "BGR"  # of the model input, or "GRAY"
+    resize: str = "stretch"  # or "fit": aspect kept, padded; `width` may then be several
+    padding_color: list[int] = field(default_factory=lambda: [0])
     max_text_length: int = 0
     model_path: str = field(
         default_factory=lambda: str(Path("runs") / datetime.now().strftime("%Y%m%d%H%M%S"))

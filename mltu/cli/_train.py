@@ -31,6 +31,7 @@ def _setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
         types: dict[str, tuple[Any, str | None]] = {
             "bool": (click.BOOL, None),
             "int": (click.IntRange(least), "N"),
+            "Any": (click.IntRange(least), "N"),
             "float": (click.FloatRange(0, min_open=True), "X"),
             "str": (click.Choice(choices), None) if choices else (click.STRING, "TEXT"),
         }

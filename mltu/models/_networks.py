@@ -3,22 +3,26 @@
 Source of the architecture: Shi et al., 2015, "An End-to-End Trainable Neural Network for
 Image-based Sequence Recognition"; of the blocks: He et al., 2015, "Deep Residual Learning".
 
-All take (batch, height, width, channels) images with values in 0..255 and return probabilities of
-shape (batch, time, num_characters + 1), whose last class is the blank.
+All take (batch, height, width, channels) images with values in 0..255 and return probabilities, of
+`text_reader` logits, of shape (batch, time, num_characters + 1), whose last class is the blank.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from mltu._extras import explain_missing
 from mltu.models._blocks import activation_layer, batch_norm, residual_block
 from mltu.utils.checks import check_count
 
 with explain_missing():
-    from keras import Model, layers
+    from keras import Model, initializers, layers, ops, saving
 
 Shape = tuple[int, int | None, int]  # height, width, channels
+
+_STEPS_PER_COLUMN = 2  # of `text_reader`, whose feature map has a column for every 4 pixels
 
 
 def row_reader(
@@ -87,6 +91,69 @@ def strong_reader(
     for filters, strides, num_blocks in ((32, 1, 1), (64, (2, 1), 2), (96, (2, 1), 2)):
         x = _stage(x, filters, strides, num_blocks, activation, dropout)
     return _head(inputs, _columns(x, 160, activation), num_characters, (96, 96))
+
+
+def text_reader(input_shape: Shape, num_characters: int, momentum: float = 0.9) -> Model:
+    """Build the reader of `words`: 1,971,296 parameters for 32xNx3 and 191 characters.
+
+    The map is made small early, which leaves arithmetic for more channels; each of its columns then
+    emits two time steps, width / 2 in all, so that two equal narrow letters have room for the blank
+    between them. It returns float32 logits.
+
+    Args:
+        input_shape: as in `row_reader`, but the height must be divisible by 16, the width by 4, or
+            it may be None.
+        num_characters: as in `row_reader`.
+        momentum: of the moving statistics of batch normalization.
+    """
+    _check_sides(input_shape, 16, 4)
+    check_count("num_characters", num_characters, 1)
+
+    inputs = layers.Input(input_shape, name="input")
+    x = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
+    for filters in (32, 64):
+        x = layers.Activation("relu")(_normalized(x, momentum, filters, 3, 2))
+    for filters, strides in ((64, 1), (96, (2, 1)), (160, (2, 1)), (160, 1)):
+        x = _text_block(x, momentum, filters, strides)
+    x = layers.Conv2D(192, (x.shape[1], 1), use_bias=False)(x)
+    x = layers.Activation("relu")(layers.BatchNormalization(momentum=momentum)(x))
+    x = layers.Reshape((-1, 192))(x)
+    for units in (128, 128):
+        x = layers.Bidirectional(layers.LSTM(units, return_sequences=True))(x)
+    classes = num_characters + 1
+    units = _STEPS_PER_COLUMN * classes
+    x = layers.Dense(units, bias_initializer=MostlyBlank(), dtype="float32")(x)
+    x = layers.Reshape((-1, classes), dtype="float32", name="logits")(x)
+    return Model(inputs, x, name="text_reader")
+
+
+def _text_block(x: Any, momentum: float, filters: int, strides: Any = 1) -> Any:
+    y = layers.Activation("relu")(_normalized(x, momentum, filters, 3, strides))
+    y = _normalized(y, momentum, filters, 3)
+    if strides != 1:
+        x = layers.AveragePooling2D(strides)(x)
+    if x.shape[-1] != filters:
+        x = _normalized(x, momentum, filters, 1)
+    return layers.Activation("relu")(layers.add([x, y]))
+
+
+def _normalized(x: Any, momentum: float, filters: int, size: int, strides: Any = 1) -> Any:
+    x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False)(x)
+    return layers.BatchNormalization(momentum=momentum)(x)
+
+
+@saving.register_keras_serializable(package="mltu")
+class MostlyBlank(initializers.Initializer):
+    """Give the blank, the last class of each time step, two thirds of the probability at first.
+
+    That is about its share of the frames; else the first hundreds of steps only find it out.
+    """
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        """Return the bias of `text_reader`'s last layer."""
+        bias = np.zeros((_STEPS_PER_COLUMN, shape[0] // _STEPS_PER_COLUMN))
+        bias[:, -1] = np.log(2 * bias.shape[1])
+        return ops.convert_to_tensor(bias.ravel(), dtype)
 
 
 def _check_sides(input_shape: Shape, height: int, width: int) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
+from mltu.models._vocabulary import with_classes
 from mltu.utils.files import StrPath
 
 with explain_missing():
@@ -67,7 +68,7 @@ def warm_start(
     if vocab is not None and old_vocab is not None:
         _check_units(output, vocab)
         units = len(old_vocab) + 1
-        source = _with_output_units(model, units)
+        source = with_classes(model, len(vocab) + 1, units)
     earlier = _load_floats(source, path)
     bias = getattr(source.layers[-1], "bias", None)
     if units is not None and bias is not None and bias.path not in earlier:
@@ -99,18 +100,6 @@ def _check_units(output: keras.Layer, vocab: str) -> None:
             f"{len(vocab) + 1} units. Received {output.name!r} with "
             f"{getattr(output, 'units', 'no')} units."
         )
-
-
-def _with_output_units(model: keras.Model, units: int) -> keras.Model:
-    """Copy the model with another number of units in its last layer."""
-
-    def clone(layer: keras.Layer) -> keras.Layer:
-        settings = layer.get_config()
-        if layer is model.layers[-1]:
-            settings["units"] = units
-        return type(layer).from_config(settings)
-
-    return keras.models.clone_model(model, clone_function=clone)
 
 
 def _load_floats(model: keras.Model, path: StrPath) -> dict[str, npt.NDArray[Any]]:

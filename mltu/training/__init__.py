@@ -1,7 +1,8 @@
 """Complete trainings: from a data set to a run folder with an ONNX file."""
 
 from mltu.configs import ReaderConfigs
-from mltu.training._data import Choice, DatasetError, choose_settings
+from mltu.training._choice import Choice, choose_settings
+from mltu.training._data import DatasetError
 from mltu.training._fit import compile_reader, fit_reader, start_with_blanks
 from mltu.training._reader import TrainedReader, resume_reader, train_reader
 from mltu.training._run import (

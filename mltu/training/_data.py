@@ -1,10 +1,10 @@
-"""The data of a training: samples, their check, their batches, and suitable settings."""
+"""The data of a training: samples, their check and their batches."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from mltu._extras import explain_missing
 from mltu.augmentors import RandomBrightness, RandomErodeDilate, RandomRotate
@@ -77,7 +77,7 @@ def require_sound_data(
         vocab=configs.vocab,
         max_word_length=configs.max_text_length,
         time_steps=time_steps,
-        image_size=(configs.width, configs.height),
+        image_size=(widest(configs), configs.height or 0),
         num_read=_NUM_CHECKED,
         workers=max(1, configs.train_workers),
         progress=progress,
@@ -90,6 +90,11 @@ def require_sound_data(
     return report
 
 
+def widest(configs: ReaderConfigs) -> int:
+    """Return the width of the widest input."""
+    return max(configs.width) if isinstance(configs.width, list) else configs.width or 0
+
+
 def make_provider(samples: Samples, configs: ReaderConfigs, *, training: bool) -> DataProvider:
     """Make batches of images (batch, height, width, channels) and indexed labels."""
     is_gray, vocab = configs.color == "GRAY", configs.vocab or ""
@@ -97,10 +102,15 @@ def make_provider(samples: Samples, configs: ReaderConfigs, *, training: bool) -
     return DataProvider(
         dataset=samples,
         data_preprocessors=[ImageReader(cv2.IMREAD_GRAYSCALE if is_gray else cv2.IMREAD_COLOR)],
-        batch_size=configs.batch_size,
+        batch_size=configs.batch_size or 1,
         augmentors=augmentors if training and configs.augment else [],
         transformers=[
-            ImageResizer(configs.width, configs.height),
+            ImageResizer(
+                configs.width or 0,
+                configs.height or 0,
+                keep_aspect_ratio=configs.resize == "fit",
+                padding_color=configs.padding_color,
+            ),
             *([ExpandDims()] if is_gray else []),
             LabelIndexer(vocab, order=configs.label_order),
             LabelPadding(configs.max_text_length, padding_value=len(vocab)),
@@ -132,72 +142,3 @@ def _split(samples: Samples, seed: int) -> tuple[Samples, Samples]:
         )
     order = epoch_order(count, seed, 0, True)
     return samples.take(order[:num_training]), samples.take(order[num_training:])
-
-
-_HEIGHTS = (32, 48, 64)  # pixels; larger letters than the last has are scaled down
-_WIDTHS = (64, 512)  # pixels, of which a reader is worth training on a CPU
-_WIDTH_STEP = 32
-_COLUMN = 4  # pixels of a time step of "columns"; "strong" has one for every second
-_ROOM = 2  # time steps for a character: it needs one, and often a blank beside it
-_MANY = 50_000  # samples from which the larger network pays off
-
-
-class Choice(NamedTuple):
-    """What to train with; the fields but `reasons` are arguments of `train_reader`."""
-
-    width: int
-    height: int
-    model: str
-    reasons: tuple[str, ...]
-
-
-def choose_settings(report: DataReport) -> Choice:
-    """Choose the input size and the network for a checked data set.
-
-    The height is the next one up from that of the median image, among 32, 48 and 64. The width
-    keeps its shape, and gives two time steps to each character of nearly all labels, since two
-    equal ones need a blank between them (Graves et al., 2006), and more than one to those of the
-    longest.
-
-    Args:
-        report: of `check_data`.
-
-    Returns:
-        Width and height in pixels, the name of the network, and a sentence for each.
-
-    Raises:
-        ValueError: no image could be read, or no label is a text.
-    """
-    heights, shapes = report.statistics["image_height"], report.statistics["width_by_height"]
-    lengths = report.statistics["label_length"]
-    if not heights or not lengths:
-        raise ValueError(
-            "`report` must cover readable images with text labels. Received a report "
-            f"of {report.num_examined} images, none of them usable. `mltu check` shows the reasons."
-        )
-    height = next((h for h in _HEIGHTS if heights["median"] <= h * 1.1), _HEIGHTS[-1])
-    own_width = shapes["median"] * height
-    needed = _COLUMN * max(_ROOM * lengths["95%"], lengths["max"] * 5 // 4 + 1)
-    width = min(max(_round_up(own_width), _round_up(needed), _WIDTHS[0]), _WIDTHS[1])
-    is_crowded = needed > width
-    model = "strong" if is_crowded or report.num_samples >= _MANY else "columns"
-    return Choice(
-        width,
-        height,
-        model,
-        (
-            f"height {height}: half of the images are at most {heights['median']} pixels high",
-            f"width {width}: half of the images are at most {own_width:.0f} pixels wide at this "
-            f"height, and the longest label has {lengths['max']} characters",
-            f"model {model!r}: "
-            + (
-                "it has a time step for every second pixel of the width"
-                if is_crowded
-                else f"for {report.num_samples:,} samples"
-            ),
-        ),
-    )
-
-
-def _round_up(pixels: float) -> int:
-    return -int(-pixels // _WIDTH_STEP) * _WIDTH_STEP

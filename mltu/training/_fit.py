@@ -39,7 +39,8 @@ def start_with_blanks(model: keras.Model, blank_bias: float = 3.0) -> None:
     """Make an untrained model emit blanks, so that it has no random text to unlearn first.
 
     Args:
-        model: its last Dense layer gives the logits or probabilities, those of the blank last.
+        model: its last Dense layer gives the logits or probabilities, those of the blank last, of
+            one time step or of several.
         blank_bias: the bias of the blank.
 
     Raises:
@@ -52,8 +53,9 @@ def start_with_blanks(model: keras.Model, blank_bias: float = 3.0) -> None:
         )
     num_classes = model.output_shape[-1]
     for layer in reversed(model.layers):
-        if isinstance(layer, keras.layers.Dense) and layer.units == num_classes and layer.use_bias:
-            is_blank = np.arange(num_classes) == num_classes - 1
+        is_output = isinstance(layer, keras.layers.Dense) and not layer.units % num_classes
+        if is_output and layer.use_bias:
+            is_blank = np.arange(layer.units) % num_classes == num_classes - 1
             bias = keras.ops.convert_to_numpy(layer.bias)
             layer.bias.assign(np.where(is_blank, np.float32(blank_bias), bias))
             return
@@ -64,7 +66,11 @@ def start_with_blanks(model: keras.Model, blank_bias: float = 3.0) -> None:
 
 
 def compile_reader(
-    model: keras.Model, learning_rate: float, vocab: str | Sequence[str] = ""
+    model: keras.Model,
+    learning_rate: float,
+    vocab: str | Sequence[str] = "",
+    *,
+    is_new: bool = True,
 ) -> None:
     """Prepare a model of `mltu.models`, or a similar one, for training.
 
@@ -75,11 +81,16 @@ def compile_reader(
         model: as in `start_with_blanks`.
         learning_rate: above 0.
         vocab: of the labels; its space, if it has one, separates the words of the WER.
+        is_new: False for a model that is trained already, which does not start with blanks.
     """
-    start_with_blanks(model)
+    if is_new:
+        start_with_blanks(model)
     use_native_layers(model)
     optimizer = keras.optimizers.Adam(learning_rate)
-    model.compile(optimizer=optimizer, loss=CTCLoss(), metrics=[CWERMetric(vocab)])
+    last = [layer for layer in model.layers if not isinstance(layer, keras.layers.Reshape)][-1]
+    from_logits = getattr(last, "activation", None) is keras.activations.linear
+    loss = CTCLoss(from_logits=from_logits)
+    model.compile(optimizer=optimizer, loss=loss, metrics=[CWERMetric(vocab)])
 
 
 def fit_reader(
@@ -150,15 +161,14 @@ def fit_reader(
         ]
     if processes.rank == 0:
         checkpoint = LocalCheckpoint if processes.world_size > 1 else ModelCheckpoint
-        callbacks += [
-            checkpoint(
-                # Keras formats the path with the number of the epoch.
-                str(folder / "model.keras").replace("{", "{{").replace("}", "}}"),
-                monitor="val_CER", mode="min", save_best_only=keep_best,
-            ),
-            TrainLogger(folder),
-            *tensorboard(folder / "logs", update_freq=1),
-        ]  # fmt: skip
+        best = checkpoint(
+            # Keras formats the path with the number of the epoch.
+            str(folder / "model.keras").replace("{", "{{").replace("}", "}}"),
+            monitor="val_CER", mode="min", save_best_only=keep_best,
+        )  # fmt: skip
+        # With few validation samples epochs tie, and a later one of the cosine is the better model.
+        best.monitor_op = keras.ops.less_equal
+        callbacks += [best, TrainLogger(folder), *tensorboard(folder / "logs", update_freq=1)]
     verbose = (1 if progress else 2) if processes.rank == 0 else 0
     options: dict[str, Any] = {"validation_data": validation, "epochs": epochs, "verbose": verbose}
     history: dict[str, list[float]]

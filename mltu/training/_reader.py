@@ -10,11 +10,20 @@ from typing import Any, NamedTuple
 
 from mltu._extras import explain_missing
 from mltu.configs import ReaderConfigs
+from mltu.data_check import check_data
 from mltu.datasets import Samples
 from mltu.evaluation import Evaluation
-from mltu.models import column_reader, row_reader, strong_reader
+from mltu.models import column_reader, refresh_statistics, row_reader, strong_reader, text_reader
+from mltu.models._pretrained import Pretrained, open_pretrained
 from mltu.onnx_export import check_packages
-from mltu.training._data import gather_samples, make_provider, require_sound_data
+from mltu.training._choice import choose_start, fill_in
+from mltu.training._data import (
+    DatasetError,
+    gather_samples,
+    make_provider,
+    require_sound_data,
+    widest,
+)
 from mltu.training._fit import compile_reader, fit_reader
 from mltu.training._run import (
     continue_configs,
@@ -29,8 +38,8 @@ from mltu.utils.text_columns import distinct_characters, text_lengths
 with explain_missing():
     import keras
 
-_STEPS = 5000  # of a training whose number of epochs is not given
-_EPOCHS = (10, 1000)
+_NUM_MEASURED = 500  # images whose shapes decide the size of the input
+_NUM_REFRESHED = 32  # batches that give the first statistics of batch normalization
 
 
 class Network(NamedTuple):
@@ -45,6 +54,7 @@ NETWORKS = {
     "columns": Network(column_reader, 3, 2e-3),
     "rows": Network(row_reader, 3, 3e-3),
     "strong": Network(strong_reader, 1, 1.5e-3),
+    "text": Network(text_reader, 3, 1.5e-3),
 }
 
 
@@ -74,9 +84,10 @@ def train_reader(
 ) -> TrainedReader:
     """Train a reader on your own data, and write the same run folder as tutorial 01.
 
-    The data is checked first. The learning rate rises to its peak and falls along a cosine; the
-    training ends sooner if `val_CER` has not fallen for 2,000 steps and ten epochs. Keras's random
-    generators are seeded.
+    It begins with the shipped reader if that knows most of the characters of the labels, and else
+    from scratch. The data is checked first. The learning rate rises to its peak and falls along a
+    cosine; the training ends sooner if `val_CER` has not fallen for 2,000 steps and ten epochs.
+    Keras's random generators are seeded.
 
     Args:
         data: a path that `mltu.datasets.open_samples` knows, or what a `DataProvider` takes.
@@ -85,9 +96,10 @@ def train_reader(
         output: the run folder; `runs/<time>` if None.
         export: True to write `model.onnx`.
         progress: True for progress bars, False for a line for each epoch.
-        **settings: any of `model` ("columns", "rows" or "strong"), `epochs`, `batch_size`,
-            `learning_rate`, `width`, `height`, `vocab`, `label_order`, `augment`, `seed`,
-            `precision` and `workers`, as in `mltu.configs.ReaderConfigs`.
+        **settings: any of `start_from`, `model`, `epochs`, `batch_size`, `learning_rate`,
+            `width`, `height`, `vocab`, `label_order`, `augment`, `seed`, `precision` and `workers`,
+            as in `mltu.configs.ReaderConfigs`. What is not given is chosen for the data, and
+            printed.
 
     Raises:
         DatasetError: the data has errors that would stop the training or teach it something wrong.
@@ -97,9 +109,6 @@ def train_reader(
         KeyboardInterrupt: after Ctrl-C; `resume_reader` continues.
     """
     configs = ReaderConfigs.from_options(**settings)
-    network = NETWORKS[configs.model]
-    configs.color = "GRAY" if network.channels == 1 else "BGR"
-    configs.learning_rate = configs.learning_rate or network.learning_rate
     configs.data, configs.validation = _as_path(data), _as_path(validation)
     if output is not None:
         configs.model_path = os.fspath(output)
@@ -108,8 +117,6 @@ def train_reader(
         check_packages()
     samples = gather_samples(data, validation, configs.seed)
     labels = [part.labels for part in samples]
-    if configs.train_epochs is None:
-        configs.train_epochs = enough_epochs(len(samples[0]), configs.batch_size)
     if configs.vocab is None:
         configs.vocab = "".join(sorted(set().union(*map(distinct_characters, labels))))
     if not configs.vocab:
@@ -118,7 +125,13 @@ def train_reader(
             "of them empty. Name the column of the labels, or correct the table."
         )
     configs.max_text_length = max(1, *(int(text_lengths(part).max(initial=0)) for part in labels))
-    return _train(configs, *samples, export=export, progress=progress)
+    start, reason = choose_start(configs)
+    measured = check_data(samples[0], num_read=_NUM_MEASURED, progress=False)
+    if not measured.statistics["image_height"]:
+        raise DatasetError(measured)
+    for line in (reason, *fill_in(configs, measured, start)):
+        print(f"Chosen: {line}.")
+    return _train(configs, *samples, start, export=export, progress=progress)
 
 
 def resume_reader(
@@ -144,45 +157,47 @@ def resume_reader(
         if configs.data is None:
             raise
         samples = gather_samples(configs.data, configs.validation, configs.seed)
-    return _train(configs, *samples, export=export, progress=progress, resume=True)
-
-
-def enough_epochs(num_samples: int, batch_size: int) -> int:
-    """Return the number of epochs for 5,000 steps, in 10..1000: more epochs for fewer images."""
-    steps_per_epoch = max(-(-num_samples // batch_size), 1)
-    least, most = _EPOCHS
-    return min(max(-(-_STEPS // steps_per_epoch), least), most)
+    start = None
+    if configs.start_from not in (None, "none"):
+        # Its weights come from the state of the training.
+        saved = Path(run) / "model.keras"
+        start = open_pretrained(saved if saved.is_file() else configs.start_from, configs.vocab)
+    return _train(configs, *samples, start, export=export, progress=progress, resume=True)
 
 
 def _train(
     configs: ReaderConfigs,
     training: Samples,
     validation: Samples,
+    start: Pretrained | None,
     *,
     export: bool,
     progress: bool,
     resume: bool = False,
 ) -> TrainedReader:
     run = Path(configs.model_path)
-    # Both are None only before `train_reader` has filled them in.
+    # They are None only before `train_reader` has filled them in.
     epochs, learning_rate = configs.train_epochs or 0, configs.learning_rate or 0.0
+    batch_size = configs.batch_size or 1
     keras.utils.set_random_seed(configs.seed)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(configs.precision)
     try:
-        network = NETWORKS[configs.model]
-        shape = (configs.height, configs.width, network.channels)
-        model = network.build(shape, len(configs.vocab or ""))
-        compile_reader(model, learning_rate, configs.vocab or "")
+        model = _build(configs) if start is None else start.model
+        is_new = start is None and configs.model != "text"  # "text" starts with blanks by itself.
+        compile_reader(model, learning_rate, configs.vocab or "", is_new=is_new)
     finally:
         keras.config.set_dtype_policy(policy)
     report = None
     if not resume:
         report = require_sound_data(
-            training, validation, configs, time_steps=model.output_shape[1], progress=progress
+            training, validation, configs, time_steps=_time_steps(model, configs), progress=progress
         )
     provider = make_provider(training, configs, training=True)
     val_provider = make_provider(validation, configs, training=False)
+    if start is not None and not resume:
+        count = min(len(provider), _NUM_REFRESHED)
+        refresh_statistics(model, (provider[i][0] for i in range(count)))
     save_configs = keras.callbacks.LambdaCallback(on_train_begin=lambda _: configs.save())
     if report is not None:
         path = run / "data_check.json"
@@ -191,7 +206,7 @@ def _train(
         if warnings:
             print(f"Warnings of the data check, see {path}: {', '.join(warnings)}")
         save_samples(run, training, validation)
-    num_steps = -(-len(training) // configs.batch_size)
+    num_steps = -(-len(training) // batch_size)
     print(
         f"Training on {len(training):,} images, validation on {len(validation):,}; epochs: at most "
         f"{epochs}, of {num_steps} steps. The first step takes a minute: the model is compiled.",
@@ -212,6 +227,18 @@ def _train(
     )
     evaluation = evaluate_export(run, validation, progress=progress) if export else None
     return TrainedReader(run, history, evaluation)
+
+
+def _build(configs: ReaderConfigs) -> keras.Model:
+    network = NETWORKS[configs.model or "columns"]
+    shape = (configs.height, configs.width, network.channels)
+    return network.build(shape, len(configs.vocab or ""))
+
+
+def _time_steps(model: keras.Model, configs: ReaderConfigs) -> int:
+    """Return how many there are for the widest images."""
+    shape = (1, configs.height, widest(configs), model.input_shape[3])
+    return int(model.compute_output_shape(shape)[1])
 
 
 def _as_path(data: object) -> str | None:

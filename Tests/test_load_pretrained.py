@@ -1,0 +1,100 @@
+"""Trained readers as Keras models: what is shipped as ONNX reads alike, on every backend."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from mltu.inference import TextRecognizer
+from mltu.models import load_pretrained, refresh_statistics, text_reader
+from mltu.models._vocabulary import output_layer, with_vocab
+
+pytestmark = pytest.mark.backend
+
+NAMES = ("words", "words_photo", "words_small")
+
+
+@pytest.fixture(scope="module")
+def words():
+    return load_pretrained("words")
+
+
+def outputs(model, images):
+    return keras.ops.convert_to_numpy(model(images))
+
+
+def noise(model, count=2, width=96):
+    sides = [side or width for side in model.input_shape[1:]]
+    return np.random.default_rng(1).uniform(0, 255, (count, *sides)).astype(np.float32)
+
+
+def small_reader(characters=3):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, None, 1))
+    x = layers.Conv2D(4, (8, 4), strides=(1, 4), use_bias=False)(inputs)
+    x = layers.Reshape((-1, 4))(layers.BatchNormalization()(x))
+    x = layers.Dense(2 * (characters + 1))(x)
+    return keras.Model(inputs, layers.Reshape((-1, characters + 1))(x))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_reader_reads_as_its_onnx_file(name, words):
+    model = words if name == "words" else load_pretrained(name)
+    reader = TextRecognizer(name)
+    images = noise(model, 3, 160)
+    (expected,) = reader.model.run(None, {reader.input_name: images})
+    np.testing.assert_allclose(outputs(model, images), expected, atol=1e-3)
+
+
+def test_statistics_of_other_images_change_no_output(words):
+    images = noise(words)
+    before = outputs(words, images)
+    refresh_statistics(words, [images, 255 - images])
+    np.testing.assert_allclose(outputs(words, images), before, atol=1e-3)
+    normalization = next(x for x in words.layers if isinstance(x, layers.BatchNormalization))
+    values = outputs(
+        keras.Model(words.inputs[0], normalization.input), np.concatenate([images, 255 - images])
+    )
+    np.testing.assert_allclose(
+        normalization.get_weights()[2], values.mean((0, 1, 2)), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_another_vocabulary_keeps_what_it_knows():
+    model = small_reader()
+    other = with_vocab(model, "cAx", "abc")
+    images = noise(model)
+    old, new = outputs(model, images), outputs(other, images)
+    assert new.shape == old.shape
+    np.testing.assert_allclose(new[..., [0, 1, 3]], old[..., [2, 0, 3]], atol=1e-6)
+    assert np.abs(new[..., 2] - old[..., :3].mean(-1)).max() < np.abs(old).max()
+
+
+def test_a_layer_as_wide_as_the_classes_keeps_its_width():
+    """191 characters and the blank are as many as the channels of `words`."""
+    model = text_reader((16, None, 3), 191)
+    assert with_vocab(model, "ab", "".join(map(chr, range(191)))).output_shape[-1] == 3
+
+
+def test_a_run_folder_and_a_keras_file_give_the_same_model(tmp_path):
+    model = small_reader()
+    model.save(tmp_path / "model.keras")
+    images = noise(model)
+    for source in (tmp_path, tmp_path / "model.keras"):
+        np.testing.assert_allclose(
+            outputs(load_pretrained(source), images), outputs(model, images), atol=1e-6
+        )
+    with pytest.raises(ValueError, match=r"configs\.yaml"):
+        load_pretrained(tmp_path, vocab="ab")
+
+
+def test_a_saved_reader_of_text_loads_without_its_code(tmp_path):
+    model = text_reader((16, None, 3), 2)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_array_equal(*(output_layer(x).get_weights()[1] for x in (model, again)))
+
+
+def test_what_is_no_reader_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="words_small"):
+        load_pretrained(tmp_path / "missing")

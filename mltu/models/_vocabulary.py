@@ -1,0 +1,82 @@
+"""The output layer of a reader for another vocabulary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mltu._extras import explain_missing
+
+with explain_missing():
+    import keras
+
+_NOISE = 0.1  # standard deviation of new weights around those of the average character
+
+Array = npt.NDArray[Any]
+
+
+def output_layer(model: keras.Model) -> keras.layers.Dense:
+    """Return the last Dense layer, which has one unit or several for each class.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for layer in reversed(model.layers):
+        if isinstance(layer, keras.layers.Dense):
+            return layer
+    raise ValueError(f"`model` must have a Dense layer. Received {model.name!r} without one.")
+
+
+def with_classes(model: keras.Model, old: int, new: int) -> keras.Model:
+    """Copy a model, with another number of classes and fresh weights.
+
+    Args:
+        model: its last Dense layer has a multiple of `old` units; only a Reshape may follow it.
+        old: number of its classes.
+        new: number of classes of the copy.
+    """
+    output = output_layer(model)
+    last = model.layers[model.layers.index(output) + 1 :]
+
+    def clone(layer: keras.Layer) -> keras.Layer:
+        settings = layer.get_config()
+        if layer is output:
+            settings["units"] = layer.units // old * new
+        elif layer in last and isinstance(layer, keras.layers.Reshape):
+            settings["target_shape"] = (*layer.target_shape[:-1], new)
+        return type(layer).from_config(settings)
+
+    return keras.models.clone_model(model, clone_function=clone)
+
+
+def with_vocab(model: keras.Model, vocab: str, old_vocab: str) -> keras.Model:
+    """Copy a trained reader for another vocabulary; see `load_pretrained`."""
+    old, new = len(old_vocab) + 1, len(vocab) + 1
+    if output_layer(model).units % old:
+        raise ValueError(
+            f"The output layer of {model.name!r} must have units for {old - 1} characters and the "
+            f"blank. Received {output_layer(model).units}."
+        )
+    copy = with_classes(model, old, new)
+    for layer, target in zip(model.layers, copy.layers, strict=True):
+        weights = layer.get_weights()
+        if layer is output_layer(model):
+            weights = [_translated(values, vocab, old_vocab) for values in weights]
+        target.set_weights(weights)
+    return copy
+
+
+def _translated(values: Array, vocab: str, old_vocab: str) -> Array:
+    """Reorder the weights of the classes, (..., units), by another vocabulary."""
+    index = {char: i for i, char in enumerate(old_vocab)}
+    groups = values.reshape(*values.shape[:-1], -1, len(old_vocab) + 1)
+    average = groups[..., :-1].mean(axis=-1)
+    noise = np.random.default_rng(0).normal(0, _NOISE * groups.std(), (len(vocab), *average.shape))
+    columns = []
+    for i, char in enumerate(vocab):
+        near = index.get(char, index.get(char.swapcase()))
+        columns.append(average + noise[i] if near is None else groups[..., near])
+    result = np.stack([*columns, groups[..., -1]], axis=-1)
+    return result.reshape(*values.shape[:-1], -1)

@@ -1,0 +1,200 @@
+"""Chooses settings for a data set: where to begin, input size, network, length."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from mltu.configs import ReaderConfigs
+from mltu.data_check import DataReport
+from mltu.inference import TextRecognizer
+from mltu.models._pretrained import Pretrained, open_pretrained
+
+_SHIPPED = "words"
+_KNOWN_SHARE = 0.5  # of the characters of the labels
+_MANY_SHAPES = 1.5  # widest by narrowest image at equal height, from which there are several widths
+_LETTER = 0.5  # width by height that the shipped reader is used to
+_MOST_WIDE = 2048  # pixels
+_MOST_WIDTHS = 8
+_FINE_TUNING_RATE = 1e-3
+_FEW = 1_000  # samples, for which smaller batches give more steps
+_FINE_TUNING_EPOCHS = (3, 100)
+_STEPS = 5000  # of a training from scratch
+_EPOCHS = (10, 1000)
+
+
+def choose_start(configs: ReaderConfigs) -> tuple[Pretrained | None, str]:
+    """Choose the reader to begin with, unless it is given; return it and the reason."""
+    vocab = configs.vocab or ""
+    given = configs.start_from
+    if given is None:
+        known = set(vocab) & set(TextRecognizer(_SHIPPED).card.vocab)
+        is_known = len(known) >= _KNOWN_SHARE * len(set(vocab))
+        other = configs.model not in (None, "text") or configs.height not in (None, 32)
+        configs.start_from = _SHIPPED if is_known and not other else "none"
+        reason = f"it knows {len(known)} of {len(vocab)} characters"
+        if other:
+            reason = "another network or height is given"
+    else:
+        reason = "as given"
+    if configs.start_from == "none":
+        return None, f"start from scratch: {reason}"
+    start = open_pretrained(configs.start_from or _SHIPPED, vocab)
+    return start, f"start from {configs.start_from!r}: {reason}; --start-from none overrides it"
+
+
+def fill_in(configs: ReaderConfigs, report: DataReport, start: Pretrained | None) -> list[str]:
+    """Choose what is not given; return a sentence for each choice."""
+    if start is None:
+        return _fill_in_from_scratch(configs, report)
+    shape, prepared = start.model.input_shape, start.prepared
+    height = shape[1]
+    if configs.height not in (None, height):
+        raise ValueError(
+            f"`height` must be {height}, that of the reader to start from. Received "
+            f"{configs.height}. Omit it, or pass start_from='none' (--start-from none)."
+        )
+    configs.height = height
+    configs.color = "GRAY" if shape[3] == 1 else "BGR"
+    configs.model = configs.model or _network_name(start)
+    if shape[2] is None:
+        configs.resize = prepared.get("resize", "fit")
+        configs.padding_color = list(prepared.get("padding_color", [127]))
+        reason = _choose_width(configs, report)
+    else:
+        if configs.width not in (None, shape[2]):
+            raise ValueError(
+                f"`width` must be {shape[2]}, that of the reader to start from. Received "
+                f"{configs.width}. Omit it, or pass start_from='words' (--start-from words)."
+            )
+        configs.width = shape[2]
+        configs.resize = prepared.get("resize", "stretch")
+        configs.padding_color = list(prepared.get("padding_color", [0]))
+        reason = f"width {shape[2]}, height {height}: those of the reader"
+    configs.batch_size = configs.batch_size or (16 if report.num_samples < _FEW else 32)
+    configs.learning_rate = configs.learning_rate or _FINE_TUNING_RATE
+    if configs.train_epochs is None:
+        least, most = _FINE_TUNING_EPOCHS
+        configs.train_epochs = min(max(round(500 / math.sqrt(report.num_samples)), least), most)
+        return [reason, f"{configs.train_epochs} epochs: for {report.num_samples:,} samples"]
+    return [reason]
+
+
+def _network_name(start: Pretrained) -> str:
+    return "text" if start.model.name == "text_reader" else "columns"
+
+
+def _choose_width(configs: ReaderConfigs, report: DataReport) -> str:
+    """Choose one width, to which images of similar shapes are stretched, or several."""
+    height, statistics = configs.height or 0, report.statistics
+    shapes, lengths = statistics["width_by_height"], statistics["label_length"]
+    if configs.width is not None:
+        return f"width {configs.width}: as given; images keep their shape and are padded"
+    own = _round_up(shapes["95%"] * height)
+    if shapes["95%"] <= _MANY_SHAPES * shapes["5%"]:
+        needed = _round_up(lengths["95%"] * _LETTER * height)
+        configs.width, configs.resize = min(max(own, needed), _MOST_WIDE), "stretch"
+        return (
+            f"width {configs.width}, height {height}: images have similar shapes, and up to "
+            f"{lengths['95%']} characters"
+        )
+    longest = min(max(_round_up(shapes["max"] * height), own), _MOST_WIDE)
+    narrowest = _round_up(shapes["5%"] * height)
+    step = max(_WIDTH_STEP, _round_up((longest - narrowest) / _MOST_WIDTHS))
+    configs.width = list(range(narrowest, longest + step, step))
+    return (
+        f"{len(configs.width)} widths up to {configs.width[-1]}, height {height}: images keep "
+        "their shapes"
+    )
+
+
+def _fill_in_from_scratch(configs: ReaderConfigs, report: DataReport) -> list[str]:
+    from mltu.training._reader import NETWORKS
+
+    choice = choose_settings(report)
+    given = [configs.height, configs.width, configs.model]
+    configs.height, configs.width = configs.height or choice.height, configs.width or choice.width
+    configs.model = configs.model or choice.model
+    network = NETWORKS[configs.model]
+    configs.color = "GRAY" if network.channels == 1 else "BGR"
+    configs.learning_rate = configs.learning_rate or network.learning_rate
+    configs.batch_size = configs.batch_size or 32
+    if configs.train_epochs is None:
+        configs.train_epochs = enough_epochs(report.num_samples, configs.batch_size)
+    return [why for why, value in zip(choice.reasons, given, strict=True) if value is None]
+
+
+def enough_epochs(num_samples: int, batch_size: int) -> int:
+    """Return the number of epochs for 5,000 steps, in 10..1000: more epochs for fewer images."""
+    steps_per_epoch = max(-(-num_samples // batch_size), 1)
+    least, most = _EPOCHS
+    return min(max(-(-_STEPS // steps_per_epoch), least), most)
+
+
+_HEIGHTS = (32, 48, 64)  # pixels; larger letters than the last has are scaled down
+_WIDTHS = (64, 512)  # pixels, of which a reader is worth training on a CPU
+_WIDTH_STEP = 32
+_COLUMN = 4  # pixels of a time step of "columns"; "strong" has one for every second
+_ROOM = 2  # time steps for a character: it needs one, and often a blank beside it
+_MANY = 50_000  # samples from which the larger network pays off
+
+
+class Choice(NamedTuple):
+    """What to train with; the fields but `reasons` are arguments of `train_reader`."""
+
+    width: int
+    height: int
+    model: str
+    reasons: tuple[str, ...]
+
+
+def choose_settings(report: DataReport) -> Choice:
+    """Choose the input size and the network for a checked data set.
+
+    The height is the next one up from that of the median image, among 32, 48 and 64. The width
+    keeps its shape, and gives two time steps to each character of nearly all labels, since two
+    equal ones need a blank between them (Graves et al., 2006), and more than one to those of the
+    longest.
+
+    Args:
+        report: of `check_data`.
+
+    Returns:
+        Width and height in pixels, the name of the network, and a sentence for each.
+
+    Raises:
+        ValueError: no image could be read, or no label is a text.
+    """
+    heights, shapes = report.statistics["image_height"], report.statistics["width_by_height"]
+    lengths = report.statistics["label_length"]
+    if not heights or not lengths:
+        raise ValueError(
+            "`report` must cover readable images with text labels. Received a report "
+            f"of {report.num_examined} images, none of them usable. `mltu check` shows the reasons."
+        )
+    height = next((h for h in _HEIGHTS if heights["median"] <= h * 1.1), _HEIGHTS[-1])
+    own_width = shapes["median"] * height
+    needed = _COLUMN * max(_ROOM * lengths["95%"], lengths["max"] * 5 // 4 + 1)
+    width = min(max(_round_up(own_width), _round_up(needed), _WIDTHS[0]), _WIDTHS[1])
+    is_crowded = needed > width
+    model = "strong" if is_crowded or report.num_samples >= _MANY else "columns"
+    return Choice(
+        width,
+        height,
+        model,
+        (
+            f"height {height}: half of the images are at most {heights['median']} pixels high",
+            f"width {width}: half of the images are at most {own_width:.0f} pixels wide at this "
+            f"height, and the longest label has {lengths['max']} characters",
+            f"model {model!r}: "
+            + (
+                "it has a time step for every second pixel of the width"
+                if is_crowded
+                else f"for {report.num_samples:,} samples"
+            ),
+        ),
+    )
+
+
+def _round_up(pixels: float) -> int:
+    return -int(-pixels // _WIDTH_STEP) * _WIDTH_STEP
