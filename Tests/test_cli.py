@@ -727,7 +727,7 @@ def test_a_run_cannot_be_shortened(tmp_path):
 
 
 def test_few_images_are_shown_more_often():
-    from mltu.training._reader import enough_epochs
+    from mltu.training._choice import enough_epochs
 
     assert [enough_epochs(n, 32) for n in (1, 320, 2_700, 56_000)] == [1000, 500, 59, 10]
 

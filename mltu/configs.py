@@ -192,15 +192,15 @@ class ReaderConfigs(BaseModelConfigs):
     help. The others are filled in from the data. Names are those of tutorial 01.
     """
 
-    start_from: str | None = _option(
-        None,
-        "Trained reader to begin with: words, words_small, words_photo, a run folder, a model "
-        "file, or none (default: words, if it knows the characters of the labels).",
-    )
     model: str | None = _option(
         None,
         "Network, from mltu.models (default: that of --start-from, or else columns).",
         choices=("columns", "rows", "strong", "text"),
+    )
+    start_from: str | None = _option(
+        None,
+        "Trained reader to begin with: words, words_small, words_photo, a run folder, a model "
+        "file, or none (default: words, if it knows the characters of the labels).",
     )
     train_epochs: int | None = _option(
         None,

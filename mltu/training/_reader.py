@@ -115,18 +115,18 @@ def train_reader(
     require_new_run(configs.model_path)
     if export:
         check_packages()
-    samples = gather_samples(data, validation, configs.seed)
+    training, held_out = samples = gather_samples(data, validation, configs.seed)
     labels = [part.labels for part in samples]
     if configs.vocab is None:
         configs.vocab = "".join(sorted(set().union(*map(distinct_characters, labels))))
     if not configs.vocab:
         raise ValueError(
-            f"`data` must have labels with text. Received {len(samples[0]):,} training labels, all "
+            f"`data` must have labels with text. Received {len(training):,} training labels, all "
             "of them empty. Name the column of the labels, or correct the table."
         )
     configs.max_text_length = max(1, *(int(text_lengths(part).max(initial=0)) for part in labels))
     start, reason = choose_start(configs)
-    measured = check_data(samples[0], num_read=_NUM_MEASURED, progress=False)
+    measured = check_data(training, validation=held_out, num_read=_NUM_MEASURED, progress=False)
     if not measured.statistics["image_height"]:
         raise DatasetError(measured)
     for line in (reason, *fill_in(configs, measured, start)):
