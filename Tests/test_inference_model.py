@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from mltu.inferenceModel import OnnxInferenceModel, newest_run
@@ -142,6 +143,11 @@ def test_an_empty_batch_is_refused(tmp_path):
     model = Doubler(write_model(tmp_path / "a.onnx"))
     with pytest.raises(ValueError, match=r"'x' must have at least one value.*\(0, 2, 3\)"):
         model(np.zeros((0, 2, 3), np.float32))
+    empty = np.zeros((0, 2, 3), np.float32)
+    with pytest.raises(ValueError, match="at least one value"):
+        model.model.run_async(None, {"x": empty}, lambda *_: None, None)
+    with pytest.raises(ValueError, match="at least one value"):
+        model.model.run_with_ort_values(None, {"x": ort.OrtValue.ortvalue_from_numpy(empty)})
 
 
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])

@@ -44,7 +44,7 @@ class TrainLogger(keras.callbacks.Callback):
         return {key: value for key, value in vars(self).items() if key != "_logger"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        self.__dict__.update(state)
         self._logger = logging.Logger("mltu.TrainLogger")
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:

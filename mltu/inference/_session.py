@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -185,15 +185,28 @@ def _load(path: str, providers: list[str], num_threads: int | None) -> ort.Infer
 
 
 class _Session(ort.InferenceSession):  # type: ignore[misc]
+    """Refuses arrays without values: an LSTM of onnxruntime would end the process on them."""
+
     def run(self, output_names: Any, input_feed: Any, run_options: Any = None) -> Any:
-        """Refuse arrays without values: an LSTM of onnxruntime would end the process on them."""
-        for name, array in input_feed.items():
-            if 0 in getattr(array, "shape", ()):
-                raise ValueError(
-                    f"The input {name!r} must have at least one value. Received the shape "
-                    f"{tuple(array.shape)}. Leave out empty batches."
-                )
+        _refuse_empty({name: getattr(x, "shape", ()) for name, x in input_feed.items()})
         return super().run(output_names, input_feed, run_options)
+
+    def run_async(self, output_names: Any, input_feed: Any, *args: Any, **options: Any) -> Any:
+        _refuse_empty({name: getattr(x, "shape", ()) for name, x in input_feed.items()})
+        return super().run_async(output_names, input_feed, *args, **options)
+
+    def run_with_ort_values(self, output_names: Any, values: Any, run_options: Any = None) -> Any:
+        _refuse_empty({name: value.shape() for name, value in values.items()})
+        return super().run_with_ort_values(output_names, values, run_options)
+
+
+def _refuse_empty(shapes: Mapping[str, Sequence[int]]) -> None:
+    for name, shape in shapes.items():
+        if 0 in shape:
+            raise ValueError(
+                f"The input {name!r} must have at least one value. Received the shape "
+                f"{tuple(shape)}. Leave out empty batches."
+            )
 
 
 def _parse(key: str, text: str) -> Any:
