@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +16,8 @@ import click
 from mltu.cli._common import count_option, data_options, is_watched
 
 if TYPE_CHECKING:
+    from mltu.datasets import Samples
+    from mltu.evaluation import LabelReview
     from mltu.inference import OnnxInferenceModel
 
 
@@ -18,7 +25,13 @@ if TYPE_CHECKING:
 @click.argument("train")
 @click.argument("validation", required=False)
 @data_options
-@click.option("--model", "run", metavar="RUN", help="Run folder that sets the options below.")
+@click.option(
+    "--model",
+    "run",
+    metavar="RUN",
+    help="Run folder that sets the options below; its reader finds labels that look wrong.",
+)
+@count_option("--folds", help="Readers to train that find labels which look wrong.")
 @click.option("--vocab", metavar="TEXT", help="Characters that the model knows.")
 @count_option("--width", help="Width of the model input, in pixels.")
 @count_option("--height", help="Height of the model input, in pixels.")
@@ -32,6 +45,7 @@ def command(
     train: str,
     validation: str | None,
     run: str | None,
+    folds: int | None,
     as_json: bool,
     sheet: str | None,
     num_read: int | None,
@@ -50,6 +64,7 @@ def command(
     \b
     mltu check labels.csv --width 128 --height 32 --sheet sheet.png
     mltu check new.csv --model run
+    mltu check labels.csv --folds 4 --sheet sheet.png
     """
     from mltu.data_check import check_data, write_sheet
     from mltu.datasets import open_samples, open_validation
@@ -76,12 +91,60 @@ def command(
         workers=workers,
         progress=is_watched(),
     )
-    click.echo(report.to_json() if as_json else report.to_text(), nl=False)
+    review = _review(training, Path(run) if run else None, folds)
+    if as_json:
+        found = {} if review is None else {"label_review": asdict(review)}
+        click.echo(json.dumps({**json.loads(report.to_json()), **found}, indent=2))
+    else:
+        click.echo(report.to_text(), nl=False)
+        if review is not None:
+            names = {i: str(training.source(i)) for i, _ in review.captions()}
+            click.echo(f"\nReadings {review.to_text(names)}")
     if sheet is not None:
-        num_shown = write_sheet(sheet, report, training, validation_samples)
+        first = [] if review is None else review.captions()
+        num_shown = write_sheet(sheet, report, training, validation_samples, first=first)
         click.echo(f"Contact sheet of {num_shown} images: {sheet}", err=as_json)
     if not report.ok:
         raise click.exceptions.Exit(1)
+
+
+def _review(samples: Samples, run: Path | None, folds: int | None) -> LabelReview | None:
+    """Compare the labels with readings of images that the reader was not trained on."""
+    import numpy as np
+
+    from mltu.datasets import load_samples
+    from mltu.evaluation import review_labels
+    from mltu.inference import TextRecognizer
+
+    positions = list(range(len(samples)))
+    if folds is not None:
+        from mltu.training import read_out_of_fold
+
+        with contextlib.redirect_stdout(sys.stderr):
+            readings = read_out_of_fold(samples, folds=folds, progress=False)
+    elif run is not None and (run / "model.onnx").is_file():
+        seen: set[str] = set()
+        if (run / "train.csv").is_file():
+            seen = {os.path.abspath(path) for path in load_samples(run / "train.csv").data}
+        positions = [i for i in positions if os.path.abspath(samples.source(i)) not in seen]
+        if len(positions) < len(samples):
+            click.echo(
+                f"{len(samples) - len(positions)} images were used to train {run}, which cannot "
+                "judge their labels: --folds 4 trains readers that can.",
+                err=True,
+            )
+        reader = TextRecognizer(run)
+        images = samples.take(np.asarray(positions, int)).data
+        readings = list(reader.predict_stream(images, on_error="keep", progress=is_watched()))
+    else:
+        return None
+    read = [(i, x) for i, x in zip(positions, readings, strict=True) if x.error is None]
+    return review_labels(
+        [x.text for _, x in read],
+        [x.confidence for _, x in read],
+        [samples.labels[i] for i, _ in read],
+        [i for i, _ in read],
+    )
 
 
 def _expected(run: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -137,7 +137,14 @@ def _cut_middle(text: str, size: int) -> str:
     return text[: half - 3] + "..." + text[half - size :]
 
 
-def write_sheet(path: StrPath, report: DataReport, samples: Any, validation: Any = None) -> int:
+def write_sheet(
+    path: StrPath,
+    report: DataReport,
+    samples: Any,
+    validation: Any = None,
+    *,
+    first: Sequence[tuple[int, str]] = (),
+) -> int:
     """Write a contact sheet (PNG) of up to 48 images with labels; unreadable ones are skipped.
 
     Conflicting labels come first, each beside the image it is a copy of, then the other findings,
@@ -148,6 +155,7 @@ def write_sheet(path: StrPath, report: DataReport, samples: Any, validation: Any
         report: the report of these samples.
         samples: the training samples, as they were checked.
         validation: the validation samples, as they were checked.
+        first: positions and captions of the images to begin with.
 
     Returns:
         The number of images shown; if it is 0, no file is written.
@@ -159,7 +167,7 @@ def write_sheet(path: StrPath, report: DataReport, samples: Any, validation: Any
     both = AllSamples(samples, validation)
     reader = ImageReader()
     tiles: dict[int, tuple[Image, str]] = {}
-    for position, caption in _tile_order(report, both):
+    for position, caption in [*first, *_tile_order(report, both)]:
         if len(tiles) == _NUM_TILES:
             break
         if position in tiles:

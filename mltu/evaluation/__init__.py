@@ -19,13 +19,16 @@ from mltu.evaluation._rates import (
     worst_samples,
 )
 from mltu.evaluation._report import Sample, write_report
+from mltu.evaluation._wrong_labels import DoubtfulLabel, LabelReview, review_labels
 
 __all__ = [
     "Calibration",
     "Confusion",
     "Coverage",
+    "DoubtfulLabel",
     "Estimate",
     "Evaluation",
+    "LabelReview",
     "ReliabilityBin",
     "Sample",
     "calibration_error",
@@ -34,6 +37,7 @@ __all__ = [
     "evaluate_readings",
     "fit_temperature",
     "reliability_bins",
+    "review_labels",
     "widest_coverage",
     "worst_samples",
     "write_report",

@@ -4,6 +4,7 @@ from mltu.configs import ReaderConfigs
 from mltu.training._choice import Choice, choose_settings
 from mltu.training._data import DatasetError
 from mltu.training._fit import compile_reader, fit_reader, start_with_blanks
+from mltu.training._folds import read_out_of_fold
 from mltu.training._reader import TrainedReader, resume_reader, train_reader
 from mltu.training._run import (
     continue_configs,
@@ -24,6 +25,7 @@ __all__ = [
     "evaluate_export",
     "fit_reader",
     "load_saved_samples",
+    "read_out_of_fold",
     "require_new_run",
     "resume_reader",
     "save_samples",

@@ -1,0 +1,58 @@
+"""Out-of-fold readings: each image is read by a reader that was not trained on it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mltu.data import epoch_order
+from mltu.datasets import load_samples
+from mltu.inference import Reading, TextRecognizer
+from mltu.training._reader import train_reader
+from mltu.utils.checks import check_count
+
+
+def read_out_of_fold(
+    data: Any, *, folds: int = 4, seed: int = 0, progress: bool = True, **settings: Any
+) -> list[Reading]:
+    """Train one reader for each fold of the data, which reads the images of its fold.
+
+    Args:
+        data: what a `DataProvider` takes.
+        folds: number of readers, at least 2; each is trained on all other folds.
+        seed: of the division and of the trainings.
+        progress: as in `train_reader`.
+        **settings: of the trainings, as in `train_reader`.
+
+    Returns:
+        A reading for each sample; one with an `error` where the image cannot be read.
+
+    Raises:
+        ValueError: there are fewer samples than folds; others as in `train_reader`.
+    """
+    check_count("folds", folds, 2)
+    samples = load_samples(data)
+    if len(samples) < folds:
+        raise ValueError(
+            f"`folds` must be at most the number of samples, {len(samples)}. Received {folds}."
+        )
+    order = epoch_order(len(samples), seed, 0, True)
+    vocab = settings.pop("vocab", None) or "".join(sorted(set("".join(samples.labels))))
+    readings: list[Reading | None] = [None] * len(samples)
+    for fold in range(folds):
+        held_out, others = order[fold::folds], np.delete(order, np.s_[fold::folds])
+        print(f"Fold {fold + 1} of {folds}: {len(others)} images, read: {len(held_out)}.")
+        with tempfile.TemporaryDirectory() as folder:
+            run = Path(folder) / "run"
+            train_reader(
+                samples.take(others),
+                output=run, seed=seed, vocab=vocab, progress=progress, **settings,
+            )  # fmt: skip
+            reader = TextRecognizer(run)
+            found = reader.predict_stream(samples.take(held_out).data, on_error="keep")
+            for i, reading in zip(held_out, found, strict=True):
+                readings[i] = reading
+    return [reading for reading in readings if reading is not None]
