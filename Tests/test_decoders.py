@@ -430,10 +430,11 @@ def test_texts_of_probability_0_are_none():
     assert [text for text, *_ in found] == ["a", ""]
 
 
-def test_nan_is_no_text():
-    """NaN was read as the first character of the vocabulary."""
-    with pytest.raises(ValueError, match="Received NaN"):
-        ctc_decoder(np.full((1, 3, 3), np.nan), "ab")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_is_no_text(value):
+    """It was read as the first character of the vocabulary."""
+    with pytest.raises(ValueError, match="Received NaN or infinity"):
+        ctc_decoder(np.full((1, 3, 3), value), "ab")
 
 
 def test_the_confidence_of_an_image_does_not_depend_on_its_neighbours():

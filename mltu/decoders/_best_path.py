@@ -65,7 +65,7 @@ def ctc_decoder(predictions: npt.ArrayLike, chars: str | Sequence[str]) -> list[
         One string for each row of the batch.
 
     Raises:
-        ValueError: the shape does not fit the vocabulary, or there is a NaN.
+        ValueError: the shape does not fit the vocabulary, or there is a NaN or an infinity.
 
     >>> ctc_decoder([[[0.9, 0.0, 0.1], [0.8, 0.1, 0.1], [0.1, 0.2, 0.7], [0.6, 0.3, 0.1]]], "ab")
     ['aa']
@@ -77,10 +77,10 @@ def ctc_decoder(predictions: npt.ArrayLike, chars: str | Sequence[str]) -> list[
             f"{len(chars) + 1} classes: the {len(chars)} entries of `chars` and the blank. "
             f"Received shape {scores.shape}. Use the vocabulary that the model was trained with."
         )
-    if np.isnan(scores).any():
+    if not (scores < np.inf).all():
         raise ValueError(
-            "`predictions` must be numbers. Received NaN: the training has diverged, or the input "
-            "has NaN."
+            "`predictions` must be numbers. Received NaN or infinity: the training has diverged, "
+            "or the input has NaN."
         )
     return ["".join(chars[i] for i in row.classes) for row in greedy_path(scores)]
 
