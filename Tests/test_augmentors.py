@@ -10,9 +10,17 @@ from mltu.augmentors import (
     Augmentor,
     ImageTransform,
     RandomBrightness,
+    RandomContrast,
+    RandomCutout,
+    RandomElastic,
     RandomErodeDilate,
     RandomGaussianBlur,
+    RandomJpeg,
+    RandomMotionBlur,
+    RandomNoise,
+    RandomPerspective,
     RandomRotate,
+    RandomShadow,
     RandomSharpen,
     write_augmented_sheet,
 )
@@ -20,9 +28,17 @@ from mltu.plots import plot_curves, write_contact_sheet
 
 AUGMENTORS = [
     RandomBrightness,
+    RandomContrast,
+    RandomCutout,
+    RandomElastic,
     RandomErodeDilate,
     RandomGaussianBlur,
+    RandomJpeg,
+    RandomMotionBlur,
+    RandomNoise,
+    RandomPerspective,
     RandomRotate,
+    RandomShadow,
     RandomSharpen,
 ]
 SHAPES = [(12, 20), (12, 20, 1), (12, 20, 3)]
@@ -101,6 +117,29 @@ def test_blur_and_sharpening_leave_a_flat_image():
         np.testing.assert_array_equal(augmentor(flat, "", rng())[0], flat)
 
 
+@pytest.mark.parametrize("kind", [RandomContrast, RandomElastic, RandomPerspective, RandomShadow])
+def test_a_change_of_no_size_changes_nothing(kind):
+    image = noise(12, 20, 3)
+    nothing = {name: 0 for name in vars(kind()) if name not in ("probability", "cell")}
+    changed, _ = kind(probability=1, **nothing)(image, "", rng(1))
+    np.testing.assert_allclose(changed, image.astype(int), atol=1)
+
+
+def test_a_perspective_cuts_few_pixels_off():
+    """What lies in the middle nine tenths of each side stays in the image."""
+    image = np.full((40, 120, 3), 255, np.uint8)
+    image[4:36, 12:108] = 0
+    for seed in range(50):
+        changed, _ = RandomPerspective(1, shift=0.02)(image, "", rng(seed))
+        assert (changed[[0, -1]] > 200).mean() > 0.9
+
+
+def test_inverted_contrast_turns_dark_letters_into_light_ones():
+    image = np.full((8, 8), 30, np.uint8)
+    changed, _ = RandomContrast(1, contrast=0, brightness=0, invert=1)(image, "", rng())
+    assert changed[0, 0] in (224, 225)
+
+
 def test_rotation_by_nothing_is_the_same_image():
     image = noise(6, 9, 3)
     np.testing.assert_array_equal(RandomRotate(1, angle=0)(image, "", rng())[0], image)
@@ -137,6 +176,14 @@ def test_rotated_corners_have_the_median_or_the_given_colour():
     [
         (lambda: RandomBrightness(-0.1), "probability"),
         (lambda: RandomRotate(1.1), "probability"),
+        (lambda: RandomPerspective(shift=0.6), "shift"),
+        (lambda: RandomElastic(cell=0), "cell"),
+        (lambda: RandomContrast(invert=2), "invert"),
+        (lambda: RandomShadow(darkness=2), "darkness"),
+        (lambda: RandomMotionBlur(length=0), "length"),
+        (lambda: RandomNoise(sigma=0), "sigma"),
+        (lambda: RandomJpeg(quality=0), "quality"),
+        (lambda: RandomCutout(count=0), "count"),
         (lambda: RandomSharpen(float("nan")), "probability"),
         (lambda: RandomBrightness(delta=1.5), "delta"),
         (lambda: RandomRotate(angle=-5), "angle"),

@@ -224,6 +224,233 @@ class RandomGaussianBlur(Augmentor):
         return cv2.GaussianBlur(image, (0, 0), sigma).reshape(image.shape)  # type: ignore[return-value]
 
 
+class RandomPerspective(Augmentor):
+    """Move the corners of the image, stretch it and shift it, in one warp on the same canvas.
+
+    Args:
+        probability: of a change.
+        shift: the largest shift of a corner, as a share of the height; in 0..0.5.
+        scale: each side is multiplied by a factor in 1 - scale .. 1 + scale / 3, since more would
+            cut letters at the edge; in 0..0.5.
+    """
+
+    def __init__(self, probability: float = 0.5, shift: float = 0.08, scale: float = 0.15) -> None:
+        super().__init__(probability)
+        for name, value in (("shift", shift), ("scale", scale)):
+            if not 0 <= value <= 0.5:
+                raise ValueError(f"`{name}` must be in 0..0.5. Received {value}.")
+        self.shift = shift
+        self.scale = scale
+
+    def apply(self, image: Image, rng: np.random.Generator) -> Image:
+        """Return the warped image; its edge is repeated where there was nothing."""
+        height, width = image.shape[:2]
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+        centre = np.array([width / 2, height / 2])
+        moved = (corners - centre) * rng.uniform(1 - self.scale, 1 + self.scale / 3, 2) + centre
+        moved += rng.uniform(-self.shift, self.shift, (4, 2)) * height
+        matrix = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
+        warped = cv2.warpPerspective(
+            image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE
+        )
+        return warped.reshape(image.shape)  # type: ignore[return-value]
+
+
+class RandomElastic(Augmentor):
+    """Bend strokes by a smooth random field of shifts (Simard et al., 2003).
+
+    Args:
+        probability: of a change.
+        shift: the largest shift as a share of the height; in 0..0.5.
+        cell: distance of the points that are shifted at random, as a share of the height, above 0.
+    """
+
+    def __init__(self, probability: float = 0.5, shift: float = 0.06, cell: float = 0.5) -> None:
+        super().__init__(probability)
+        if not 0 <= shift <= 0.5 or not cell > 0:
+            raise ValueError(
+                f"`shift` must be in 0..0.5 and `cell` above 0. Received {shift} and {cell}."
+            )
+        self.shift = shift
+        self.cell = cell
+
+    def apply(self, image: Image, rng: np.random.Generator) -> Image:
+        """Return the bent image."""
+        height, width = image.shape[:2]
+        grid = [max(2, round(side / (self.cell * height))) for side in (height, width)]
+        coarse = rng.uniform(-self.shift, self.shift, (2, *grid)) * height
+        fields = [
+            cv2.resize(field.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+            for field in coarse
+        ]
+        columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+        bent = cv2.remap(
+            image, (columns + fields[0]).astype(np.float32), (rows + fields[1]).astype(np.float32),
+            cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        return bent.reshape(image.shape)  # type: ignore[return-value]
+
+
+class RandomContrast(Augmentor):
+    """Change contrast and brightness by one table; or turn black into white.
+
+    Args:
+        probability: of a change.
+        contrast: the contrast is multiplied by 1 - contrast .. 1 + contrast; in 0..1.
+        brightness: added to all values, from -brightness..brightness; in 0..255.
+        invert: probability that a changed image is inverted too, in 0..1.
+    """
+
+    def __init__(
+        self,
+        probability: float = 0.5,
+        contrast: float = 0.45,
+        brightness: float = 30,
+        invert: float = 0.0,
+    ) -> None:
+        super().__init__(probability)
+        for name, value, most in (
+            ("contrast", contrast, 1), ("brightness", brightness, 255), ("invert", invert, 1)
+        ):  # fmt: skip
+            if not 0 <= value <= most:
+                raise ValueError(f"`{name}` must be in 0..{most}. Received {value}.")
+        self.contrast = contrast
+        self.brightness = brightness
+        self.invert = invert
+
+    def apply(self, image: Image, rng: np.random.Generator) -> Image:
+        """Return the image with other contrast."""
+        factor = 1 + rng.uniform(-self.contrast, self.contrast)
+        offset = 127.5 + rng.uniform(-self.brightness, self.brightness)
+        values = (np.arange(256) - 127.5) * factor + offset
+        if rng.random() < self.invert:
+            values = 255 - values
+        table: Image = np.clip(values, 0, 255).astype(np.uint8)
+        return cv2.LUT(image, table).reshape(image.shape)  # type: ignore[return-value]
+
+
+class RandomShadow(Augmentor):
+    """Darken one side of a random line, softly.
+
+    Args:
+        probability: of a change.
+        darkness: the largest share of the light that is taken away, in 0..1.
+    """
+
+    def __init__(self, probability: float = 0.5, darkness: float = 0.5) -> None:
+        super().__init__(probability)
+        if not 0 <= darkness <= 1:
+            raise ValueError(f"`darkness` must be in 0..1. Received {darkness}.")
+        self.darkness = darkness
+
+    def apply(self, image: Image, rng: np.random.Generator) -> Image:
+        """Return the image with a shadow on it."""
+        height, width = image.shape[:2]
+        angle, place = rng.uniform(0, 2 * math.pi), rng.uniform(0.2, 0.8, 2)
+        across = (np.arange(width) - place[0] * width) * math.cos(angle)
+        down = (np.arange(height) - place[1] * height) * math.sin(angle)
+        edge = np.clip((across + down[:, None]) / (0.2 * height) + 0.5, 0, 1)
+        light = 1 - rng.uniform(0, self.darkness) * edge
+        shaded = image * light.reshape(height, width, *[1] * (image.ndim - 2))
+        return shaded.astype(np.uint8)  # type: ignore[no-any-return]
+
+
+class RandomMotionBlur(Augmentor):
+    """Blur along a line of random direction.
+
+    Args:
+        probability: of a change.
+        length: the longest line, as a share of the height, above 0.
+    """
+
+    def __init__(self, probability: float = 0.5, length: float = 0.12) -> None:
+        super().__init__(probability)
+        if not length > 0:
+            raise ValueError(f"`length` must be above 0. Received {length}.")
+        self.length = length
+
+    def apply(self, image: Image, rng: np.random.Generator) -> Image:
+        """Return the blurred image."""
+        size = 2 * max(1, round(rng.uniform(0, self.length) * image.shape[0] / 2)) + 1
+        kernel = np.zeros((size, size), np.float32)
+        angle, middle = rng.uniform(0, math.pi), size // 2
+        reach = np.array([math.cos(angle), math.sin(angle)]) * middle
+        start, end = (tuple(np.rint(middle + sign * reach).astype(int)) for sign in (-1, 1))
+        cv2.line(kernel, start, end, 1.0)
+        blurred = cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
+        return blurred.reshape(image.shape)  # type: ignore[return-value]
+
+
+class RandomNoise(Augmentor):
+    """Add Gaussian noise to each value.
+
+    Args:
+        probability: of a change.
+        sigma: the largest standard deviation, more than 0; drawn from 0..sigma.
+    """
+
+    def __init__(self, probability: float = 0.5, sigma: float = 15.0) -> None:
+        super().__init__(probability)
+        if sigma <= 0:
+            raise ValueError(f"`sigma` must be more than 0. Received {sigma}.")
+        self.sigma = sigma
+
+    def apply(self, image: Image, rng: np.random.Generator) -> Image:
+        """Return the noisy image."""
+        noise = rng.standard_normal(image.shape, np.float32) * rng.uniform(0, self.sigma)
+        return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+class RandomJpeg(Augmentor):
+    """Compress and decompress as JPEG.
+
+    Args:
+        probability: of a change.
+        quality: the lowest quality, in 1..95; drawn from quality..95.
+    """
+
+    def __init__(self, probability: float = 0.5, quality: int = 20) -> None:
+        super().__init__(probability)
+        if not 1 <= quality <= 95:
+            raise ValueError(f"`quality` must be in 1..95. Received {quality}.")
+        self.quality = quality
+
+    def apply(self, image: Image, rng: np.random.Generator) -> Image:
+        """Return the image with the faults of the compression."""
+        quality = int(rng.integers(self.quality, 96))
+        _, content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        decoded = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+        return decoded.reshape(image.shape)  # type: ignore[union-attr,return-value]
+
+
+class RandomCutout(Augmentor):
+    """Cover small squares with one value (DeVries and Taylor, 2017).
+
+    Args:
+        probability: of a change.
+        size: the largest side as a share of the height, in 0..1.
+        count: the largest number of squares, at least 1.
+    """
+
+    def __init__(self, probability: float = 0.5, size: float = 0.3, count: int = 3) -> None:
+        super().__init__(probability)
+        if not 0 <= size <= 1 or count < 1:
+            raise ValueError(
+                f"`size` must be in 0..1 and `count` at least 1. Received {size} and {count}."
+            )
+        self.size = size
+        self.count = count
+
+    def apply(self, image: Image, rng: np.random.Generator) -> Image:
+        """Return a copy with covered squares."""
+        image, (height, width) = image.copy(), image.shape[:2]
+        for _ in range(int(rng.integers(1, self.count + 1))):
+            side = max(1, round(rng.uniform(0, self.size) * height))
+            top, left = int(rng.integers(height)), int(rng.integers(width))
+            image[top : top + side, left : left + side] = rng.integers(256)
+        return image
+
+
 class ImageTransform(Augmentor):
     """Wrap an image transform of another library as an augmentor.
 

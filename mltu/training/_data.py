@@ -7,7 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from mltu._extras import explain_missing
-from mltu.augmentors import RandomBrightness, RandomErodeDilate, RandomRotate
+from mltu.augmentors import (
+    Augmentor,
+    RandomBrightness,
+    RandomContrast,
+    RandomErodeDilate,
+    RandomPerspective,
+    RandomRotate,
+)
 from mltu.configs import ReaderConfigs
 from mltu.data import epoch_order
 from mltu.data_check import DataReport, Finding, check_data
@@ -20,6 +27,7 @@ with explain_missing():
     import cv2
 
 _TRAINING_SHARE = 0.9
+_MANY = 10_000  # samples that need little augmentation
 _NUM_CHECKED = 20_000  # images that the check reads; it reads all labels
 
 
@@ -90,6 +98,15 @@ def require_sound_data(
     return report
 
 
+def make_augmentors(num_samples: int) -> list[Augmentor]:
+    """Return the augmentors for a number of samples: fewer of them are varied more."""
+    if num_samples >= _MANY:
+        return [RandomBrightness(), RandomRotate(angle=5), RandomErodeDilate(probability=0.3)]
+    return [
+        RandomContrast(), RandomRotate(angle=5), RandomPerspective(0.7), RandomErodeDilate(0.3)
+    ]  # fmt: skip
+
+
 def widest(configs: ReaderConfigs) -> int:
     """Return the width of the widest input."""
     return max(configs.width) if isinstance(configs.width, list) else configs.width or 0
@@ -98,12 +115,11 @@ def widest(configs: ReaderConfigs) -> int:
 def make_provider(samples: Samples, configs: ReaderConfigs, *, training: bool) -> DataProvider:
     """Make batches of images (batch, height, width, channels) and indexed labels."""
     is_gray, vocab = configs.color == "GRAY", configs.vocab or ""
-    augmentors = [RandomBrightness(), RandomRotate(angle=5), RandomErodeDilate(probability=0.3)]
     return DataProvider(
         dataset=samples,
         data_preprocessors=[ImageReader(cv2.IMREAD_GRAYSCALE if is_gray else cv2.IMREAD_COLOR)],
         batch_size=configs.batch_size or 1,
-        augmentors=augmentors if training and configs.augment else [],
+        augmentors=make_augmentors(len(samples)) if training and configs.augment else [],
         transformers=[
             ImageResizer(
                 configs.width or 0,
