@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -531,6 +532,13 @@ def test_bench_measures():
     assert set(found["images_per_second"]) == {"1", "8", "64"}
     assert all(speed > 0 for speed in found["images_per_second"].values())
     assert "batches of  64" in run("bench", "words", "--images", 1, "--threads", 1).stdout
+
+
+@pytest.mark.slow
+def test_bench_tells_what_limits_a_training(table):
+    printed = run("bench", "words", "--images", 1, "--data", table).stdout
+    assert re.search(r"data, one thread +[\d,]+\n  steps, float32 +[\d,]+\n", printed)
+    assert "The network limits it: one thread prepares" in printed
 
 
 # check and pack

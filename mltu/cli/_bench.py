@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from statistics import median
 from typing import Any
 
@@ -19,23 +20,32 @@ _WARMUP = 3  # calls before the timing: onnxruntime plans its memory in the firs
 @click.command("bench", short_help="Measure the speed of a reader.")
 @click.argument("model", required=False)
 @count_option("--images", "num_images", default=256, help="Images per measurement.")
+@click.option("--data", metavar="DATA", help="Measure what `mltu train DATA` would do, too.")
 @text_or_json
 @device_options
-def command(model: str | None, num_images: int, form: str, cpu: bool, threads: int | None) -> None:
+def command(
+    model: str | None, num_images: int, data: str | None, form: str, cpu: bool, threads: int | None
+) -> None:
     """Measure MODEL, or the shipped reader: milliseconds per image, and images per second.
 
-    The latter are measured in batches of 1, 8 and 64.
+    The latter are measured in batches of 1, 8 and 64. The images are noise of the size of the model
+    input. Preparation and decoding are timed; reading files is not.
 
-    The images are noise of the size of the model input. Preparation and decoding are timed;
-    reading files is not.
+    With --data, the batches and the steps of a training are measured, and what limits it is said.
+    That needs `pip install "mltu[tensorflow]"`.
 
     \b
     mltu bench run --threads 2
+    mltu bench --data labels.csv
     """
     from mltu.inference import TextRecognizer
 
     reader = TextRecognizer(find_model(model), num_threads=threads, force_cpu=cpu)
     result = _measure(reader, num_images, threads)
+    if data is not None:
+        from mltu.training import measure_speed
+
+        result["training"] = asdict(measure_speed(data))
     if form == "json":
         print_json(result)
         return
@@ -44,6 +54,17 @@ def command(model: str | None, num_images: int, form: str, cpu: bool, threads: i
     click.echo(f"one image      {result['milliseconds']:8.2f} ms")
     for size, speed in result["images_per_second"].items():
         click.echo(f"batches of {size:3} {speed:8,.0f} images/s")
+    if data is not None:
+        _print_training(result["training"])
+
+
+def _print_training(speed: dict[str, Any]) -> None:
+    click.echo(f"training, batches of {speed['batch_size']}, images/s")
+    click.echo(f"  data, one thread      {speed['data']:8,.0f}")
+    for policy, rate in speed["steps"].items():
+        click.echo(f"  steps, {policy:14} {rate:8,.0f}")
+    for sentence in speed["advice"]:
+        click.echo(sentence)
 
 
 def _measure(reader: Any, num_images: int, threads: int | None) -> dict[str, Any]:

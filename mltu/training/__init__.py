@@ -13,18 +13,21 @@ from mltu.training._run import (
     require_new_run,
     save_samples,
 )
+from mltu.training._speed import TrainingSpeed, measure_speed
 
 __all__ = [
     "Choice",
     "DatasetError",
     "ReaderConfigs",
     "TrainedReader",
+    "TrainingSpeed",
     "choose_settings",
     "compile_reader",
     "continue_configs",
     "evaluate_export",
     "fit_reader",
     "load_saved_samples",
+    "measure_speed",
     "read_out_of_fold",
     "require_new_run",
     "resume_reader",

@@ -14,6 +14,7 @@ from mltu.data_check import check_data
 from mltu.datasets import Samples
 from mltu.evaluation import Evaluation
 from mltu.models import column_reader, refresh_statistics, row_reader, strong_reader, text_reader
+from mltu.models._fused_layers import layers_within
 from mltu.models._pretrained import Pretrained, open_pretrained
 from mltu.onnx_export import check_packages
 from mltu.training._choice import choose_start, fill_in
@@ -115,6 +116,21 @@ def train_reader(
     require_new_run(configs.model_path)
     if export:
         check_packages()
+    samples, start, reasons = settle(configs, data, validation)
+    for line in reasons:
+        print(f"Chosen: {line}.")
+    return _train(configs, *samples, start, export=export, progress=progress)
+
+
+def settle(
+    configs: ReaderConfigs, data: Any, validation: Any
+) -> tuple[tuple[Samples, Samples], Pretrained | None, tuple[str, ...]]:
+    """Fill in what was not given, for the data.
+
+    Returns:
+        The samples for training and validation, the reader to begin with, if any, and a sentence
+        for each choice.
+    """
     training, held_out = samples = gather_samples(data, validation, configs.seed)
     labels = [part.labels for part in samples]
     if configs.vocab is None:
@@ -129,9 +145,7 @@ def train_reader(
     measured = check_data(training, validation=held_out, num_read=_NUM_MEASURED, progress=False)
     if not measured.statistics["image_height"]:
         raise DatasetError(measured)
-    for line in (reason, *fill_in(configs, measured, start)):
-        print(f"Chosen: {line}.")
-    return _train(configs, *samples, start, export=export, progress=progress)
+    return samples, start, (reason, *fill_in(configs, measured, start))
 
 
 def resume_reader(
@@ -179,15 +193,7 @@ def _train(
     # They are None only before `train_reader` has filled them in.
     epochs, learning_rate = configs.train_epochs or 0, configs.learning_rate or 0.0
     batch_size = configs.batch_size or 1
-    keras.utils.set_random_seed(configs.seed)
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(configs.precision)
-    try:
-        model = _build(configs) if start is None else start.model
-        is_new = start is None and configs.model != "text"  # "text" starts with blanks by itself.
-        compile_reader(model, learning_rate, configs.vocab or "", is_new=is_new)
-    finally:
-        keras.config.set_dtype_policy(policy)
+    model = make_model(configs, start)
     report = None
     if not resume:
         report = require_sound_data(
@@ -227,6 +233,30 @@ def _train(
     )
     evaluation = evaluate_export(run, validation, progress=progress) if export else None
     return TrainedReader(run, history, evaluation)
+
+
+def make_model(configs: ReaderConfigs, start: Pretrained | None) -> keras.Model:
+    """Build the network, or take that of `start`, and compile it."""
+    keras.utils.set_random_seed(configs.seed)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(configs.precision)
+    try:
+        model = _build(configs) if start is None else _in_precision(start.model, configs.precision)
+        is_new = start is None and configs.model != "text"  # "text" starts with blanks by itself.
+        learning_rate = configs.learning_rate or 0.0
+        compile_reader(model, learning_rate, configs.vocab or "", is_new=is_new)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    return model
+
+
+def _in_precision(model: keras.Model, policy: str) -> keras.Model:
+    """Let a model compute in a precision, but for its last Dense layer and what follows."""
+    dense = [i for i, layer in enumerate(model.layers) if isinstance(layer, keras.layers.Dense)]
+    for layer in model.layers[: max(dense, default=0)]:
+        for each in layers_within(layer):
+            each.dtype_policy = keras.dtype_policies.get(policy)
+    return model
 
 
 def _build(configs: ReaderConfigs) -> keras.Model:

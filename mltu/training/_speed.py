@@ -1,0 +1,129 @@
+"""measure_speed: what limits a training on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from mltu._extras import explain_missing
+from mltu.configs import ReaderConfigs
+from mltu.training._data import make_provider
+from mltu.training._reader import make_model, settle
+from mltu.utils.gpus import num_gpus
+
+with explain_missing():
+    import keras
+
+_BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")  # of x86 and ARM processors
+_WARMUP = 2  # batches, of which the first compiles
+_GAIN = 1.05  # from which another precision is worth advising
+_ROOM = 2.0  # how many times as fast as the steps one thread of the data should be
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSpeed:
+    """How fast a training would be on this machine, in images per second.
+
+    Attributes:
+        batch_size: of the batches.
+        data: batches prepared by one thread, files read and augmentation included.
+        steps: training steps on a batch in memory, by Keras dtype policy.
+        advice: what limits the training, and what would make it faster; a sentence each.
+    """
+
+    batch_size: int
+    data: float
+    steps: dict[str, float]
+    advice: tuple[str, ...]
+
+
+def measure_speed(data: Any, *, seconds: float = 5.0, **settings: Any) -> TrainingSpeed:
+    """Measure a training of `train_reader` on the same data, without training.
+
+    Where the processor or a GPU computes in bfloat16, the steps are measured in it, too.
+
+    Args:
+        data: as in `train_reader`.
+        seconds: of each measurement, more than 0; compiling comes on top.
+        **settings: as in `train_reader`.
+
+    Raises:
+        ValueError: `seconds` is not positive, or as in `train_reader`.
+        DatasetError, OSError, TypeError: as in `train_reader`.
+    """
+    if not seconds > 0:
+        raise ValueError(f"`seconds` must be above 0. Received {seconds!r}.")
+    configs = ReaderConfigs.from_options(**settings)
+    (training, _), start, _ = settle(configs, data, None)
+    provider = make_provider(training, configs, training=True)
+    indices = cycle(range(len(provider)))
+    batch = provider[0]
+
+    def load() -> int:
+        return len(provider[next(indices)][0])
+
+    rate = _rate(load, seconds)
+    has_gpu = num_gpus(keras.backend.backend()) > 0
+    policies = dict.fromkeys([configs.precision, *_fast_policies(has_gpu)])
+    steps = {}
+    for policy in policies:
+        model = make_model(replace(configs, precision=policy), start)
+
+        def step(model: keras.Model = model) -> int:
+            model.train_on_batch(*batch)
+            return len(batch[0])
+
+        steps[policy] = _rate(step, seconds)
+    advice = tuple(_advise(rate, steps, configs.precision, has_gpu=has_gpu))
+    return TrainingSpeed(configs.batch_size or 1, rate, steps, advice)
+
+
+def _fast_policies(has_gpu: bool) -> list[str]:
+    return ["mixed_bfloat16"] if has_gpu or has_bfloat16() else []
+
+
+def has_bfloat16() -> bool:
+    """Return whether the processor multiplies in bfloat16; False where Linux does not tell."""
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return False
+    flags = set(info.read_text(encoding="utf-8", errors="replace").split())
+    return not flags.isdisjoint(_BFLOAT16_FLAGS)
+
+
+def _rate(function: Callable[[], int], seconds: float) -> float:
+    """Return images per second of a function that returns how many it has done."""
+    for _ in range(_WARMUP):
+        function()
+    start, num_images = time.perf_counter(), 0
+    while (spent := time.perf_counter() - start) < seconds:
+        num_images += function()
+    return num_images / spent
+
+
+def _advise(
+    data: float, steps: dict[str, float], precision: str, *, has_gpu: bool
+) -> Iterator[str]:
+    step = steps[precision]
+    if data < step:
+        yield (
+            f"The data limits it: one thread prepares {data / step:.2f} times as many images as "
+            "the network takes. Use more workers for large images or a slow disk, "
+            "DataProvider(processes=N) in a script, or pack the files: mltu pack."
+        )
+    elif data < _ROOM * step:
+        yield "One thread of the data just keeps up with the network: use 2 workers."
+    else:
+        yield (
+            f"The network limits it: one thread prepares {data / step:.0f} times as many images "
+            "as it takes. More workers change nothing."
+        )
+    best = max(steps, key=lambda policy: steps[policy])
+    if steps[best] > _GAIN * step:
+        yield f"--precision {best} is {steps[best] / step:.2f} times as fast."
+    if data >= step and not has_gpu:
+        yield "There is no GPU. A smaller --width or --height saves as much as it leaves out."
