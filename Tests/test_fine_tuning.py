@@ -1,0 +1,127 @@
+"""Training from a trained reader: what is chosen for the data, and a run that can be resumed."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from mltu.configs import ReaderConfigs
+from mltu.data_check import check_data
+from mltu.datasets import Samples
+from mltu.inference import TextRecognizer, find_pretrained
+from mltu.models import text_reader
+from mltu.synthetic import render_word, shipped_fonts
+from mltu.training import read_out_of_fold, resume_reader, train_reader
+from mltu.training._choice import choose_start, fill_in
+
+
+def choose(labels, sizes, **options):
+    """Return the settings for images of these sizes, and the lines that are printed."""
+    configs = ReaderConfigs.from_options(**options)
+    configs.vocab = configs.vocab or "".join(sorted(set("".join(labels))))
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 255, (height, width, 3), np.uint8) for width, height in sizes]
+    report = check_data(list(zip(images, labels, strict=True)), progress=False)
+    start, reason = choose_start(configs)
+    return configs, [reason, *fill_in(configs, report, start)]
+
+
+def test_plates_are_stretched_until_their_letters_have_room():
+    configs, lines = choose(["ABC1234"] * 4, [(160, 80)] * 4)
+    assert (configs.start_from, configs.model) == ("words", "text")
+    assert (configs.height, configs.width, configs.resize) == (32, 128, "stretch")
+    assert configs.batch_size == 16
+    assert configs.train_epochs == 100
+    assert lines[0].startswith("start from 'words': it knows 7 of 7 characters")
+    assert lines[1].startswith("width 128, height 32")
+
+
+def test_lines_of_all_lengths_keep_their_shape():
+    sizes = [(60, 30), (200, 30), (500, 30), (1000, 30)]
+    configs, lines = choose(["a", "b", "c", "d"], sizes)
+    assert configs.resize == "fit"
+    assert configs.width[0] == 64
+    assert 1024 < configs.width[-1] <= 1200
+    assert len(configs.width) <= 9
+    assert configs.padding_color == [127, 127, 127]
+    assert "keep their shapes" in lines[1]
+
+
+def test_what_is_given_stays():
+    configs, _ = choose(["ab"] * 4, [(64, 32)] * 4, width=96, epochs=3, batch_size=4)
+    assert (configs.width, configs.resize) == (96, "fit")
+    assert (configs.train_epochs, configs.batch_size) == (3, 4)
+    with pytest.raises(ValueError, match="`height` must be 32"):
+        choose(["ab"] * 4, [(64, 32)] * 4, start_from="words", height=48)
+
+
+@pytest.mark.parametrize(
+    "case", [{"labels": ["大中"] * 4}, {"start_from": "none"}, {"model": "rows"}, {"height": 48}]
+)
+def test_from_scratch_where_the_shipped_reader_does_not_fit(case):
+    labels = case.pop("labels", ["ab"] * 4)
+    configs, lines = choose(labels, [(64, 32)] * 4, **case)
+    assert configs.start_from == "none"
+    assert configs.learning_rate
+    assert configs.train_epochs > 100
+    assert lines[0].startswith("start from scratch")
+
+
+@pytest.fixture(scope="module")
+def small_start(tmp_path_factory):
+    """A run folder to start from: a reader of 16 pixels that knows little."""
+    folder = tmp_path_factory.mktemp("start")
+    text_reader((16, None, 3), 2).save(folder / "model.keras")
+    configs = ReaderConfigs()
+    configs.vocab, configs.height, configs.width = "ab", 16, [32, 64]
+    configs.resize, configs.padding_color = "fit", [127] * 3
+    configs.model_path = str(folder)
+    configs.save()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("words")
+    rows = []
+    for i in range(12):
+        text = ("abc", "cab", "bca")[i % 3]
+        path = folder / f"{i}.png"
+        cv2.imwrite(str(path), render_word(text, shipped_fonts()[0], np.random.default_rng(i)))
+        rows.append((str(path), text))
+    return Samples.from_pairs(rows)
+
+
+@pytest.mark.slow
+@pytest.mark.backend
+def test_a_run_from_another_run_is_exported_and_resumed(small_start, samples, tmp_path):
+    outcome = train_reader(
+        samples, output=tmp_path / "run", start_from=small_start, epochs=1, batch_size=4
+    )
+    assert outcome.evaluation.num_samples == 1
+    assert TextRecognizer(outcome.run).card.vocab == "abc"
+    configs = ReaderConfigs.load(outcome.run / "configs.yaml")
+    assert configs.start_from == str(small_start)
+    again = resume_reader(outcome.run, epochs=2, export=False)
+    assert len(again.history["val_CER"]) == 2
+
+
+def test_each_image_is_read_by_a_reader_that_did_not_see_it(samples, monkeypatch, capsys):
+    seen = []
+
+    def train(data, *, output, **settings):
+        seen.append((set(data.data), settings))
+        output.mkdir()
+        shutil.copy(find_pretrained("words_small"), output / "model.onnx")
+
+    monkeypatch.setattr("mltu.training._folds.train_reader", train)
+    readings = read_out_of_fold(samples, folds=3, epochs=1, progress=False)
+    assert len(readings) == len(samples)
+    assert all(reading.error is None for reading in readings)
+    assert [len(paths) for paths, _ in seen] == [8, 8, 8]
+    assert set.intersection(*(paths for paths, _ in seen)) == set()
+    assert {settings["vocab"] for _, settings in seen} == {"abc"}
+    assert "Fold 3 of 3: 8 images, read: 4." in capsys.readouterr().out
+    with pytest.raises(ValueError, match="at most the number of samples, 12"):
+        read_out_of_fold(samples, folds=13)
