@@ -7,7 +7,7 @@ from keras import layers
 
 from mltu.inference import TextRecognizer
 from mltu.models import load_pretrained, refresh_statistics, text_reader
-from mltu.models._vocabulary import output_layer, with_vocab
+from mltu.models._adapt import output_layer, with_height, with_vocab
 
 pytestmark = pytest.mark.backend
 
@@ -68,6 +68,16 @@ def test_another_vocabulary_keeps_what_it_knows():
     assert new.shape == old.shape
     np.testing.assert_allclose(new[..., [0, 1, 3]], old[..., [2, 0, 3]], atol=1e-6)
     assert np.abs(new[..., 2] - old[..., :3].mean(-1)).max() < np.abs(old).max()
+
+
+def test_a_higher_reader_reads_the_middle_of_its_images():
+    model = text_reader((16, None, 3), 2)
+    higher = with_height(model, 48)
+    images = noise(model)
+    padded = np.pad(images, ((0, 0), (16, 16), (0, 0), (0, 0)), mode="edge")
+    old, new = outputs(model, images), outputs(higher, padded)
+    assert new.shape == old.shape
+    assert np.corrcoef(old.ravel(), new.ravel())[0, 1] > 0.9
 
 
 def test_a_layer_as_wide_as_the_classes_keeps_its_width():

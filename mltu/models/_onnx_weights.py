@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
-from mltu.models._vocabulary import output_layer
+from mltu.models._adapt import output_layer
 
 with explain_missing():
     import keras

@@ -14,9 +14,9 @@ from mltu._extras import explain_missing
 from mltu.configs import BaseModelConfigs
 from mltu.inference import TextRecognizer, pretrained_names
 from mltu.inference._weights import resolve_model
+from mltu.models._adapt import with_vocab
 from mltu.models._networks import column_reader, row_reader, strong_reader, text_reader
 from mltu.models._onnx_weights import OnnxWeights
-from mltu.models._vocabulary import with_vocab
 from mltu.utils.files import StrPath
 
 with explain_missing():

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
-from mltu.models._vocabulary import with_classes
+from mltu.models._adapt import with_classes
 from mltu.utils.files import StrPath
 
 with explain_missing():

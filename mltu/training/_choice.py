@@ -14,6 +14,7 @@ _SHIPPED = "words"
 _KNOWN_SHARE = 0.5  # of the characters of the labels
 _MANY_SHAPES = 1.5  # widest by narrowest image at equal height, from which there are several widths
 _LETTER = 0.5  # width by height that the shipped reader is used to
+_LOW_LETTERS = 0.7  # of the height of the images; lower ones need higher images to be read
 _MOST_WIDE = 2048  # pixels
 _MOST_WIDTHS = 8
 _FINE_TUNING_RATE = 1e-3
@@ -30,7 +31,8 @@ def choose_start(configs: ReaderConfigs) -> tuple[Pretrained | None, str]:
     if given is None:
         known = set(vocab) & set(TextRecognizer(_SHIPPED).card.vocab)
         is_known = len(known) >= _KNOWN_SHARE * len(set(vocab))
-        other = configs.model not in (None, "text") or configs.height not in (None, 32)
+        height = configs.height or 32
+        other = configs.model not in (None, "text") or height < 32 or height % 16
         configs.start_from = _SHIPPED if is_known and not other else "none"
         reason = f"it knows {len(known)} of {len(vocab)} characters"
         if other:
@@ -47,30 +49,23 @@ def fill_in(configs: ReaderConfigs, report: DataReport, start: Pretrained | None
     """Choose what is not given; return a sentence for each choice."""
     if start is None:
         return _fill_in_from_scratch(configs, report)
-    shape, prepared = start.model.input_shape, start.prepared
-    height = shape[1]
-    if configs.height not in (None, height):
-        raise ValueError(
-            f"`height` must be {height}, that of the reader to start from. Received "
-            f"{configs.height}. Omit it, or pass start_from='none' (--start-from none)."
-        )
-    configs.height = height
-    configs.color = "GRAY" if shape[3] == 1 else "BGR"
+    height, width, channels = start.model.input_shape[1:]
+    configs.color = "GRAY" if channels == 1 else "BGR"
     configs.model = configs.model or _network_name(start)
-    if shape[2] is None:
-        configs.resize = prepared.get("resize", "fit")
-        configs.padding_color = list(prepared.get("padding_color", [127]))
-        reason = _choose_width(configs, report)
+    configs.resize = start.prepared.get("resize", "stretch")
+    configs.padding_color = list(start.prepared.get("padding_color", [0]))
+    own_width = start.prepared.get("width")
+    if width is None and not isinstance(own_width, int):
+        reason = _choose_size(configs, report, height)
     else:
-        if configs.width not in (None, shape[2]):
-            raise ValueError(
-                f"`width` must be {shape[2]}, that of the reader to start from. Received "
-                f"{configs.width}. Omit it, or pass start_from='words' (--start-from words)."
-            )
-        configs.width = shape[2]
-        configs.resize = prepared.get("resize", "stretch")
-        configs.padding_color = list(prepared.get("padding_color", [0]))
-        reason = f"width {shape[2]}, height {height}: those of the reader"
+        for name, value in (("height", height), ("width", width or own_width)):
+            if getattr(configs, name) not in (None, value):
+                raise ValueError(
+                    f"`{name}` must be {value}, that of the reader to start from. Received "
+                    f"{getattr(configs, name)}. Omit it, or start from another (--start-from)."
+                )
+            setattr(configs, name, value)
+        reason = f"width {configs.width}, height {height}: those of the reader"
     configs.batch_size = configs.batch_size or (16 if report.num_samples < _FEW else 32)
     configs.learning_rate = configs.learning_rate or _FINE_TUNING_RATE
     if configs.train_epochs is None:
@@ -84,28 +79,26 @@ def _network_name(start: Pretrained) -> str:
     return "text" if start.model.name == "text_reader" else "columns"
 
 
-def _choose_width(configs: ReaderConfigs, report: DataReport) -> str:
-    """Choose one width, to which images of similar shapes are stretched, or several."""
-    height, statistics = configs.height or 0, report.statistics
-    shapes, lengths = statistics["width_by_height"], statistics["label_length"]
+def _choose_size(configs: ReaderConfigs, report: DataReport, least: int) -> str:
+    """Choose the height, and one width to which similar images are stretched, or several widths."""
+    shapes, lengths = report.statistics["width_by_height"], report.statistics["label_length"]
+    # Letters are about half as wide as high, and stand side by side.
+    share = shapes["median"] / max(lengths["median"], 1) / _LETTER
+    if configs.height is None:
+        configs.height = 2 * least if share < _LOW_LETTERS else least
+    reason = f"height {configs.height}: letters are about {min(share, 1):.0%} as high as the images"
     if configs.width is not None:
-        return f"width {configs.width}: as given; images keep their shape and are padded"
-    own = _round_up(shapes["95%"] * height)
+        return f"{reason}; width {configs.width}: as given, images keep their shape"
+    height = configs.height
     if shapes["95%"] <= _MANY_SHAPES * shapes["5%"]:
-        needed = _round_up(lengths["95%"] * _LETTER * height)
-        configs.width, configs.resize = min(max(own, needed), _MOST_WIDE), "stretch"
-        return (
-            f"width {configs.width}, height {height}: images have similar shapes, and up to "
-            f"{lengths['95%']} characters"
-        )
-    longest = min(max(_round_up(shapes["max"] * height), own), _MOST_WIDE)
-    narrowest = _round_up(shapes["5%"] * height)
+        own, needed = shapes["median"] * height, lengths["95%"] * _LETTER * least
+        configs.width, configs.resize = min(_round_up(max(own, needed)), _MOST_WIDE), "stretch"
+        return f"{reason}; width {configs.width}: images have similar shapes"
+    longest = min(_round_up(shapes["max"] * height), _MOST_WIDE)
+    narrowest = min(_round_up(shapes["5%"] * height), longest)
     step = max(_WIDTH_STEP, _round_up((longest - narrowest) / _MOST_WIDTHS))
     configs.width = list(range(narrowest, longest + step, step))
-    return (
-        f"{len(configs.width)} widths up to {configs.width[-1]}, height {height}: images keep "
-        "their shapes"
-    )
+    return f"{reason}; {len(configs.width)} widths up to {configs.width[-1]}: they keep their shape"
 
 
 def _fill_in_from_scratch(configs: ReaderConfigs, report: DataReport) -> list[str]:

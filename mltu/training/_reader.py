@@ -14,6 +14,7 @@ from mltu.data_check import check_data
 from mltu.datasets import Samples
 from mltu.evaluation import Evaluation
 from mltu.models import column_reader, refresh_statistics, row_reader, strong_reader, text_reader
+from mltu.models._adapt import with_height
 from mltu.models._fused_layers import layers_within
 from mltu.models._pretrained import Pretrained, open_pretrained
 from mltu.onnx_export import check_packages
@@ -241,7 +242,13 @@ def make_model(configs: ReaderConfigs, start: Pretrained | None) -> keras.Model:
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(configs.precision)
     try:
-        model = _build(configs) if start is None else _in_precision(start.model, configs.precision)
+        if start is None:
+            model = _build(configs)
+        else:
+            model = start.model
+            if model.input_shape[1] != configs.height:
+                model = with_height(model, configs.height or 0)
+            model = _in_precision(model, configs.precision)
         is_new = start is None and configs.model != "text"  # "text" starts with blanks by itself.
         learning_rate = configs.learning_rate or 0.0
         compile_reader(model, learning_rate, configs.vocab or "", is_new=is_new)

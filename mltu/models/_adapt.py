@@ -1,4 +1,4 @@
-"""The output layer of a reader for another vocabulary."""
+"""A trained reader for another vocabulary or height."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
+from mltu.models._networks import text_reader
 
 with explain_missing():
     import keras
@@ -49,6 +50,28 @@ def with_classes(model: keras.Model, old: int, new: int) -> keras.Model:
         return type(layer).from_config(settings)
 
     return keras.models.clone_model(model, clone_function=clone)
+
+
+def with_height(model: keras.Model, height: int) -> keras.Model:
+    """Copy a `text_reader` for higher images, in the middle of which it reads what it did before.
+
+    Text that fills a part of the height is then as large as what the reader was trained on.
+
+    Args:
+        model: its convolution of whole columns gets rows of zeros above and below.
+        height: at least that of the model, and divisible by 16.
+    """
+    width, channels = model.input_shape[2:]
+    copy = text_reader((height, width, channels), model.output_shape[-1] - 1)
+    for layer, target in zip(model.layers, copy.layers, strict=True):
+        weights = layer.get_weights()
+        for i, (values, wanted) in enumerate(zip(weights, target.weights, strict=True)):
+            extra = wanted.shape[0] - values.shape[0] if values.ndim == 4 else 0
+            if extra:
+                rows = (extra // 2, extra - extra // 2)
+                weights[i] = np.pad(values, (rows, (0, 0), (0, 0), (0, 0)))
+        target.set_weights(weights)
+    return copy
 
 
 def with_vocab(model: keras.Model, vocab: str, old_vocab: str) -> keras.Model:
