@@ -11,7 +11,10 @@ from mltu.augmentors import (
     Augmentor,
     RandomBrightness,
     RandomContrast,
+    RandomCutout,
     RandomErodeDilate,
+    RandomMotionBlur,
+    RandomNoise,
     RandomPerspective,
     RandomRotate,
 )
@@ -103,8 +106,14 @@ def make_augmentors(num_samples: int) -> list[Augmentor]:
     if num_samples >= _MANY:
         return [RandomBrightness(), RandomRotate(angle=5), RandomErodeDilate(probability=0.3)]
     return [
-        RandomContrast(), RandomRotate(angle=5), RandomPerspective(0.7), RandomErodeDilate(0.3)
-    ]  # fmt: skip
+        RandomContrast(),
+        RandomRotate(angle=5),
+        RandomPerspective(0.7),
+        RandomErodeDilate(0.3),
+        RandomMotionBlur(0.2),
+        RandomNoise(0.3),
+        RandomCutout(0.4),
+    ]
 
 
 def widest(configs: ReaderConfigs) -> int:
