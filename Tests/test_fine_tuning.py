@@ -54,6 +54,15 @@ def test_what_is_given_stays():
     assert (configs.train_epochs, configs.batch_size) == (3, 4)
     with pytest.raises(ValueError, match="`height` must be 32"):
         choose(["ab"] * 4, [(64, 32)] * 4, start_from="words_small", height=48)
+    with pytest.raises(ValueError, match="`model` must be that of the reader"):
+        choose(["ab"] * 4, [(64, 32)] * 4, start_from="words_small", model="text")
+
+
+def test_a_reader_of_one_size_keeps_it():
+    configs, lines = choose(["ab"] * 4, [(64, 32)] * 4, start_from="words_small")
+    assert (configs.width, configs.height, configs.color) == (128, 32, "GRAY")
+    assert (configs.model, configs.resize) == ("rows", "stretch")
+    assert lines[1].startswith("width 128, height 32: those of the reader")
 
 
 def test_captchas_keep_their_shape_and_height():
@@ -79,7 +88,7 @@ def small_start(tmp_path_factory):
     folder = tmp_path_factory.mktemp("start")
     text_reader((16, None, 3), 2).save(folder / "model.keras")
     configs = ReaderConfigs()
-    configs.vocab, configs.height, configs.width = "ab", 16, [32, 64]
+    configs.vocab, configs.height, configs.width, configs.model = "ab", 16, [32, 64], "text"
     configs.resize, configs.padding_color = "fit", [127] * 3
     configs.model_path = str(folder)
     configs.save()

@@ -227,7 +227,7 @@ class ReaderConfigs(BaseModelConfigs):
         choices=("logical", "visual"),
     )
     augment: bool = _option(
-        True, "Randomly vary brightness, angle and stroke width of training images."
+        True, "Randomly vary contrast, angle, size, sharpness and strokes of training images."
     )
     seed: int = _option(0, "Random seed.", least=0)
     precision: str = _option(

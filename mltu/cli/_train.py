@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mltu.training import DatasetError, TrainedReader
 
 _WHERE = ("path_column", "label_column", "label_pattern")
-_USELESS = 0.9  # CER
+_USELESS, _POOR = 0.9, 0.2  # CER
 _WITH_RESUME = ("resume", "epochs", "export")
 
 
@@ -160,6 +160,12 @@ def _print_result(outcome: TrainedReader) -> None:
         f"model.onnx on {rates.num_samples} validation images: CER {rates.cer}, "
         f"WER {rates.wer}; 95% intervals in brackets"
     )
+    if rates.cer.value >= _POOR:
+        click.echo(
+            "These are too many errors for most uses. What helps most: more images, of the kinds "
+            "that are misread (mltu evaluate shows them), and to begin with a trained reader "
+            "(--start-from words)."
+        )
     if rates.cer.value < _USELESS:
         click.echo(f"Read with it: mltu read IMAGES --model {quoted(outcome.run)}")
     else:

@@ -15,7 +15,13 @@ from mltu.configs import BaseModelConfigs
 from mltu.inference import TextRecognizer, pretrained_names
 from mltu.inference._weights import resolve_model
 from mltu.models._adapt import with_vocab
-from mltu.models._networks import column_reader, row_reader, strong_reader, text_reader
+from mltu.models._networks import (
+    Shape,
+    column_reader,
+    row_reader,
+    strong_reader,
+    text_reader,
+)
 from mltu.models._onnx_weights import OnnxWeights
 from mltu.utils.files import StrPath
 
@@ -34,12 +40,14 @@ class Pretrained(NamedTuple):
     Attributes:
         model: not compiled.
         vocab: the characters of its classes; None if unknown.
+        network: its name among those of `mltu train --model`; None if unknown.
         prepared: how images are prepared for it: `height`, `width`, `color`, `resize`,
             `padding_color`, as in `mltu.inference.ModelCard`, as far as known.
     """
 
     model: keras.Model
     vocab: str | None
+    network: str | None
     prepared: Mapping[str, Any]
 
 
@@ -100,7 +108,8 @@ def _open_keras(path: Path) -> Pretrained:
         known = vars(BaseModelConfigs.load(configs))
     vocab = known.get("vocab")
     prepared = {key: known[key] for key in _PREPARED if key in known}
-    return Pretrained(model, None if vocab is None else "".join(vocab), prepared)
+    text = None if vocab is None else "".join(vocab)
+    return Pretrained(model, text, known.get("model"), prepared)
 
 
 def _open_onnx(path: Path) -> Pretrained:
@@ -109,17 +118,7 @@ def _open_onnx(path: Path) -> Pretrained:
     width = reader.input_shape[1]
     shape = card["height"], width if isinstance(width, int) else None, card["channels"]
     try:
-        weights = OnnxWeights(path)
-        for build in _NETWORKS.values():
-            try:
-                model = build(shape, len(card["vocab"]))  # type: ignore[operator]
-            except ValueError:  # Its height or width does not suit this network.
-                continue
-            if weights.fit(model):
-                weights.assign(model)
-                break
-        else:
-            raise ValueError("it has the convolutions of no network in mltu.models.")
+        network, model = _rebuild(OnnxWeights(path), shape, len(card["vocab"]))
         sides = [side or 64 for side in shape]
         noise = np.random.default_rng(0).uniform(0, 255, (2, *sides)).astype(np.float32)
         (expected,) = reader.model.run(None, {reader.input_name: noise})
@@ -132,4 +131,17 @@ def _open_onnx(path: Path) -> Pretrained:
             f"`source` must be exported from a network of mltu.models. Received {str(path)!r}: "
             f"{error} Pass the model.keras of its run."
         ) from error
-    return Pretrained(model, card["vocab"], {key: card[key] for key in _PREPARED})
+    return Pretrained(model, card["vocab"], network, {key: card[key] for key in _PREPARED})
+
+
+def _rebuild(weights: OnnxWeights, shape: Shape, num_characters: int) -> tuple[str, keras.Model]:
+    """Return the network that the weights belong to, with these weights."""
+    for network, build in _NETWORKS.items():
+        try:
+            model = build(shape, num_characters)  # type: ignore[operator]
+        except ValueError:  # Its height or width does not suit this network.
+            continue
+        if weights.fit(model):
+            weights.assign(model)
+            return network, model
+    raise ValueError("it has the convolutions of no network in mltu.models.")

@@ -51,7 +51,12 @@ def fill_in(configs: ReaderConfigs, report: DataReport, start: Pretrained | None
         return _fill_in_from_scratch(configs, report)
     height, width, channels = start.model.input_shape[1:]
     configs.color = "GRAY" if channels == 1 else "BGR"
-    configs.model = configs.model or _network_name(start)
+    if configs.model not in (None, start.network):
+        raise ValueError(
+            f"`model` must be that of the reader to start from, {start.network!r}. Received "
+            f"{configs.model!r}. Omit it, or pass start_from='none' (--start-from none)."
+        )
+    configs.model = start.network
     configs.resize = start.prepared.get("resize", "stretch")
     configs.padding_color = list(start.prepared.get("padding_color", [0]))
     own_width = start.prepared.get("width")
@@ -73,10 +78,6 @@ def fill_in(configs: ReaderConfigs, report: DataReport, start: Pretrained | None
         configs.train_epochs = min(max(round(500 / math.sqrt(report.num_samples)), least), most)
         return [reason, f"{configs.train_epochs} epochs: for {report.num_samples:,} samples"]
     return [reason]
-
-
-def _network_name(start: Pretrained) -> str:
-    return "text" if start.model.name == "text_reader" else "columns"
 
 
 def _choose_size(configs: ReaderConfigs, report: DataReport, least: int) -> str:
