@@ -22,6 +22,7 @@ from mltu.training._choice import choose_start, fill_in
 from mltu.training._data import (
     DatasetError,
     gather_samples,
+    make_augmentors,
     make_provider,
     require_sound_data,
     widest,
@@ -29,6 +30,7 @@ from mltu.training._data import (
 from mltu.training._fit import compile_reader, fit_reader
 from mltu.training._run import (
     continue_configs,
+    draw_augmented,
     evaluate_export,
     load_saved_samples,
     require_new_run,
@@ -213,6 +215,8 @@ def _train(
         if warnings:
             print(f"Warnings of the data check, see {path}: {', '.join(warnings)}")
         save_samples(run, training, validation)
+        if configs.augment:
+            draw_augmented(run, training, make_augmentors(len(training)))
     num_steps = -(-len(training) // batch_size)
     print(
         f"Training on {len(training):,} images, validation on {len(validation):,}; epochs: at most "

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mltu.augmentors import Augmentor, write_augmented_sheet
 from mltu.configs import BaseModelConfigs
 from mltu.datasets import Samples, read_csv, write_csv
 from mltu.evaluation import Evaluation, evaluate_readings
@@ -22,6 +23,7 @@ Configs = TypeVar("Configs", bound=BaseModelConfigs)
 _MODELS = ("model.keras", "model.h5", "model.onnx", "state")
 _LISTS = ("train.csv", "val.csv")
 _NUM_TILES = 48  # of readings.png
+_NUM_AUGMENTED = 6  # images of augmented.png
 
 
 def require_new_run(run: StrPath) -> None:
@@ -120,6 +122,14 @@ def evaluate_export(run: StrPath, samples: Samples, *, progress: bool = True) ->
     readings = list(reader.predict_stream(samples.data, on_error="keep", progress=progress))
     _draw_readings(Path(run), samples, readings)
     return evaluate_readings([reading.text for reading in readings], list(samples.labels))
+
+
+def draw_augmented(run: StrPath, samples: Samples, augmentors: Sequence[Augmentor]) -> None:
+    """Write augmented.png: some images as they are, and as the training varies them."""
+    read = ImageReader().read
+    count = min(len(samples), _NUM_AUGMENTED)
+    images = [read(samples.data[i * len(samples) // count]) for i in range(count)]
+    write_augmented_sheet(Path(run) / "augmented.png", images, augmentors)
 
 
 def _draw_readings(run: Path, samples: Samples, readings: Sequence[Reading]) -> None:
