@@ -7,6 +7,7 @@ readers of the set; a training with fewer images takes a part of those of a larg
 """
 
 import argparse
+import json
 import os
 import tempfile
 import time
@@ -48,6 +49,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    results: list[dict] = []
     rows = ["| data set | images | start | exact | CER | minutes |", "|---|---|---|---|---|---|"]
     for source in args.data:
         samples = open_samples(source)
@@ -58,12 +60,19 @@ def main():
                 continue
             for start in args.starts:
                 found, minutes = measure(samples.take(rest[:count]), held_out, start, args.epochs)
+                results.append(
+                    {
+                        "data": source, "images": count, "start": start, "minutes": minutes,
+                        "exact": found.exact.value, "cer": found.cer.value,
+                    }
+                )  # fmt: skip
                 rows.append(
                     f"| {Path(source).parent.name}/{Path(source).name} | {count} | {start} "
                     f"| {found.exact} | {found.cer} | {minutes:.1f} |"
                 )
                 print(*rows[-1:], sep="\n", flush=True)
     print(*rows, sep="\n")
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":
