@@ -70,6 +70,14 @@ def convert_without_new_interpreters():
         child.communicate()
 
 
+def pytest_collection_modifyitems(items):
+    """Let a file's tests share their fixtures in one process; pages, which share none, go first."""
+    for item in items:
+        if item.path.name != "test_site.py":
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    items.sort(key=lambda item: item.path.name != "test_site.py")
+
+
 @pytest.fixture(autouse=True)
 def one_export_of_a_training(request, monkeypatch):
     """Leave out the trial export of a slow test, whose training ends with the same export.

@@ -195,7 +195,6 @@ def _train(
     run = Path(configs.model_path)
     # They are None only before `train_reader` has filled them in.
     epochs, learning_rate = configs.train_epochs or 0, configs.learning_rate or 0.0
-    batch_size = configs.batch_size or 1
     model = make_model(configs, start)
     report = None
     if not resume:
@@ -217,10 +216,9 @@ def _train(
         save_samples(run, training, validation)
         if configs.augment:
             draw_augmented(run, training, make_augmentors(len(training)))
-    num_steps = -(-len(training) // batch_size)
     print(
         f"Training on {len(training):,} images, validation on {len(validation):,}; epochs: at most "
-        f"{epochs}, of {num_steps} steps. The first step takes a minute: the model is compiled.",
+        f"{epochs} of {len(provider)} steps. The first step takes a minute: the model is compiled.",
         flush=True,
     )
     history = fit_reader(
