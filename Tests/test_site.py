@@ -45,6 +45,7 @@ SMALL = {
     r"(--num-train) \d+": r"\1 60",
     r"(--num-validation) \d+": r"\1 12",
     r"^(mltu bench .*)": r"\1 --images 16",
+    r"^mltu check labels\.csv --folds 4": "mltu check validation.csv --folds 2",
     # Tutorials
     _TRAIN.format(1) + "$": r"\1 data=words limit=64 train_epochs=1 model_path=trained",
     _TRAIN.format(2) + r" style=mixed batch_size=32 train_epochs=\d+":
@@ -92,7 +93,8 @@ def desk(words, old_run, tmp_path):
     shutil.copytree(words, tmp_path / "words")
     samples = list(read_mjsynth(tmp_path / "words", "train"))[:80]
     write_csv(tmp_path / "labels.csv", samples)
-    write_csv(tmp_path / "validation.csv", samples[:16])
+    for name in ("validation.csv", "more.csv", "new.csv"):
+        write_csv(tmp_path / name, samples[:16])
     lines = [f"{path}\t{label}\n" for path, label in samples]
     (tmp_path / "labels.tsv").write_text("path\tlabel\n" + "".join(lines), encoding="utf-8")
     known = "\n".join(label for _, label in read_mjsynth(tmp_path / "words", "val"))
