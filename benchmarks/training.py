@@ -47,6 +47,7 @@ def make_data(num_samples):
 def keras_variants(batch, steps, policy):
     """Compile the tutorial's model with each loss; a variant returns the seconds of an epoch."""
     import keras
+    from fit_speed import seconds_of_epoch
     from keras import ops
 
     from mltu.losses import CTCLoss
@@ -55,25 +56,6 @@ def keras_variants(batch, steps, policy):
 
     keras.mixed_precision.set_global_policy(policy)
     images, labels = make_data(batch)
-
-    class Batches(keras.utils.PyDataset):
-        def __len__(self):
-            return steps
-
-        def __getitem__(self, index):
-            return images, labels
-
-    class Clock(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            self.start = time.perf_counter()
-
-        def on_epoch_end(self, epoch, logs=None):
-            self.seconds = time.perf_counter() - self.start
-
-    def epoch_of(model):
-        clock = Clock()
-        model.fit(Batches(), verbose=0, callbacks=[clock])
-        return clock.seconds
 
     def mean_square(_, outputs):
         return ops.mean(ops.square(outputs), axis=(1, 2))
@@ -98,7 +80,7 @@ def keras_variants(batch, steps, policy):
         model = row_reader((HEIGHT, WIDTH, 3), len(VOCAB), dropout=0.0)
         use_native_layers(model)
         model.compile(keras.optimizers.Adam(RATE), loss=loss, metrics=metrics)
-        variants[name] = partial(epoch_of, model)
+        variants[name] = partial(seconds_of_epoch, model, images, labels, steps)
     return variants
 
 

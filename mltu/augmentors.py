@@ -96,8 +96,7 @@ class RandomBrightness(Augmentor):
     def apply(self, image: Image, rng: np.random.Generator) -> Image:
         """Return the image brighter or darker, cut at 0 and 255."""
         factor = 1 + rng.uniform(-self.delta, self.delta)
-        table: Image = np.clip(np.arange(256) * factor, 0, 255).astype(np.uint8)
-        return cv2.LUT(image, table).reshape(image.shape)  # type: ignore[return-value]
+        return _map_values(image, np.arange(256) * factor)
 
 
 class RandomRotate(Augmentor):
@@ -325,8 +324,7 @@ class RandomContrast(Augmentor):
         values = (np.arange(256) - 127.5) * factor + offset
         if rng.random() < self.invert:
             values = 255 - values
-        table: Image = np.clip(values, 0, 255).astype(np.uint8)
-        return cv2.LUT(image, table).reshape(image.shape)  # type: ignore[return-value]
+        return _map_values(image, values)
 
 
 class RandomShadow(Augmentor):
@@ -520,6 +518,12 @@ def write_augmented_sheet(
                 changed, _ = augmentor(changed, None, rng)
             tiles.append((changed, ""))
     write_contact_sheet(path, tiles, num_columns=num_variants + 1)
+
+
+def _map_values(image: Image, values: npt.NDArray[np.floating]) -> Image:
+    """Replace each value 0..255 by that at its place in `values`, cut at 0 and 255."""
+    table = np.clip(values, 0, 255).astype(np.uint8)
+    return cv2.LUT(image, table).reshape(image.shape)  # type: ignore[return-value]
 
 
 def _median_colour(image: Image) -> list[int]:

@@ -190,7 +190,8 @@ class BatchLoader:
         if self._processes is not None:
             try:
                 call = self._begin_call(self._processes, indices, epoch, bucket)
-            except Exception:  # `load` will try again, and tell it where it is waited for.
+            except Exception as error:  # `load` tries again, and raises it where it is waited for.
+                _LOGGER.debug("A batch of epoch %d could not be begun: %s", epoch, error)
                 call = None
             return _BegunBatch(self, (indices, epoch, bucket), call)
         if self._threads is None:
