@@ -41,7 +41,7 @@ AUGMENTORS = [
     RandomShadow,
     RandomSharpen,
 ]
-SHAPES = [(12, 20), (12, 20, 1), (12, 20, 3)]
+SHAPES = [(12, 20), (12, 20, 1), (12, 20, 2), (12, 20, 3), (12, 20, 4)]
 
 
 def rng(seed=0):
@@ -204,6 +204,20 @@ def test_ranges_are_checked_when_built(build, name):
 def test_augmentors_refuse_what_is_no_image(data):
     with pytest.raises(TypeError, match=r"`data` must be a uint8 image. .* ImageReader\(\)"):
         RandomBrightness(1)(data, "", rng())
+
+
+def test_augmentors_refuse_an_image_without_pixels():
+    with pytest.raises(ValueError, match=r"at least one pixel. Received shape \(0, 5\)"):
+        RandomElastic(1)(np.zeros((0, 5), np.uint8), "", rng())
+
+
+@pytest.mark.parametrize("num_channels", [2, 4, 5])
+def test_jpeg_keeps_what_is_no_colour(num_channels):
+    image, colours = noise(12, 20, num_channels), 1 if num_channels == 2 else 3
+    changed = RandomJpeg(1)(image, "", rng(5))[0]
+    np.testing.assert_array_equal(changed[..., colours:], image[..., colours:])
+    colour = RandomJpeg(1)(image[..., :colours], "", rng(5))[0]
+    np.testing.assert_array_equal(changed[..., :colours], colour)
 
 
 def test_base_class_names_what_is_missing():

@@ -72,3 +72,28 @@ def test_the_run_folder_may_have_any_name(tmp_path):
         export=False, progress=False,
     )  # fmt: skip
     assert (run / "model.keras").is_file()
+
+
+def test_of_equal_epochs_the_last_is_kept(tmp_path, monkeypatch):
+    class StartedError(Exception):
+        pass
+
+    def start(*args, callbacks, **options):
+        raise StartedError(callbacks)
+
+    monkeypatch.setattr("mltu.training._fit.fit_resumable", start)
+    model = keras.Sequential([keras.Input((4, 3)), layers.Dense(3, activation="softmax")])
+    samples = [[np.zeros((4, 3), np.float32), np.zeros(1, np.int32)]] * 4
+    provider = DataProvider(samples, [], 2)
+    with pytest.raises(StartedError) as started:
+        fit_reader(
+            model, provider, provider, tmp_path, epochs=3, learning_rate=1e-3,
+            metadata={"vocab": "ab"}, export=False,
+        )  # fmt: skip
+    (best,) = [c for c in started.value.args[0] if isinstance(c, keras.callbacks.ModelCheckpoint)]
+    best.set_model(model)
+    for epoch, cer in enumerate((0.5, 0.5, 0.6)):
+        model.layers[0].bias.assign(np.full(3, epoch, "float32"))
+        best.on_epoch_end(epoch, {"val_CER": cer})
+    kept = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(kept.layers[0].get_weights()[1], [1, 1, 1])
