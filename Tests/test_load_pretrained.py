@@ -108,3 +108,27 @@ def test_a_saved_reader_of_text_loads_without_its_code(tmp_path):
 def test_what_is_no_reader_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="words_small"):
         load_pretrained(tmp_path / "missing")
+
+
+def test_a_reader_of_grey_images_reads_colours_as_grey_values():
+    grey, color = load_pretrained("words_small"), load_pretrained("words_small", color=True)
+    images = noise(color)
+    expected = outputs(grey, images @ np.array([[0.114], [0.587], [0.299]], np.float32))
+    np.testing.assert_allclose(outputs(color, images), expected, atol=1e-4)
+    assert color.input_shape == (None, 32, 128, 3)
+    with pytest.raises(ValueError, match="`color` must be True for 'words', which reads images of"):
+        load_pretrained("words", color=False)
+
+
+def test_mixed_precision_computes_in_half_and_keeps_the_weights():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = load_pretrained("words_small")
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert output_layer(model).compute_dtype == "float32"
+    assert {x.compute_dtype for x in model.layers if isinstance(x, layers.Conv2D)} == {"bfloat16"}
+    full = load_pretrained("words_small")
+    for values, expected in zip(model.get_weights(), full.get_weights(), strict=True):
+        np.testing.assert_array_equal(values, expected)

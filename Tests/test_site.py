@@ -62,7 +62,7 @@ SMALL = {
         " --steps 1 --matrix 64",
     r"dataset_memory\.py": r"\g<0> --lines 1000 --lmdb 20 --rounds 1",
     r"benchmarks/training\.py":
-        r"\g<0> --rounds 1 --steps 1 --batch 4 --backends tensorflow",
+        r"\g<0> --rounds 1 --steps 1 --batch 4 --backends torch",
     r"benchmarks/inference\.py --run RUN": "benchmarks/inference.py --images 8 --rounds 1",
     r"cold_start\.py": r"\g<0> --rounds 1",
     r"rivals\.py SET --environment FOLDER":
@@ -70,6 +70,8 @@ SMALL = {
         " --rounds 1",
     r"decoders\.py MJSYNTH --lexicon \S+": "decoders.py words --lexicon words.txt --limit 8",
     r"calibration\.py MJSYNTH IIIT5K/labels\.tsv": "calibration.py words labels.tsv",
+    r"fine_tuning\.py captcha.*":
+        "fine_tuning.py labels.csv --counts 16 --held-out 8 --starts words_small --epochs 1",
     r"word_generator\.py --atlas FOLDER.*": "word_generator.py --images 4 --rounds 1",
 }  # fmt: skip
 

@@ -49,8 +49,9 @@ run_script = functools.partial(run_tutorial, TUTORIAL.name)
 @pytest.fixture(scope="module")
 def run(words, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run é"
-    trained = run_script("train.py", f"data={words}", "train_epochs=1", f"model_path={folder}")
-    return folder, trained.stdout
+    start = ("start_from=words_small", "augment=True")
+    small = (f"data={words}", "train_epochs=1", f"model_path={folder}", *start)
+    return folder, run_script("train.py", *small).stdout
 
 
 @pytest.mark.slow

@@ -18,6 +18,8 @@ class ModelConfigs(BaseModelConfigs):
         self.max_text_length = 0  # filled in: the length of the longest label
         self.height = 32
         self.width = 128
+        self.start_from = ""  # a trained reader of the same network, such as "words_small"
+        self.augment = False  # change the training images at random
         self.dropout = 0.0  # each image is seen only twice, so nothing overfits
         self.batch_size = 32  # as fast as 64 per image, with twice as many steps
         self.learning_rate = 3e-3  # the peak, between warm-up and cosine decay

@@ -15,12 +15,13 @@ from configs import ModelConfigs
 from keras.callbacks import EarlyStopping, LambdaCallback, ModelCheckpoint, ReduceLROnPlateau
 from model import train_model
 
+from mltu.augmentors import RandomContrast, RandomGaussianBlur, RandomPerspective
 from mltu.callbacks import ConvergenceWatch, FollowSchedule, Model2onnx, TrainLogger, tensorboard
 from mltu.dataProvider import DataProvider
 from mltu.datasets import read_csv, read_mjsynth
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
-from mltu.models import use_native_layers
+from mltu.models import load_pretrained, use_native_layers
 from mltu.plots import plot_history
 from mltu.preprocessors import ImageReader
 from mltu.resume import KeepState, fit_resumable
@@ -77,7 +78,14 @@ def provide(samples, **options):
     )
 
 
-train_data_provider = provide(training, short_first=True)  # CTC learns sooner from short words.
+# `augment=True` changes each image a little and never twice alike, which pays when a training sees
+# an image more than a few times.
+augmentors = [RandomPerspective(), RandomContrast(), RandomGaussianBlur()]
+train_data_provider = provide(
+    training,
+    short_first=not configs.start_from,  # CTC learns sooner from short words.
+    augmentors=augmentors if configs.augment else [],
+)
 val_data_provider = provide(validation, shuffle=False)
 
 
@@ -104,7 +112,11 @@ model = train_model(
     output_dim=len(configs.vocab),
     dropout=configs.dropout,
 )
-start_with_blanks(model)  # Otherwise it first has to unlearn random text.
+if configs.start_from:  # "words_small" has the same network, trained on drawn words.
+    trained = load_pretrained(configs.start_from, vocab=configs.vocab, color=True)
+    model.set_weights(trained.get_weights())
+else:
+    start_with_blanks(model)  # Otherwise it first has to unlearn random text.
 use_native_layers(model)  # the fused kernels of the backend
 model.compile(
     optimizer=keras.optimizers.Adam(configs.learning_rate),

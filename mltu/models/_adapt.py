@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from mltu.models._networks import text_reader
 with explain_missing():
     import keras
 
+_GREY = (0.114, 0.587, 0.299)  # of B, G and R, as OpenCV makes images grey
 _NOISE = 0.1  # standard deviation of new weights around those of the average character
 
 Array = npt.NDArray[Any]
@@ -70,6 +72,23 @@ def with_height(model: keras.Model, height: int) -> keras.Model:
             if extra:
                 rows = (extra // 2, extra - extra // 2)
                 weights[i] = np.pad(values, (rows, (0, 0), (0, 0), (0, 0)))
+        target.set_weights(weights)
+    return copy
+
+
+def with_color(model: keras.Model, build: Callable[..., keras.Model]) -> keras.Model:
+    """Copy a reader of grey images for BGR ones, which it reads as it did their grey values.
+
+    Args:
+        model: of one channel.
+        build: its function of `mltu.models`.
+    """
+    copy = build((*model.input_shape[1:3], 3), model.output_shape[-1] - 1)
+    for layer, target in zip(model.layers, copy.layers, strict=True):
+        weights = layer.get_weights()
+        for i, (values, wanted) in enumerate(zip(weights, target.weights, strict=True)):
+            if values.shape != tuple(wanted.shape):
+                weights[i] = values * np.reshape(_GREY, (3, 1))
         target.set_weights(weights)
     return copy
 

@@ -14,7 +14,7 @@ from mltu._extras import explain_missing
 from mltu.configs import BaseModelConfigs
 from mltu.inference import TextRecognizer, pretrained_names
 from mltu.inference._weights import resolve_model
-from mltu.models._adapt import with_vocab
+from mltu.models._adapt import with_color, with_vocab
 from mltu.models._networks import (
     Shape,
     column_reader,
@@ -51,7 +51,9 @@ class Pretrained(NamedTuple):
     prepared: Mapping[str, Any]
 
 
-def load_pretrained(source: StrPath = "words", *, vocab: str | None = None) -> keras.Model:
+def load_pretrained(
+    source: StrPath = "words", *, vocab: str | None = None, color: bool | None = None
+) -> keras.Model:
     """Load a trained reader as a Keras model, on any backend, to be trained further.
 
     Of an ONNX file, which has no Keras model in it, the network of `mltu.models` is built again and
@@ -63,15 +65,27 @@ def load_pretrained(source: StrPath = "words", *, vocab: str | None = None) -> k
         vocab: of the model, if it shall read other characters. Those that `source` knows keep
             their weights; a new one starts with those of its other case, or else as the average
             character.
+        color: True for a model of BGR images, also where `source` reads grey ones; False for one of
+            grey images; None for that of `source`.
 
     Returns:
         A model that is not compiled.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not such a model, or its own vocabulary is unknown.
+        ValueError: the file is not such a model, its own vocabulary is unknown, or it reads colours
+            and shall read grey images.
     """
-    return open_pretrained(source, vocab).model
+    found = open_pretrained(source, vocab)
+    channels = found.model.input_shape[-1]
+    if color is None or channels == (3 if color else 1):
+        return found.model
+    if not color or found.network is None:
+        raise ValueError(
+            f"`color` must be {channels == 3} for {os.fspath(source)!r}, which reads images of "
+            f"{channels} channels. Received {color}."
+        )
+    return with_color(found.model, _NETWORKS[found.network])
 
 
 def open_pretrained(source: StrPath, vocab: str | None = None) -> Pretrained:
@@ -117,6 +131,8 @@ def _open_onnx(path: Path) -> Pretrained:
     card = asdict(reader.card)
     width = reader.input_shape[1]
     shape = card["height"], width if isinstance(width, int) else None, card["channels"]
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")  # Mixed precision is too coarse for the proof.
     try:
         network, model = _rebuild(OnnxWeights(path), shape, len(card["vocab"]))
         sides = [side or 64 for side in shape]
@@ -131,6 +147,12 @@ def _open_onnx(path: Path) -> Pretrained:
             f"`source` must be exported from a network of mltu.models. Received {str(path)!r}: "
             f"{error} Pass the model.keras of its run."
         ) from error
+    finally:
+        keras.config.set_dtype_policy(policy)
+    if policy.name != "float32":
+        weights = model.get_weights()
+        model = _NETWORKS[network](shape, len(card["vocab"]))  # type: ignore[operator]
+        model.set_weights(weights)
     return Pretrained(model, card["vocab"], network, {key: card[key] for key in _PREPARED})
 
 
