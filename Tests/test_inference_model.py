@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import onnxruntime as ort
 import pytest
+from onnxruntime.capi._pybind_state import OrtValueVector
 
 from mltu.inferenceModel import OnnxInferenceModel, newest_run
 
@@ -148,6 +149,26 @@ def test_an_empty_batch_is_refused(tmp_path):
         model.model.run_async(None, {"x": empty}, lambda *_: None, None)
     with pytest.raises(ValueError, match="at least one value"):
         model.model.run_with_ort_values(None, {"x": ort.OrtValue.ortvalue_from_numpy(empty)})
+
+
+def test_an_empty_batch_cannot_be_bound(tmp_path):
+    session = OnnxInferenceModel(write_model(tmp_path / "a.onnx"), force_cpu=True).model
+    binding, shape = session.io_binding(), (0, 2, 3)
+    empty, ones = np.zeros(shape, np.float32), np.ones((1, 2, 3), np.float32)
+    value, feeds = ort.OrtValue.ortvalue_from_numpy(empty), OrtValueVector()
+    feeds.push_back(value._ortvalue)
+    for bind in (
+        lambda: binding.bind_cpu_input("x", empty),
+        lambda: binding.bind_input("x", "cpu", 0, np.float32, shape, empty.ctypes.data),
+        lambda: binding.bind_ortvalue_input("x", value),
+        lambda: session.run_with_ortvaluevector(None, ["x"], feeds, ["y"], OrtValueVector(), []),
+    ):
+        with pytest.raises(ValueError, match=r"'x' must have at least one value.*\(0, 2, 3\)"):
+            bind()
+    binding.bind_input("x", "cpu", 0, np.float32, ones.shape, ones.ctypes.data)
+    binding.bind_output("y")
+    session.run_with_iobinding(binding)
+    np.testing.assert_array_equal(binding.copy_outputs_to_cpu()[0], ones * 2)
 
 
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])

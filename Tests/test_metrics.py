@@ -166,6 +166,15 @@ def test_before_the_first_batch_and_after_reset(metric_class):
     assert float(metric.result()) == 0.0
 
 
+@pytest.mark.parametrize("separator", [-1, 0])
+def test_a_batch_of_no_samples_counts_nothing(separator):
+    metric = CWERMetric(separator=separator)
+    metric.update_state(pad([[0]]), outputs_of("b"))
+    before = metric.result()
+    metric.update_state(np.zeros((0, 4), np.int32), np.zeros((0, 6, BLANK + 1), "float32"))
+    assert metric.result() == before
+
+
 def test_targets_may_arrive_as_floats():
     metric = CERMetric()
     metric.update_state(pad([[0, 1]]).astype("float32"), outputs_of("ac--"))

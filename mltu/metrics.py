@@ -210,12 +210,13 @@ def _tensorflow_edits(labels: Any, lengths: Any, best: Any, emitted: Any) -> Any
 
     def sparse(values: Any, mask: Any) -> Any:
         indices = tf.where(mask)
-        shape = tf.shape(values, out_type=tf.int64)
+        # TensorFlow refuses a batch of no samples.
+        shape = tf.maximum(tf.shape(values, out_type=tf.int64), 1)
         return tf.SparseTensor(indices, tf.gather_nd(values, indices), shape)
 
     truth = sparse(labels, tf.sequence_mask(lengths, labels.shape[1]))
     edits = tf.edit_distance(sparse(best, emitted), truth, normalize=False)
-    return tf.cast(edits, tf.int32)
+    return tf.cast(edits[: tf.shape(labels)[0]], tf.int32)
 
 
 def _torch_edits(labels: Any, lengths: Any, best: Any, emitted: Any) -> Any:

@@ -199,6 +199,33 @@ class _Session(ort.InferenceSession):  # type: ignore[misc]
         _refuse_empty({name: value.shape() for name, value in values.items()})
         return super().run_with_ort_values(output_names, values, run_options)
 
+    def run_with_ortvaluevector(
+        self, run_options: Any, feed_names: Sequence[str], feeds: Any, *args: Any
+    ) -> None:
+        _refuse_empty({name: value.shape() for name, value in zip(feed_names, feeds, strict=True)})
+        super().run_with_ortvaluevector(run_options, feed_names, feeds, *args)
+
+    def io_binding(self) -> ort.IOBinding:
+        return _Binding(self)
+
+
+class _Binding(ort.IOBinding):  # type: ignore[misc]
+    """Refuses arrays without values; a session cannot ask a binding for its inputs."""
+
+    def bind_cpu_input(self, name: str, arr_on_cpu: Any) -> None:
+        _refuse_empty({name: arr_on_cpu.shape})
+        super().bind_cpu_input(name, arr_on_cpu)
+
+    def bind_input(
+        self, name: str, device_type: str, device_id: int, element_type: Any, shape: Any, *args: Any
+    ) -> None:
+        _refuse_empty({name: shape})
+        super().bind_input(name, device_type, device_id, element_type, shape, *args)
+
+    def bind_ortvalue_input(self, name: str, ortvalue: Any) -> None:
+        _refuse_empty({name: ortvalue.shape()})
+        super().bind_ortvalue_input(name, ortvalue)
+
 
 def _refuse_empty(shapes: Mapping[str, Sequence[int]]) -> None:
     for name, shape in shapes.items():
