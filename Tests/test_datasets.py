@@ -384,6 +384,11 @@ TABLES = {
     "tab.csv": 'path\tlabel\na.png\t"x,y"\n',
     "hint.csv": "sep=;\r\npath;label\r\na.png;x,y\r\n",
     "other_names.tsv": "filename\twords\na.png\tx,y\n",
+    "own_names.tsv": "bild\twort\na.png\tx,y\n",
+    "own_names.txt": "\nbild\twort\r\na.png\tx,y\r\n",
+    "own_names_spaced.txt": "bild wort\na.png x,y\n",
+    "own_names_quoted.txt": 'bild, wort\na.png, "x,y"\n',
+    "sound.tsv": "ton\ttext\na.png\tx,y\nb.wav\tz\n",
     "easyocr.csv": 'filename,words\na.png,"x,y"\n',
     "capitals.csv": 'Path,Label\na.png,"x,y"\n',
     "blank_lines.csv": '\n\npath,label\na.png,"x,y"\n',
@@ -403,6 +408,36 @@ def test_tables_of_other_programs_are_read(tmp_path, name):
     assert read_table(path)[0] == ("a.png", "x,y")
     if name == "icdar_quotes.txt":
         assert read_table(path)[1] == ("b.png", '"z"')
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("first_is_bad.tsv", "a\tx\nb\ty\n"),  # Names without a suffix: nothing is certain.
+        ("exists.tsv", "there\tx\nb.png\ty\n"),
+        ("folder.tsv", "words/a\tx\nb.png\ty\n"),
+        ("alone.tsv", "bild\twort\n"),
+        ("first.tsv", "a.png\tx\nb.png\ty\n"),
+        ("first.txt", "a.png x\nb.png y\n"),
+    ],
+)
+def test_a_first_line_that_may_be_a_sample_is_one(tmp_path, name, content):
+    (tmp_path / "there").touch()
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    pairs = [tuple(line.split()) for line in content.splitlines()]
+    assert read_table(tmp_path / name) == pairs
+
+
+def test_a_header_of_own_words_beyond_two_columns_is_asked_for(tmp_path):
+    path = tmp_path / "wide.tsv"
+    path.write_text("bild\twort\tseite\na.png\tx\t1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="Name the columns in the first line"):
+        read_table(path)
+    assert read_table(path, path_column="bild", label_column="wort") == [("a.png", "x")]
+    path = tmp_path / "text.txt"
+    path.write_text("A list\nof no files\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"Received 'A list' in line 1"):
+        read_table(path)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from mltu.datasets._folder import IMAGE_SUFFIXES
@@ -20,6 +21,7 @@ _NAMES = {
     "label": {"label", "text", "transcription", "word", "words"},
 }
 _IMAGE = rf"\S+(?:{'|'.join(map(re.escape, IMAGE_SUFFIXES))})"
+_FILE = re.compile(r"[\\/]|\.\w{2,5}$")
 _QUOTED = re.compile(rf'({_IMAGE}), ?"(.*)"', re.IGNORECASE)  # ICDAR: word_1.png, "text"
 _SPACED = re.compile(rf"({_IMAGE}) (.*)", re.IGNORECASE)  # TRDG: word_1.png text
 
@@ -32,7 +34,10 @@ def read_table(
     - a CSV file with a comma, a semicolon or a tab between the cells, perhaps with Excel's first
       line `sep=;`, in UTF-8, or in UTF-16 with a byte order mark;
     - a `.tsv` or `.txt` file of `path<TAB>label` lines, with or without a header, without quotes;
-    - a `.txt` file of `path label` or `path, "label"` lines.
+    - a `.txt` file of `path label` or `path, "label"` lines, with or without a header.
+
+    In the last two a first line of two words that name no file is a header, if the second begins
+    with the name of one.
 
     Args:
         path: of the table.
@@ -113,7 +118,8 @@ def read_tsv(path: StrPath) -> Samples:
 
     Quotes have no meaning: the label of `a.png<TAB>"` is one quotation mark. A first line with the
     cells `path` and `label` is a header, and then there may be more columns; without it, each line
-    has two cells. Blank lines are skipped.
+    has two cells. Two other cells are a header if the first of them names no file and the second
+    line begins with a name such as `a.png`. Blank lines are skipped.
 
     Args:
         path: a UTF-8 file, with or without a byte order mark.
@@ -247,26 +253,47 @@ def _tsv_pairs(
         (number, line.removesuffix("\n").removesuffix("\r").split("\t"))
         for number, line in read_lines(path)
     )
-    head = next((line for line in lines if line[1] != [""]), (0, []))
+    written = (line for line in lines if line[1] != [""])
+    head, second = next(written, (0, [])), next(written, (0, []))
     columns = _find_columns(head[1], *names)
-    rows = lines if columns else chain([head], lines)
+    is_header = columns or _is_header(path, head[1], second[1])
+    rows = chain([second] if is_header else [head, second], lines)
     fix = "Name the columns in the first line if there are more than a path and a label."
     yield from _pairs(path, rows, columns or (0, 1), len(head[1]) if columns else 2, fix)
 
 
+def _is_header(table: StrPath, first: Sequence[str], second: Sequence[str]) -> bool:
+    """Return whether the first of two lines names the columns, in words of its own."""
+    if len(first) != 2 or len(second) != 2 or not _FILE.search(second[0]):
+        return False
+    beside = Path(table).parent / first[0]
+    return not _FILE.search(first[0]) and not os.path.exists(first[0]) and not beside.exists()
+
+
 def _spaced_pairs(path: StrPath) -> Iterator[tuple[str, str]]:
     """Yield the pairs of a list without tabs, as TRDG and the ICDAR challenges write it."""
-    for number, line in read_lines(path):
-        text = line.rstrip("\r\n")
-        found = _QUOTED.fullmatch(text) or _SPACED.fullmatch(text)
-        if found:
-            yield found[1], found[2].replace('\\"', '"') if text.endswith('"') else found[2]
+    lines = ((number, line.rstrip("\r\n")) for number, line in read_lines(path))
+    written = (line for line in lines if line[1])
+    head, second = next(written, (0, "")), next(written, (0, ""))
+    words = head[1].replace(",", " ").split()
+    is_header = len(words) == 2 and not _spaced_pair(head[1]) and _spaced_pair(second[1])
+    for number, text in chain([second] if is_header else [head, second], written):
+        pair = _spaced_pair(text)
+        if pair:
+            yield pair
         elif text:
             raise ValueError(
                 f"{os.fspath(path)!r} must have lines like 'word_1.png text', with a tab or a "
                 f"space. Received {shorten(text)} in line {number}. Write a CSV file with the "
                 "columns path and label instead."
             )
+
+
+def _spaced_pair(text: str) -> tuple[str, str] | None:
+    found = _QUOTED.fullmatch(text) or _SPACED.fullmatch(text)
+    if not found:
+        return None
+    return found[1], found[2].replace('\\"', '"') if text.endswith('"') else found[2]
 
 
 def _find_columns(
