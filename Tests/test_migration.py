@@ -18,13 +18,25 @@ import numpy as np
 import pytest
 from keras import Model, layers
 
+from mltu.audio import AudioReader, SpectrogramPadding
+from mltu.augmentors import (
+    RandomBrightness,
+    RandomErodeDilate,
+    RandomGaussianBlur,
+    RandomRotate,
+    RandomSharpen,
+)
+from mltu.callbacks import Model2onnx, TrainLogger
 from mltu.configs import BaseModelConfigs
+from mltu.dataProvider import DataProvider
 from mltu.inferenceModel import OnnxInferenceModel
+from mltu.metrics import CERMetric, CWERMetric, WERMetric
 from mltu.model_utils import residual_block
 from mltu.models import warm_start
 from mltu.onnx_export import export_onnx
+from mltu.preprocessors import ImageReader
 from mltu.synthetic import render_word, shipped_fonts, write_mjsynth
-from mltu.transformers import ImageResizer
+from mltu.transformers import ImageResizer, LabelPadding
 from mltu.utils.text_utils import ctc_decoder, get_cer, get_wer
 
 pytestmark = pytest.mark.backend
@@ -456,6 +468,50 @@ def test_scripts_of_1_2_5_train_export_and_read(
         prediction = reader.predict(cv2.imread(path))
         assert get_cer(prediction, label) >= 0
         assert get_wer(prediction, label) >= 0
+
+
+@pytest.mark.parametrize(
+    ("cls", "names"),
+    [
+        (RandomBrightness, "random_chance augment_annotation log_level"),
+        (RandomRotate, "random_chance borderValue"),
+        (RandomErodeDilate, "random_chance"),
+        (RandomGaussianBlur, "random_chance"),
+        (RandomSharpen, "alpha lightness_range kernel kernel_anchor"),
+        (ImageReader, "image_class log_level"),
+        (AudioReader, "log_level"),
+        (LabelPadding, "use_on_batch"),
+        (SpectrogramPadding, "max_spectrogram_length use_on_batch"),
+        (DataProvider, "batch_postprocessors use_cache log_level numpy"),
+        (Model2onnx, "save_on_epoch_end"),
+        (TrainLogger, "console_output"),
+        (CWERMetric, "padding_token"),
+        (CERMetric, "vocabulary"),
+        (WERMetric, "vocabulary"),
+    ],
+)
+def test_an_argument_of_mltu_1_that_is_gone_says_what_to_write(cls, names):
+    page = (ROOT / "docs" / "howto" / "migrate.md").read_text(encoding="utf-8")
+    for name in names.split():
+        with pytest.raises(TypeError, match="unexpected keyword argument") as caught:
+            cls(**{name: 1})
+        (note,) = caught.value.__notes__
+        assert re.fullmatch(r"This was mltu 1\. (Write|Leave|Put|Pass) .* More: \S+", note)
+        assert name in page or name == "image_class"  # The page has it by position.
+
+
+def test_other_errors_of_arguments_say_no_more_than_python():
+    class Mine(RandomBrightness):
+        def __init__(self, kernel, **options):
+            super().__init__(**options)
+
+    assert Mine(kernel=3).probability == 0.5
+    with pytest.raises(TypeError) as caught:
+        Mine(kernel=3, chance=1)
+    assert not hasattr(caught.value, "__notes__")
+    with pytest.raises(TypeError) as caught:
+        Mine(kernel=3, random_chance=1)
+    assert len(caught.value.__notes__) == 1
 
 
 def test_workers_in_fit_are_named():

@@ -15,6 +15,7 @@ from mltu._extras import explain_missing
 from mltu.losses import as_indices, label_lengths
 from mltu.utils.checks import check_count
 from mltu.utils.error_rates import edit_distance
+from mltu.utils.old_arguments import explains_old_arguments
 
 with explain_missing():
     import keras
@@ -26,6 +27,7 @@ _INVERSE = (pow(_BASE, -1, 2**32) + 2**31) % 2**32 - 2**31  # as int32
 
 
 @keras.saving.register_keras_serializable(package="mltu")
+@explains_old_arguments
 class CWERMetric(keras.metrics.Metric):
     """CER and WER from a single decoding, logged as `CER`, `WER`, `val_CER` and `val_WER`.
 
@@ -123,6 +125,7 @@ class CERMetric(CWERMetric):
 
 
 @keras.saving.register_keras_serializable(package="mltu")
+@explains_old_arguments
 class WERMetric(CWERMetric):
     """Word error rate alone; see `CWERMetric`."""
 

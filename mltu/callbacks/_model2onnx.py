@@ -11,6 +11,7 @@ from mltu._extras import explain_missing
 from mltu.onnx_export import ExportMetrics, Int8Report, export_onnx, quantize_onnx
 from mltu.onnx_export._export import COMMAND
 from mltu.utils.files import StrPath, atomic_path
+from mltu.utils.old_arguments import explains_old_arguments
 
 with explain_missing():
     import keras
@@ -18,6 +19,7 @@ with explain_missing():
 _NUM_TRIAL_IMAGES = 32
 
 
+@explains_old_arguments
 class Model2onnx(keras.callbacks.Callback):
     """Export the best model to ONNX when training ends, next to its checkpoint.
 

@@ -13,11 +13,13 @@ from typing import Any
 
 from mltu._extras import explain_missing
 from mltu.utils.files import StrPath
+from mltu.utils.old_arguments import explains_old_arguments
 
 with explain_missing():
     import keras
 
 
+@explains_old_arguments
 class TrainLogger(keras.callbacks.Callback):
     """Write the metrics of each epoch to a log file, which is open only during training.
 

@@ -21,12 +21,14 @@ from mltu.data._read_ahead import ReadAhead
 from mltu.datasets import load_samples, validate_samples, write_csv
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
+from mltu.utils.old_arguments import explains_old_arguments
 from mltu.utils.pipeline_step import Step
 
 with explain_missing():
     import keras
 
 
+@explains_old_arguments
 class DataProvider(keras.utils.PyDataset):
     """Batches of a data set: paths and labels run through preprocessors, augmentors, transformers.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from mltu.utils.files import StrPath
 with explain_missing():
     import keras
 
-_NETWORKS = {
+_NETWORKS: dict[str, Callable[..., Any]] = {
     "text": text_reader, "strong": strong_reader, "rows": row_reader, "columns": column_reader
 }  # fmt: skip
 _TOLERANCE = 1e-2  # of logits or probabilities; they differ by about 1e-5
@@ -151,7 +151,7 @@ def _open_onnx(path: Path) -> Pretrained:
         keras.config.set_dtype_policy(policy)
     if policy.name != "float32":
         weights = model.get_weights()
-        model = _NETWORKS[network](shape, len(card["vocab"]))  # type: ignore[operator]
+        model = _NETWORKS[network](shape, len(card["vocab"]))
         model.set_weights(weights)
     return Pretrained(model, card["vocab"], network, {key: card[key] for key in _PREPARED})
 
@@ -160,7 +160,7 @@ def _rebuild(weights: OnnxWeights, shape: Shape, num_characters: int) -> tuple[s
     """Return the network that the weights belong to, with these weights."""
     for network, build in _NETWORKS.items():
         try:
-            model = build(shape, num_characters)  # type: ignore[operator]
+            model = build(shape, num_characters)
         except ValueError:  # Its height or width does not suit this network.
             continue
         if weights.fit(model):

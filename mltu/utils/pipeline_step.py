@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from mltu.utils.old_arguments import explains_old_arguments
+
 
 class Step:
     """A step of a `DataProvider`: (data, label) in, a new (data, label) out.
@@ -23,9 +25,11 @@ class Step:
     describes_itself: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Replace what is not inherited by the defaults."""
+        """Replace what is not inherited by the defaults; explain arguments of mltu 1."""
         super().__init_subclass__(**kwargs)
         own = set(vars(cls))
+        if "__init__" in own:
+            explains_old_arguments(cls)
         reset = {"batch"}
         if "__call__" in own:
             reset |= {"keeps_label", "free_axis", "check_labels"}
