@@ -284,3 +284,9 @@ def test_config_round_trip(metric_class):
     again = keras.metrics.deserialize(keras.metrics.serialize(metric))
     assert type(again) is metric_class
     assert (again.name, again.separator) == (metric.name, 1)
+
+
+def test_variables_keep_the_names_that_old_states_have():
+    """`fit_resumable` compares them: a new name refuses every run that was begun before."""
+    names = [variable.name for variable in CWERMetric("ab").variables]
+    assert names == ["edits", "characters", "wrong_words", "words"]

@@ -26,7 +26,7 @@ from resumable_training import (
 
 from mltu.augmentors import RandomBrightness
 from mltu.callbacks import KeepState, Model2onnx, TrainLogger, fit_resumable
-from mltu.resume import _state
+from mltu.resume import _fit, _state
 from mltu.resume._file import find_state, from_plain, mark_finished, to_plain, write_state
 
 pytestmark = pytest.mark.backend
@@ -152,6 +152,22 @@ def test_an_export_that_joins_a_resumed_run_takes_its_best_weights(tmp_path, mon
     best = make_model()
     best.load_weights(tmp_path / "model.keras")
     assert same(model.get_weights(), best.get_weights())
+
+
+def test_variables_exist_before_the_first_batch():
+    images, labels = np.zeros((2, 8, 24, 1), "float32"), np.zeros((2, 4), "int32")
+    model, tested = make_model(), make_model()
+    _fit._create_variables(model, images, labels)
+    tested.test_on_batch(images, labels)
+    tested.optimizer.build(tested.trainable_variables)
+    for mine, other in zip(every_variable(model), every_variable(tested), strict=True):
+        assert mine.name.rpartition("_")[2] == other.name.rpartition("_")[2]
+        assert mine.shape == other.shape
+
+
+def every_variable(model):
+    metrics = [variable for metric in model.metrics for variable in metric.variables]
+    return [*model.variables, *model.optimizer.variables, *metrics]
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ class CWERMetric(keras.metrics.Metric):
         self.separator = separator
         self._edits = self._count("edits")
         self._characters = self._count("characters")
-        self._word_edits = self._count("word_edits")
+        self._wrong_words = self._count("wrong_words")
         self._words = self._count("words")
 
     def _count(self, name: str) -> Any:
@@ -98,7 +98,7 @@ class CWERMetric(keras.metrics.Metric):
         for total, counted in (
             (self._edits, edits),
             (self._characters, lengths),
-            (self._word_edits, word_edits),
+            (self._wrong_words, word_edits),
             (self._words, words),
         ):
             total.assign_add(ops.sum(counted))
@@ -107,7 +107,7 @@ class CWERMetric(keras.metrics.Metric):
         """Return `{"CER": ..., "WER": ...}` so far, floats of at least 0; 0.0 before any batch."""
         return {
             "CER": _rate(self._edits, self._characters),
-            "WER": _rate(self._word_edits, self._words),
+            "WER": _rate(self._wrong_words, self._words),
         }
 
     def get_config(self) -> dict[str, Any]:

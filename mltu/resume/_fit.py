@@ -17,6 +17,7 @@ from mltu.resume._file import TrainingState, find_state
 with explain_missing():
     import keras
     from keras.callbacks import Callback, CallbackList, CSVLogger, History
+    from keras.src.backend import compute_output_spec
 
 if TYPE_CHECKING:
     from mltu.data import DataProvider
@@ -75,10 +76,7 @@ def fit_resumable(
     if getattr(model, "optimizer", None) is None:
         raise ValueError("`model` must be compiled with an optimizer. Received one without.")
     state = _state_to_continue(keep, resume, epochs)
-    # All variables must exist before the first fit, to be compared with those of the state.
-    model.test_on_batch(*provider[0])
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+    _create_variables(model, *provider[0])
     others = list(callbacks[:-1])
     if not any(isinstance(callback, History) for callback in others):
         others.append(History())
@@ -93,6 +91,21 @@ def fit_resumable(
     keep.connect(provider, others, state)
     with _stopping_between_batches(keep):
         return _fit(model, provider, shared, keep, state, epochs, options)
+
+
+def _create_variables(model: keras.Model, images: Any, labels: Any) -> None:
+    """Create those of loss, metrics and optimizer before the first fit, to compare with a state."""
+    outputs = getattr(model, "outputs", None) or []
+    if keras.backend.backend() == "tensorflow" and len(outputs) == 1:
+        # `test_on_batch` would trace the whole network once more, which takes seconds.
+        y_true = keras.KerasTensor(labels.shape, keras.backend.standardize_dtype(labels.dtype))
+        y_pred = keras.KerasTensor((len(images), *outputs[0].shape[1:]), outputs[0].dtype)
+        for compute in (model.compute_metrics, model._compute_loss):
+            compute_output_spec(compute, None, y_true, y_pred, sample_weight=None)
+    else:
+        model.test_on_batch(images, labels)
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
 
 
 def _last_callback(callbacks: Sequence[Callback]) -> KeepState:
