@@ -1,4 +1,4 @@
-"""The settings to choose; size and network are chosen from the data."""
+"""The settings to choose; everything else is chosen from the data."""
 
 from datetime import datetime
 
@@ -11,6 +11,5 @@ class ModelConfigs(BaseModelConfigs):
         now = datetime.now().strftime("%Y%m%d%H%M%S")
         self.model_path = f"Models/6_your_own_data/{now}"  # a run that exists is resumed
         self.data = ""  # your table or folder; if empty, serial numbers are drawn
-        self.num_drawn = 2_000  # serial numbers to draw
-        self.train_epochs = 0  # 0 for as many as make 5,000 steps
-        self.batch_size = 32
+        self.num_drawn = 500  # serial numbers to draw
+        self.train_epochs = 0  # 0 to choose it by the number of images

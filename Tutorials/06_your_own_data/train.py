@@ -1,9 +1,9 @@
 # %% [markdown]
 # # A reader for your own images
 #
-# From images and a table of their labels to one small ONNX file: check the data, choose size and
-# network, train, look at the report. `python train.py data=labels.csv`; `--help` lists the
-# settings of configs.py.
+# From images and a table of their labels to one small ONNX file: check the data, train, look at
+# the report and at the labels that seem wrong. `python train.py data=labels.csv`; `--help` lists
+# the settings of configs.py.
 
 # %%
 from pathlib import Path
@@ -13,9 +13,9 @@ from data import draw_serial_numbers
 
 from mltu.data_check import check_data, write_sheet
 from mltu.datasets import open_samples, read_csv
-from mltu.evaluation import Sample, write_report
+from mltu.evaluation import Sample, review_labels, write_report
 from mltu.inferenceModel import TextRecognizer
-from mltu.training import choose_settings, resume_reader, train_reader
+from mltu.training import resume_reader, train_reader
 
 configs = ModelConfigs.from_command_line()
 run = Path(configs.model_path)
@@ -50,50 +50,51 @@ if not report.ok:
     raise SystemExit("Fix the errors above, or leave these samples out, and run it again.")
 
 # %% [markdown]
-# ## 2. Choose
+# ## 2. Train
 #
-# The network reads an image in time steps from left to right. CTC needs one for each character,
-# and one more between two equal ones; the height follows from the size of the images.
-
-# %%
-choice = choose_settings(report)
-print("\n".join(choice.reasons))
-
-# %% [markdown]
-# ## 3. Train
+# The training begins with the reader that comes with the library. It has learned from hundreds of
+# thousands of drawn words and lines how letters look; your images teach it what is special about
+# them, and a few hundred are enough. From scratch (`start_from="none"`) a network emits only
+# blanks for hundreds of steps and needs thousands of images; that is for characters that the
+# reader does not know.
 #
-# A tenth of the data is for validation. For the first few hundred steps CER stays at 1: the
-# network emits only blanks until it finds the characters. If that lasts, a paragraph says why.
-# Ctrl-C stops the training safely, `model_path=RUN` resumes it.
+# What is chosen for your data is printed with the reason: where to begin, the size of the input,
+# the number of epochs. Each is an argument of `train_reader`. A tenth of the data is for
+# validation. Ctrl-C stops the training safely, `model_path=RUN` resumes it.
 
 # %%
 epochs = configs.train_epochs or None
 if (run / "state").is_dir():
     resume_reader(run, epochs=epochs)
 else:
-    train_reader(
-        configs.data,
-        output=run,
-        model=choice.model,
-        width=choice.width,
-        height=choice.height,
-        epochs=epochs,
-        batch_size=configs.batch_size,
-    )
+    train_reader(configs.data, output=run, epochs=epochs)
 
 # %% [markdown]
-# ## 4. Report
+# ## 3. Report
 #
 # What the ONNX file reads of the validation images. `report.html` shows the worst readings, which
 # characters are confused, and above which confidence a reading can be trusted.
 
 # %%
 validation = read_csv(run / "val.csv")
-readings = TextRecognizer(run).predict_batch(validation.data, on_error="keep")
+readings = TextRecognizer(run).predict_batch(validation.data)
 rows = [
-    Sample(path, label, reading.text, reading.confidence, reading.error)
+    Sample(path, label, reading.text, reading.confidence)
     for (path, label), reading in zip(validation, readings, strict=True)
 ]
 found = write_report(run / "report.html", rows, title="Validation images")
 print(f"{found.num_samples} validation images: {found.exact} exact, CER {found.cer}")
+
+# %% [markdown]
+# ## 4. Wrong labels
+#
+# Of labels typed by hand one or two in a hundred are wrong, and soon they are most of the errors.
+# Where a confident reading differs from a label that was not trained on, the label is suspect.
+# `mltu check labels.csv --folds 4` looks at the others: it trains four readers, each of which
+# reads the quarter that it has not seen.
+
+# %%
+texts, confidences = zip(*[(r.text, r.confidence) for r in readings], strict=True)
+review = review_labels(texts, confidences, validation.labels)
+print(review.to_text(dict(enumerate(validation.data))))
 print(f"Read others with: mltu read IMAGES --model {run}")
