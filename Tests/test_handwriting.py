@@ -187,7 +187,7 @@ def test_a_run_trains_goes_on_and_reads(tmp_path, tutorial):
     assert "label:" in printed
     figures = re.findall(r"CER \d+\.\d+%.*WER", printed)
     assert len(figures) == (1 if tutorial == WORDS else 3)
-    assert TextRecognizer(run).card.padding_color == (255,)
+    assert TextRecognizer(run).card.padding_color == (255, 255, 255)
 
     if tutorial == LINES:
         reader = TextRecognizer(run)

@@ -101,8 +101,6 @@ def built_alike(build, build_other, shape):
     ("folder", "shape", "build"),
     [
         ("02_captcha_to_text", (48, 192, 1), column_reader),
-        ("03_handwriting_recognition", (32, 160, 1), column_reader),
-        ("03_handwriting_recognition", (32, None, 1), column_reader),
         ("07_words_from_fonts", (32, 128, 1), strong_reader),
     ],
 )

@@ -8,7 +8,14 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
-from mltu.augmentors import RandomBrightness, RandomErodeDilate, RandomGaussianBlur, RandomRotate
+from mltu.augmentors import (
+    RandomBrightness,
+    RandomElastic,
+    RandomErodeDilate,
+    RandomGaussianBlur,
+    RandomPerspective,
+    RandomRotate,
+)
 from mltu.datasets import read_iam_words, split_iam
 from mltu.synthetic import load_words, shipped_fonts
 from mltu.utils.files import atomic_folder
@@ -22,7 +29,9 @@ FONTS = Path(__file__).parent / "fonts"
 AUGMENTORS = [
     RandomBrightness(delta=0.3),
     RandomRotate(angle=4),
-    RandomErodeDilate(),
+    RandomPerspective(shift=0.15),  # slant and width of the letters
+    RandomElastic(),  # bent strokes
+    RandomErodeDilate(),  # pens
     RandomGaussianBlur(),
 ]
 

@@ -1,31 +1,29 @@
 # %% [markdown]
 # # Handwriting recognition
 #
-# Trains a reader of handwritten words. `python train.py --help` lists the settings of configs.py,
-# `python train.py train_epochs=1 limit=200` changes two. Tutorial 04 trains on lines with the
-# same script.
+# Trains a reader of handwritten words, beginning with the reader of printed text that comes with
+# the library. `python train.py --help` lists the settings of configs.py, `python train.py
+# train_epochs=1 limit=200` changes two. Tutorial 04 trains on lines with the same script.
 
 # %%
 from pathlib import Path
 
-import cv2
 import keras
 from configs import ModelConfigs
 from data import AUGMENTORS, read_samples
 from keras.callbacks import EarlyStopping, LambdaCallback, ModelCheckpoint, ReduceLROnPlateau
-from model import train_model
 
 from mltu.callbacks import ConvergenceWatch, FollowSchedule, Model2onnx, TrainLogger, tensorboard
 from mltu.dataProvider import DataProvider
 from mltu.datasets import write_csv
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
-from mltu.models import use_native_layers
+from mltu.models import load_pretrained, refresh_statistics, text_reader, use_native_layers
 from mltu.plots import plot_history
 from mltu.preprocessors import ImageReader
 from mltu.resume import KeepState, fit_resumable
-from mltu.training import evaluate_export, start_with_blanks
-from mltu.transformers import ExpandDims, ImageResizer, LabelIndexer, LabelPadding
+from mltu.training import evaluate_export
+from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 
 configs = ModelConfigs.from_command_line()
 run = Path(configs.model_path)
@@ -49,15 +47,15 @@ print(f"{len(training)} training, {len(validation)} validation and {len(test)} t
 # %% [markdown]
 # ## Batches
 #
-# Grey images, (32, 32, 160, 1): scaled to the height of 32 and padded with white, never
-# stretched.
+# Images of (32, 32, width, 3): scaled to the height of 32 and padded with white, never stretched.
+# All words of a batch have one width of the list.
 
 
 # %%
 def provide(samples, **options):
     return DataProvider(
         samples,
-        data_preprocessors=[ImageReader(cv2.IMREAD_GRAYSCALE)],
+        data_preprocessors=[ImageReader()],
         transformers=[
             ImageResizer(
                 configs.width,
@@ -65,7 +63,6 @@ def provide(samples, **options):
                 keep_aspect_ratio=True,
                 padding_color=configs.padding_color,
             ),
-            ExpandDims(),
             LabelIndexer(configs.vocab),
             LabelPadding(max_word_length=configs.max_text_length, padding_value=len(configs.vocab)),
         ],
@@ -91,17 +88,23 @@ def save_run(logs=None):
 
 # %% [markdown]
 # ## Network
+#
+# Convolutions, then two bidirectional LSTMs, with a time step for every 2 pixels: see
+# `text_reader`. The reader to begin with knows letters already, and has to learn how hands write
+# them. It keeps its weights for the characters that it knows. Its batch normalization is fitted
+# to these images first, so that the first steps do not destroy what it knows.
 
 # %%
-width = configs.width if isinstance(configs.width, int) else None  # None: several widths
-model = train_model(
-    input_dim=(configs.height, width, 1), output_dim=len(configs.vocab), dropout=configs.dropout
-)
-start_with_blanks(model)  # Otherwise it first has to unlearn random text.
+if configs.start_from:
+    model = load_pretrained(configs.start_from, vocab=configs.vocab)
+    first = range(min(len(train_data_provider), 32))
+    refresh_statistics(model, (train_data_provider[i][0] for i in first))
+else:
+    model = text_reader((configs.height, None, 3), len(configs.vocab))
 use_native_layers(model)  # the fused kernels of the backend
 model.compile(
     optimizer=keras.optimizers.Adam(configs.learning_rate),
-    loss=CTCLoss(),
+    loss=CTCLoss(from_logits=True),
     metrics=[CWERMetric(configs.vocab)],
 )
 model.summary(line_length=110)

@@ -6,7 +6,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from mltu.augmentors import RandomBrightness, RandomErodeDilate, RandomGaussianBlur
+from mltu.augmentors import (
+    RandomBrightness,
+    RandomErodeDilate,
+    RandomGaussianBlur,
+    RandomPerspective,
+)
 from mltu.datasets import read_iam_lines, split_iam
 from mltu.synthetic import load_words, render_word, shipped_fonts
 from mltu.utils.files import atomic_folder
@@ -16,6 +21,7 @@ LINES_PER_FORM = 10
 
 AUGMENTORS = [
     RandomBrightness(delta=0.3),
+    RandomPerspective(),
     RandomErodeDilate(probability=0.3),
     RandomGaussianBlur(),
 ]

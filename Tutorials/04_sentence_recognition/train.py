@@ -1,7 +1,7 @@
 """Train a reader of text lines, by the script of tutorial 03.
 
 What is different is here: configs.py has several widths, and data.py reads or draws lines.
-`from configs import ...` and `from data import ...` find this folder first; `model` is that of 03.
+`from configs import ...` and `from data import ...` find this folder first.
 """
 
 import runpy
