@@ -12,7 +12,7 @@ from mltu.models import _fused_layers, use_native_layers
 
 pytestmark = pytest.mark.backend
 
-on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch's loop")
+has_a_kernel = pytest.mark.skipif(keras.backend.backend() == "jax", reason="nothing to do there")
 KNOWS_RENORM = pytest.mark.skipif(
     "renorm" not in signature(layers.BatchNormalization).parameters, reason="New in Keras 3.14."
 )
@@ -34,14 +34,30 @@ def build(**options):
 def outputs_and_gradients(model, training=False):
     keras.utils.set_random_seed(1)
     x = np.random.default_rng(0).normal(size=(5, 7, 3)).astype("float32")
-    outputs = [ops.sum(each * each) for each in keras.tree.flatten(model(x, training=training))]
-    model.zero_grad()
-    sum(outputs).backward()
-    gradients = [variable.value.grad for variable in model.trainable_variables]
+    x = ops.convert_to_tensor(x)
+
+    def losses():
+        return [ops.sum(each * each) for each in keras.tree.flatten(model(x, training=training))]
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = losses()
+            total = sum(outputs)
+        sources = [x, *(variable.value for variable in model.trainable_variables)]
+        gradients = tape.gradient(total, sources)
+    else:
+        model.zero_grad()
+        x.requires_grad_()
+        outputs = losses()
+        sum(outputs).backward()
+        gradients = [x.grad, *(variable.value.grad for variable in model.trainable_variables)]
     return [ops.convert_to_numpy(each) for each in [*outputs, *gradients]]
 
 
-@on_torch
+@has_a_kernel
 @pytest.mark.parametrize(
     "options",
     [
@@ -71,17 +87,17 @@ def _seeds(model):
     return [v for v in model.non_trainable_variables if "seed" in v.path]
 
 
-@on_torch
+@has_a_kernel
 @pytest.mark.parametrize("options", [{"activation": "relu"}, {"recurrent_dropout": 0.3}], ids=str)
 def test_what_it_cannot_do_works_as_before(options):
     plain, native = build(**options), build(**options)
     use_native_layers(native)
     native.set_weights(plain.get_weights())
-    x = np.ones((2, 7, 3), "float32")
-    np.testing.assert_array_equal(ops.convert_to_numpy(native(x)), ops.convert_to_numpy(plain(x)))
+    for ours, theirs in zip(*map(outputs_and_gradients, (native, plain)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
-@on_torch
+@has_a_kernel
 def test_the_saved_file_holds_plain_layers(tmp_path):
     model = build(return_sequences=True)
     use_native_layers(model)
@@ -93,12 +109,44 @@ def test_the_saved_file_holds_plain_layers(tmp_path):
     )
 
 
-@pytest.mark.skipif(keras.backend.backend() == "torch", reason="nothing to do elsewhere")
-def test_no_lstm_is_changed_on_other_backends():
+@has_a_kernel
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_a_recurrent_layer_in_mixed_precision(precision):
+    plain, native = (build(return_sequences=True, dtype=precision) for _ in range(2))
+    use_native_layers(native)
+    native.set_weights(plain.get_weights())
+    x = np.random.default_rng(0).normal(size=(5, 7, 3)).astype("float32")
+    ours, theirs = native(x, training=True), plain(x, training=True)
+    assert ours.dtype == theirs.dtype
+    ours, theirs = (ops.convert_to_numpy(ops.cast(each, "float32")) for each in (ours, theirs))
+    np.testing.assert_allclose(ours, theirs, atol=2e-2)
+
+
+@has_a_kernel
+def test_the_loop_is_taken_only_where_it_suits(monkeypatch):
+    """On TensorFlow it trains; what is read, exported or compiled by XLA are Keras's operations."""
+    calls, backend = [], keras.backend.backend()
+    kernel = _fused_layers._LSTMS[backend]
+    monkeypatch.setitem(
+        _fused_layers._LSTMS, backend, lambda *args: calls.append(args) or kernel(*args)
+    )
+    model = build(return_sequences=True)
+    use_native_layers(model)
+    x = np.ones((2, 7, 3), "float32")
+    model(x)
+    assert len(calls) == (2 if backend == "torch" else 0)
+    model(x, training=True)
+    assert len(calls) == (4 if backend == "torch" else 2)
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.function(lambda x: model(x, training=True), jit_compile=True)(x)
+        assert len(calls) == 2
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="nothing to do there")
+def test_no_lstm_is_changed_on_jax():
     assert use_native_layers(build()) == 0
-
-
-has_a_kernel = pytest.mark.skipif(keras.backend.backend() == "jax", reason="nothing to do there")
 
 
 def train_normalized(native, shape=(6, 5, 3), dtype="float32", **options):
