@@ -2,8 +2,11 @@
 
 import functools
 import json
+import pickle
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, load_tutorial, run_tutorial
 
+from mltu.dataProvider import DataProvider
 from mltu.datasets import open_samples, read_csv
 from mltu.inferenceModel import TextRecognizer
 
@@ -40,13 +44,29 @@ def test_drawn_captchas_are_named_after_their_texts(data, tmp_path, style, lengt
     labels = list(samples.labels)
     assert len(set(labels)) == 24
     assert {len(label) for label in labels} == lengths
-    assert set("".join(labels)) <= set(data.STYLES[style][1])
+    assert set("".join(labels)) <= set(data.STYLES[style].characters)
     for path, _ in samples:
         image = cv2.imread(path)
         assert image.shape == (50, 200, 3)
         assert image.std() > 5
     data.draw_captchas(tmp_path / "again", 24, style, 0)
-    assert list(open_samples(tmp_path / "again", label_pattern="[^_]+").labels) == labels
+    again = open_samples(tmp_path / "again", label_pattern="[^_]+")
+    assert list(again.labels) == labels
+    for (path, _), (other, _) in zip(samples, again, strict=True):
+        assert Path(path).read_bytes() == Path(other).read_bytes()
+
+
+def test_captchas_drawn_in_training_are_new_in_each_epoch_and_follow_the_seed(data):
+    step = pickle.loads(pickle.dumps(data.DrawCaptcha("mixed")))  # for processes
+    provider = DataProvider(
+        [("", "")] * 8, [], batch_size=8, augmentors=[step], skip_validation=True, shuffle=False
+    )
+    images, texts = provider[0]
+    assert images.shape == (8, 50, 200, 3)
+    assert len(set(texts)) == 8
+    assert (provider[0][0] == images).all()
+    provider.set_position(2)
+    assert not set(provider[0][1]) & set(texts)
 
 
 def test_each_captcha_is_held_out_once(data, captchas):
@@ -118,7 +138,23 @@ def test_a_run_trains_goes_on_and_reads(captchas, tmp_path):
 
 
 @pytest.mark.slow
-def test_folds_are_trained_once(captchas, tmp_path):
+def test_mixed_captchas_are_drawn_while_it_trains(tmp_path):
+    small = ("num_drawn=64", "num_validation=4", "train_epochs=1", "model_path=run")
+    printed = run_script("mixed.py", *small, place=tmp_path).stdout
+    assert re.search(r"with case: 4 captchas, .* exact, CER .*\ncase ignored: 4 captchas", printed)
+    assert len(read_csv(tmp_path / "run" / "val.csv")) == 4
+    assert "Average CER: " in run_script("inferenceModel.py", "run", place=tmp_path).stdout
+
+
+@pytest.mark.slow
+def test_folds_are_trained_once(captchas, tmp_path, monkeypatch):
+    def run_here(command, check):
+        """A process for each fold would import Keras again."""
+        assert command[0] == sys.executable
+        assert command[1].parent == TUTORIAL
+        run_script(command[1].name, *command[2:], check=check)
+
+    monkeypatch.setattr(subprocess, "run", run_here)
     folds = ("num_folds=2", f"model_path={tmp_path / 'folds'}", "pattern=.{5}")
     arguments = ("cross_validate.py", f"data={captchas}", *folds, "train_epochs=1")
     printed = run_script(*arguments).stdout

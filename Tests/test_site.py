@@ -48,8 +48,6 @@ SMALL = {
     r"^mltu check labels\.csv --folds 4": "mltu check validation.csv --folds 2",
     # Tutorials
     _TRAIN.format(1) + "$": r"\1 data=words limit=64 train_epochs=1 model_path=trained",
-    _TRAIN.format(2) + r" style=mixed batch_size=32 train_epochs=\d+":
-        r"\1 style=mixed batch_size=32 limit=40 train_epochs=1 model_path=trained",
     r"font_tools\.py /usr/share/fonts \S+ \S+": f"font_tools.py {FONT_FOLDER}",
     # Benchmarks
     r"before_after\.py --before CHECKOUT":

@@ -47,6 +47,7 @@ RUN_BY = {
     _TUTORIAL.format(2, "(train|inferenceModel)") + "$":
         "test_captchas.test_a_run_trains_goes_on_and_reads",
     _TUTORIAL.format(2, "cross_validate"): "test_captchas.test_folds_are_trained_once",
+    _TUTORIAL.format(2, "mixed"): "test_captchas.test_mixed_captchas_are_drawn_while_it_trains",
     _TUTORIAL.format("[34]", r"\w+"): "test_handwriting.test_a_run_trains_goes_on_and_reads",
     _TUTORIAL.format(5, r"\w+"): "test_spoken_digits.test_a_run_trains_goes_on_and_reads",
     _TUTORIAL.format(6, "train"): "test_own_data.test_the_way_from_data_to_reader",

@@ -1,18 +1,31 @@
 """Captchas drawn by the `captcha` package, and what is random about them in training."""
 
 import string
+import threading
+from functools import cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
+from mltu.augmentors import Augmentor
 from mltu.utils.files import atomic_folder
 
+
+class Style(NamedTuple):
+    """What is drawn: characters of a text, its shortest and longest length, and arcs over it."""
+
+    characters: str
+    shortest: int
+    longest: int
+    num_arcs: int
+
+
 _LETTERS = string.ascii_letters.translate(dict.fromkeys(map(ord, "IOl")))
-# How many captchas are drawn, of which characters, and how many characters each has.
 STYLES = {
-    "plain": (1_040, "2345678bcdefgmnpwxy", (5, 5)),
-    "mixed": (4_000, "23456789" + _LETTERS, (4, 6)),  # Three times the characters need more images.
+    "plain": Style("2345678bcdefgmnpwxy", 5, 5, 1),
+    "mixed": Style("23456789" + _LETTERS, 4, 6, 3),
 }
 
 
@@ -28,33 +41,75 @@ def hold_out(samples, num_folds, fold, seed):
     return samples.take(np.setdiff1d(order, held)), samples.take(np.sort(held))
 
 
-def draw_captchas(folder, count, style, seed):
-    """Write PNG files named after their texts, unless the folder exists.
+class _Dice(threading.local):
+    """Stands in for the module `secrets`, from which the package draws and which has no seed."""
 
-    The package turns and warps each character; `mixed` strikes them through with three arcs.
-    The texts follow the seed; the package has its own random number generator.
-    """
-    if folder.is_dir():
-        return
+    rng: np.random.Generator
+
+    def randbelow(self, limit):
+        return int(self.rng.integers(limit))
+
+    def randbits(self, count):
+        return int(self.rng.integers(2**count))
+
+    def choice(self, items):
+        return items[self.rng.integers(len(items))]
+
+
+@cache
+def _painter():
     try:
-        from captcha.image import ImageCaptcha, random_color
+        import captcha.image
     except ImportError:
         raise SystemExit("Captchas are drawn by a package: pip install captcha") from None
-    _, characters, (shortest, longest) = STYLES[style]
-    painter = ImageCaptcha(width=200, height=50, font_sizes=(30, 34, 38))
+    captcha.image.secrets = dice = _Dice()
+    return captcha.image.ImageCaptcha(width=200, height=50, font_sizes=(30, 34, 38)), dice
+
+
+def draw_captcha(text, style, rng):
+    """Draw a captcha, (50, 200, 3), blue-green-red: characters turned and warped, dots, arcs."""
+    painter, dice = _painter()
+    dice.rng = rng
+    color, paper = (tuple(rng.integers(*ends, 3).tolist()) for ends in ((10, 201), (238, 256)))
+    image = painter.create_captcha_image(text, color, paper)
+    for _ in range(STYLES[style].num_arcs):
+        painter.create_noise_curve(image, color)
+    painter.create_noise_dots(image, color)
+    return np.asarray(image)[..., ::-1]
+
+
+def draw_text(style, rng):
+    """Draw the text of a captcha."""
+    characters, shortest, longest, _ = STYLES[style]
+    length = rng.integers(shortest, longest, endpoint=True)
+    return "".join(rng.choice(list(characters), length))
+
+
+class DrawCaptcha(Augmentor):
+    """Draws a new captcha in the place of a sample, so that none is seen twice."""
+
+    def __init__(self, style):
+        super().__init__(probability=1)
+        self.style = style
+
+    def __call__(self, data, label, rng):
+        text = draw_text(self.style, rng)
+        return draw_captcha(text, self.style, rng), text
+
+
+def draw_captchas(folder, count, style, seed):
+    """Write PNG files named after their texts, unless the folder exists."""
+    if folder.is_dir():
+        return
     rng, texts = np.random.default_rng(seed), set()
     while len(texts) < count:
-        length = rng.integers(shortest, longest, endpoint=True)
-        texts.add("".join(rng.choice(list(characters), length)))
+        texts.add(draw_text(style, rng))
     with atomic_folder(folder) as unfinished:
         for number, text in enumerate(tqdm(sorted(texts), "Drawing captchas", unit="images")):
-            color = random_color(10, 200)
-            image = painter.create_captcha_image(text, color, random_color(238, 255))
-            for _ in range(3 if style == "mixed" else 1):
-                painter.create_noise_curve(image, color)
-            painter.create_noise_dots(image, color)
+            image = draw_captcha(text, style, np.random.default_rng([seed, number]))
             # Numbered, since "aB" and "Ab" are one name to Windows and macOS.
-            image.save(unfinished / f"{text}_{number}.png")
+            content = cv2.imencode(".png", image)[1].tobytes()
+            (unfinished / f"{text}_{number}.png").write_bytes(content)
 
 
 def shift_and_shear(image, rng):

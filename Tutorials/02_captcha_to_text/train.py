@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import keras
 from configs import ModelConfigs
-from data import STYLES, draw_captchas, hold_out, shift_and_shear
+from data import draw_captchas, hold_out, shift_and_shear
 from keras.callbacks import LambdaCallback, ModelCheckpoint
 from model import train_model
 
@@ -36,13 +36,12 @@ keras.config.set_dtype_policy(configs.precision)
 # ## Data
 #
 # `data=FOLDER` has images such as `226md.png`, or `226md_1.png` where a text comes twice. Without
-# it, captchas are drawn.
+# it, captchas are drawn. mixed.py trains on harder ones.
 
 # %%
 if not configs.data:
-    count = configs.limit or STYLES[configs.style][0]
-    configs.data = f"Datasets/captcha_stand_in/{configs.style}_{count}_{configs.seed}"
-    draw_captchas(Path(configs.data), count, configs.style, configs.seed)
+    configs.data = f"Datasets/captcha_stand_in/plain_{configs.num_drawn}_{configs.seed}"
+    draw_captchas(Path(configs.data), configs.num_drawn, "plain", configs.seed)
 configs.data = str(Path(configs.data).resolve())
 
 samples = open_samples(configs.data, label_pattern="[^_]+")[: configs.limit or None]
