@@ -176,12 +176,13 @@ def test_a_run_trains_goes_on_and_reads(tmp_path, tutorial):
         image = cv2.imread(str(tmp_path / path), cv2.IMREAD_GRAYSCALE)
         assert image.std() > 1
 
-    refused = run_tutorial(*start, place=tmp_path, check=False)
-    assert "must be more than the 1 of the finished" in refused.stderr
-    longer = run_tutorial(*start, "train_epochs=2", place=tmp_path).stdout
-    assert "Epoch 2/2" in longer
-    configs = BaseModelConfigs.load(run / "configs.yaml")
-    assert (configs.train_epochs, configs.seed) == (2, 3)
+    if tutorial == WORDS:  # Lines have the same script.
+        refused = run_tutorial(*start, place=tmp_path, check=False)
+        assert "must be more than the 1 of the finished" in refused.stderr
+        longer = run_tutorial(*start, "train_epochs=2", place=tmp_path).stdout
+        assert "Epoch 2/2" in longer
+        configs = BaseModelConfigs.load(run / "configs.yaml")
+        assert (configs.train_epochs, configs.seed) == (2, 3)
 
     printed = run_tutorial(tutorial, "inferenceModel.py", "run", place=tmp_path).stdout
     assert "label:" in printed
