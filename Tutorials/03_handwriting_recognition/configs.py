@@ -23,7 +23,7 @@ class ModelConfigs(BaseModelConfigs):
         self.padding_color = [255, 255, 255]  # IAM's words are cut out on white
         self.batch_size = 32
         self.learning_rate = 1e-3  # the peak, between warm-up and cosine decay
-        self.train_epochs = 7
+        self.train_epochs = 3
         self.train_workers = 2  # threads that prepare batches
         self.precision = "float32"  # "mixed_bfloat16" is faster on CPUs and GPUs that support it
         self.seed = 0

@@ -24,7 +24,7 @@ class ModelConfigs(BaseModelConfigs):
         self.padding_color = [255, 255, 255]
         self.batch_size = 16
         self.learning_rate = 1e-3  # the peak, between warm-up and cosine decay
-        self.train_epochs = 5
+        self.train_epochs = 2
         self.train_workers = 2  # threads that prepare batches
         self.precision = "float32"  # "mixed_bfloat16" is faster on CPUs and GPUs that support it
         self.seed = 0
