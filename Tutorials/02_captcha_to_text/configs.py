@@ -36,7 +36,7 @@ class MixedConfigs(BaseModelConfigs):
         super().__init__()
         now = datetime.now().strftime("%Y%m%d%H%M%S")
         self.model_path = f"Models/2_captcha_to_text/{now}"  # a run that exists is resumed
-        self.num_drawn = 16_000  # captchas that are drawn in each epoch
+        self.num_drawn = 12_000  # captchas that are drawn in each epoch
         self.num_validation = 400  # captchas that are drawn once
         self.vocab = ""  # filled in: the characters of the captchas
         self.max_text_length = 0  # filled in: that of the longest captcha
@@ -45,7 +45,7 @@ class MixedConfigs(BaseModelConfigs):
         self.color = "BGR"
         self.batch_size = 32
         self.learning_rate = 1e-3  # the peak, between warm-up and cosine decay
-        self.train_epochs = 20
+        self.train_epochs = 10
         self.train_workers = 1  # threads that draw
         self.precision = "float32"  # "mixed_bfloat16" is faster on CPUs and GPUs that support it
         self.seed = 0
