@@ -156,7 +156,9 @@ def test_faults_of_the_data_end_with_one_sentence(tmp_path, tutorial):
 @both
 def test_a_run_trains_goes_on_and_reads(tmp_path, tutorial):
     run = tmp_path / "run"
+    reader = "" if tutorial == WORDS else "words"  # from nothing, too
     small = ("num_drawn=250", "limit=40", "batch_size=20", "train_workers=1", "seed=3")
+    small += (f"start_from={reader}",)
     start = (tutorial, "train.py", "model_path=run")
     printed = run_tutorial(*start, *small, "train_epochs=1", place=tmp_path).stdout
     pattern = r"model\.onnx on (\d+) test \w+: CER \d+\.\d+%.*, WER .*, exactly right \d"
