@@ -26,7 +26,7 @@ from resumable_training import (
 
 from mltu.augmentors import RandomBrightness
 from mltu.callbacks import KeepState, Model2onnx, TrainLogger, fit_resumable
-from mltu.resume import _fit, _state
+from mltu.resume import _file, _fit, _state
 from mltu.resume._file import find_state, from_plain, mark_finished, to_plain, write_state
 
 pytestmark = pytest.mark.backend
@@ -152,6 +152,18 @@ def test_an_export_that_joins_a_resumed_run_takes_its_best_weights(tmp_path, mon
     best = make_model()
     best.load_weights(tmp_path / "model.keras")
     assert same(model.get_weights(), best.get_weights())
+
+
+def test_two_trainings_of_one_run_are_noticed(tmp_path):
+    class Another(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2:  # As a second process does that has resumed the run.
+                state = find_state(tmp_path / "state")
+                _file.write_state(tmp_path / "state", {**state.facts, "step": 1}, state.arrays)
+
+    with pytest.raises(RuntimeError, match="another process has written"):
+        train(tmp_path, Another())
+    assert find_state(tmp_path / "state").step == 1
 
 
 def test_variables_exist_before_the_first_batch():

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from mltu._extras import explain_missing
 from mltu.resume import _state
-from mltu.resume._file import Arrays, TrainingState, find_state, mark_finished, write_state
+from mltu.resume._file import (
+    Arrays,
+    TrainingState,
+    find_state,
+    mark_finished,
+    newest_stamp,
+    write_state,
+)
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
 
@@ -30,7 +37,8 @@ class KeepState(keras.callbacks.Callback):
     pickled.
 
     A callback of your own is saved by its plain attributes, or by what its `get_state()` returns;
-    its `set_state(state, position)` then restores it.
+    its `set_state(state, position)` then restores it. Two processes that train the same run are
+    noticed: the one that comes second to save a state ends with a RuntimeError.
 
     Args:
         folder: the folder for the states, such as `run / "state"`; only for this run.
@@ -59,6 +67,7 @@ class KeepState(keras.callbacks.Callback):
         """Receive what Keras tells no callback; called by `fit_resumable`."""
         self._provider, self._others, self._state = provider, list(other_callbacks), state
         self._versions = _state.library_versions()
+        self._stamp = newest_stamp(self.folder)
         self.interrupted = False
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -127,7 +136,14 @@ class KeepState(keras.callbacks.Callback):
             "variables": _state.collect_variables(self.model, arrays),
             "callbacks": _state.collect_callbacks(self._others or [], self._texts, arrays),
         }
+        if newest_stamp(self.folder) not in (None, self._stamp):
+            raise RuntimeError(
+                f"`folder` must be that of one training. Received {str(self.folder)!r}, to which "
+                "another process has written since: does the run go on in another window or as a "
+                "job in the background? This training ends here, with the state of the other kept."
+            )
         write_state(self.folder, facts, arrays)
+        self._stamp = newest_stamp(self.folder)
 
     def _restore(self, state: TrainingState) -> None:
         _state.restore_variables(self.model, state)

@@ -113,6 +113,15 @@ def find_state(folder: StrPath) -> TrainingState | None:
     return None
 
 
+def newest_stamp(folder: StrPath) -> tuple[int, int] | None:
+    """Return time, in ns, and size of the newest state, which tell who wrote it; None without."""
+    try:
+        found = (Path(folder) / _NEWEST).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
 def mark_finished(folder: StrPath) -> None:
     """Note in the newest state that the training came to its own end."""
     if (state := find_state(folder)) is not None:
