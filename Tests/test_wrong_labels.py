@@ -38,6 +38,19 @@ def test_a_poor_reader_accuses_nobody():
     assert review.expected < 25
 
 
+def test_doubt_remains_where_few_labels_differ():
+    """The estimate ended at exactly no wrong label, and each had 0% beside it."""
+    readings, confidences = ["a"] * 200, [0.99] * 195 + [0.9, 0.6, 0.5, 0.4, 0.2]
+    review = review_labels(readings, confidences, ["a"] * 195 + ["b"] * 5)
+    probabilities = [each.probability for each in review.doubtful]
+    assert 0.01 < probabilities[0] < 0.1
+    assert 0 < probabilities[-1] < probabilities[-2] < probabilities[0]
+    assert review.expected < 0.5
+    shares = [line.split()[0] for line in review.to_text().splitlines()[1:]]
+    assert "0%" not in shares
+    assert shares[-1] == "<1%"
+
+
 def test_readings_and_confidences_belong_together():
     with pytest.raises(ValueError, match="as many"):
         review_labels(["a"], [0.5, 0.5], ["a"])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mltu.datasets import Samples
     from mltu.evaluation import LabelReview
     from mltu.inference import OnnxInferenceModel
+    from mltu.training import LearningCurve
 
 
 @click.command("check", short_help="Check a data set before training.")
@@ -32,6 +33,16 @@ if TYPE_CHECKING:
     help="Run folder that sets the options below; its reader finds labels that look wrong.",
 )
 @count_option("--folds", help="Readers to train that find labels which look wrong.")
+@click.option(
+    "--learning-curve",
+    "plot",
+    metavar="PNG",
+    help="Train on a quarter, half and all of TRAIN, and plot the CER on other images of it.",
+)
+@count_option("--epochs", help="Epochs of these trainings (default depends on the samples).")
+@click.option(
+    "--start-from", metavar="TEXT", help="Reader that they begin with, as in `mltu train`."
+)
 @click.option("--vocab", metavar="TEXT", help="Characters that the model knows.")
 @count_option("--width", help="Width of the model input, in pixels.")
 @count_option("--height", help="Height of the model input, in pixels.")
@@ -46,6 +57,9 @@ def command(
     validation: str | None,
     run: str | None,
     folds: int | None,
+    plot: str | None,
+    epochs: int | None,
+    start_from: str | None,
     as_json: bool,
     sheet: str | None,
     num_read: int | None,
@@ -65,6 +79,7 @@ def command(
     mltu check labels.csv --width 128 --height 32 --sheet sheet.png
     mltu check new.csv --model run
     mltu check labels.csv --folds 4 --sheet sheet.png
+    mltu check labels.csv --learning-curve curve.png
     """
     from mltu.data_check import check_data, write_sheet
     from mltu.datasets import open_samples, open_validation
@@ -91,15 +106,20 @@ def command(
         workers=workers,
         progress=is_watched(),
     )
-    review = _review(training, Path(run) if run else None, folds)
-    if as_json:
-        found = {} if review is None else {"label_review": asdict(review)}
-        click.echo(json.dumps({**json.loads(report.to_json()), **found}, indent=2))
-    else:
+    if not as_json:
         click.echo(report.to_text(), nl=False)
-        if review is not None:
-            names = {i: str(training.source(i)) for i, _ in review.captions()}
-            click.echo(f"\nReadings {review.to_text(names)}")
+    settings = _not_none({"epochs": epochs, "start_from": start_from})
+    review = _review(training, Path(run) if run else None, folds, settings)
+    if review is not None and not as_json:
+        names = {i: str(training.source(i)) for i, _ in review.captions()}
+        click.echo(f"\nReadings {review.to_text(names)}")
+    curve = None if plot is None else _learning_curve(training, plot, settings)
+    if curve is not None and not as_json:
+        click.echo(f"\n{curve.to_text()}\nLearning curve: {plot}")
+    if as_json:
+        parts = {"label_review": review, "learning_curve": curve}
+        found = {name: asdict(part) for name, part in parts.items() if part is not None}
+        click.echo(json.dumps({**json.loads(report.to_json()), **found}, indent=2))
     if sheet is not None:
         first = [] if review is None else review.captions()
         num_shown = write_sheet(sheet, report, training, validation_samples, first=first)
@@ -108,7 +128,18 @@ def command(
         raise click.exceptions.Exit(1)
 
 
-def _review(samples: Samples, run: Path | None, folds: int | None) -> LabelReview | None:
+def _learning_curve(samples: Samples, plot: str, settings: dict[str, Any]) -> LearningCurve:
+    from mltu.training import measure_learning_curve
+
+    with contextlib.redirect_stdout(sys.stderr):
+        curve = measure_learning_curve(samples, progress=False, **settings)
+    curve.plot(plot)
+    return curve
+
+
+def _review(
+    samples: Samples, run: Path | None, folds: int | None, settings: dict[str, Any]
+) -> LabelReview | None:
     """Compare the labels with readings of images that the reader was not trained on."""
     import numpy as np
 
@@ -121,7 +152,7 @@ def _review(samples: Samples, run: Path | None, folds: int | None) -> LabelRevie
         from mltu.training import read_out_of_fold
 
         with contextlib.redirect_stdout(sys.stderr):
-            readings = read_out_of_fold(samples, folds=folds, progress=False)
+            readings = read_out_of_fold(samples, folds=folds, progress=False, **settings)
     elif run is not None and (run / "model.onnx").is_file():
         seen: set[str] = set()
         if (run / "train.csv").is_file():

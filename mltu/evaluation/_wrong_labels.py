@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_FIRST_SHARE = 0.02  # of wrong labels, before the readings have been looked at
+# The share of wrong labels before the readings have been looked at, and for how many labels that
+# counts. Without it a few disagreements would often be estimated to hold exactly no wrong label.
+_PRIOR_SHARE, _PRIOR_COUNT = 0.02, 50
 _NUM_ROUNDS = 200
 _LEAST_DOUBT = 0.01  # A reader is never more confident than this: it was trained on a few images.
 
@@ -66,10 +68,14 @@ class LabelReview:
         for found in self.doubtful[:num_shown]:
             path = f"  {paths[found.position]}" if paths else ""
             lines.append(
-                f"  {found.probability:4.0%}  label {found.label!r}, read {found.reading!r} "
-                f"(confidence {found.confidence:.1%}){path}"
+                f"  {_percent(found.probability):>4}  label {found.label!r}, read "
+                f"{found.reading!r} (confidence {found.confidence:.1%}){path}"
             )
         return "\n".join(lines)
+
+
+def _percent(probability: float) -> str:
+    return f"{probability:.0%}" if probability >= 0.01 else "<1%"
 
 
 def review_labels(
@@ -82,7 +88,8 @@ def review_labels(
 
     Where a reading of confidence c differs from the label, either the reading is wrong, which
     happens in 1 - c of the cases, or the label. How often labels are wrong is estimated from all
-    disagreements together (expectation maximization).
+    disagreements together (expectation maximization, from a share of 2% that counts as much as 50
+    labels).
 
     Args:
         readings: texts, of images that the reader was not trained on.
@@ -104,11 +111,12 @@ def review_labels(
             f"`confidences` must be as many as `readings`. Received {len(sure)} and {len(pairs)}."
         )
     found = sure[differing]
-    share, probabilities = _FIRST_SHARE, np.zeros(len(differing))
+    share, probabilities = _PRIOR_SHARE, np.zeros(len(differing))
     for _ in range(_NUM_ROUNDS):
         wrong = share * found
         probabilities = wrong / (wrong + (1 - share) * (1 - found))
-        share = float(probabilities.sum()) / max(len(pairs), 1)
+        num_wrong = float(probabilities.sum()) + _PRIOR_SHARE * _PRIOR_COUNT
+        share = num_wrong / (len(pairs) + _PRIOR_COUNT)
     doubtful = [
         DoubtfulLabel(
             i if positions is None else positions[i],

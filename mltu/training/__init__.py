@@ -5,6 +5,7 @@ from mltu.training._choice import Choice, choose_settings
 from mltu.training._data import DatasetError
 from mltu.training._fit import compile_reader, fit_reader, start_with_blanks
 from mltu.training._folds import read_out_of_fold
+from mltu.training._learning_curve import CurvePoint, LearningCurve, measure_learning_curve
 from mltu.training._reader import TrainedReader, resume_reader, train_reader
 from mltu.training._run import (
     continue_configs,
@@ -17,7 +18,9 @@ from mltu.training._speed import TrainingSpeed, measure_speed
 
 __all__ = [
     "Choice",
+    "CurvePoint",
     "DatasetError",
+    "LearningCurve",
     "ReaderConfigs",
     "TrainedReader",
     "TrainingSpeed",
@@ -27,6 +30,7 @@ __all__ = [
     "evaluate_export",
     "fit_reader",
     "load_saved_samples",
+    "measure_learning_curve",
     "measure_speed",
     "read_out_of_fold",
     "require_new_run",

@@ -1,4 +1,4 @@
-"""Out-of-fold readings: each image is read by a reader that was not trained on it."""
+"""Readings of images by readers that were not trained on them and are not kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mltu.data import epoch_order
-from mltu.datasets import load_samples
+from mltu.datasets import Samples, load_samples
 from mltu.inference import Reading, TextRecognizer
 from mltu.training._reader import train_reader
 from mltu.utils.checks import check_count
@@ -40,19 +40,27 @@ def read_out_of_fold(
             f"`folds` must be at most the number of samples, {len(samples)}. Received {folds}."
         )
     order = epoch_order(len(samples), seed, 0, True)
-    vocab = settings.pop("vocab", None) or "".join(sorted(set("".join(samples.labels))))
+    settings["vocab"] = settings.get("vocab") or all_characters(samples)
     readings: list[Reading | None] = [None] * len(samples)
     for fold in range(folds):
         held_out, others = order[fold::folds], np.delete(order, np.s_[fold::folds])
         print(f"Fold {fold + 1} of {folds}: {len(others)} images, read: {len(held_out)}.")
-        with tempfile.TemporaryDirectory() as folder:
-            run = Path(folder) / "run"
-            train_reader(
-                samples.take(others),
-                output=run, seed=seed, vocab=vocab, progress=progress, **settings,
-            )  # fmt: skip
-            reader = TextRecognizer(run)
-            found = reader.predict_stream(samples.take(held_out).data, on_error="keep")
-            for i, reading in zip(held_out, found, strict=True):
-                readings[i] = reading
+        found = train_and_read(
+            samples.take(others), samples.take(held_out), seed=seed, progress=progress, **settings
+        )
+        for i, reading in zip(held_out, found, strict=True):
+            readings[i] = reading
     return [reading for reading in readings if reading is not None]
+
+
+def train_and_read(training: Samples, held_out: Samples, **settings: Any) -> list[Reading]:
+    """Read samples with a reader that is trained on others and then deleted."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        train_reader(training, output=run, **settings)
+        return list(TextRecognizer(run).predict_stream(held_out.data, on_error="keep"))
+
+
+def all_characters(samples: Samples) -> str:
+    """Return the characters of all labels, sorted: a part of the samples may lack some."""
+    return "".join(sorted(set("".join(samples.labels))))
