@@ -12,8 +12,8 @@ from mltu.datasets import Samples
 from mltu.inference import TextRecognizer, find_pretrained
 from mltu.models import text_reader
 from mltu.synthetic import render_word, shipped_fonts
-from mltu.training import read_out_of_fold, resume_reader, train_reader
-from mltu.training._choice import choose_start, fill_in
+from mltu.training import _choice, read_out_of_fold, resume_reader, train_reader
+from mltu.training._choice import choose_precision, choose_start, fill_in
 
 
 def choose(labels, sizes, **options):
@@ -82,6 +82,30 @@ def test_from_scratch_where_the_shipped_reader_does_not_fit(case):
     assert lines[0].startswith("start from scratch")
 
 
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ({}, "mixed_bfloat16"),
+        ({"given": "float32"}, "float32"),
+        ({"given": "mixed_float16"}, "mixed_float16"),
+        ({"model": "rows"}, "float32"),
+        ({"backend": "torch"}, "float32"),
+        ({"flags": {"avx2"}}, "float32"),
+        ({"num_gpus": 1}, "float32"),
+    ],
+)
+def test_bfloat16_is_chosen_only_where_it_was_measured_to_be_faster(case, expected, monkeypatch):
+    monkeypatch.setattr(_choice.keras.backend, "backend", lambda: case.get("backend", "tensorflow"))
+    monkeypatch.setattr(_choice, "num_gpus", lambda _: case.get("num_gpus", 0))
+    monkeypatch.setattr(_choice, "processor_flags", lambda: case.get("flags", {"avx512_bf16"}))
+    given = {"precision": case["given"]} if "given" in case else {}
+    configs = ReaderConfigs.from_options(model=case.get("model", "text"), **given)
+    lines = choose_precision(configs)
+    assert configs.precision == expected
+    assert len(lines) == (not case)
+    assert all("--precision float32 overrides it" in line for line in lines)
+
+
 @pytest.fixture(scope="module")
 def small_start(tmp_path_factory):
     """A run folder to start from: a reader of 16 pixels that knows little."""
@@ -109,7 +133,9 @@ def samples(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.backend
-def test_a_run_from_another_run_is_exported_and_resumed(small_start, samples, tmp_path):
+def test_a_run_from_another_run_is_exported_and_resumed(
+    small_start, samples, tmp_path, monkeypatch
+):
     outcome = train_reader(
         samples, output=tmp_path / "run", start_from=small_start, epochs=1, batch_size=4
     )
@@ -117,8 +143,11 @@ def test_a_run_from_another_run_is_exported_and_resumed(small_start, samples, tm
     assert TextRecognizer(outcome.run).card.vocab == "abc"
     configs = ReaderConfigs.load(outcome.run / "configs.yaml")
     assert configs.start_from == str(small_start)
+    assert configs.precision in ("float32", "mixed_bfloat16")
+    monkeypatch.setattr(_choice, "processor_flags", set)  # The run keeps its precision elsewhere.
     again = resume_reader(outcome.run, epochs=2, export=False)
     assert len(again.history["val_CER"]) == 2
+    assert ReaderConfigs.load(outcome.run / "configs.yaml").precision == configs.precision
 
 
 def test_each_image_is_read_by_a_reader_that_did_not_see_it(samples, monkeypatch, capsys):

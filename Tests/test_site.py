@@ -45,7 +45,9 @@ SMALL = {
     r"(--num-train) \d+": r"\1 60",
     r"(--num-validation) \d+": r"\1 12",
     r"^(mltu bench .*)": r"\1 --images 16",
-    r"^mltu check labels\.csv --folds 4": "mltu check validation.csv --folds 2",
+    r"^mltu check labels\.csv --folds 4":
+        "mltu check validation.csv --folds 2 --start-from words_small --epochs 1",
+    r"^(mltu check .* --learning-curve .*)": r"\1 --start-from words_small --epochs 1",
     # Tutorials
     _TRAIN.format(1) + "$": r"\1 data=words limit=64 train_epochs=1 model_path=trained",
     r"font_tools\.py /usr/share/fonts \S+ \S+": f"font_tools.py {FONT_FOLDER}",

@@ -4,9 +4,10 @@ import keras
 import pytest
 
 from mltu.models import column_reader
-from mltu.training import _speed, measure_speed
+from mltu.training import measure_speed
 from mltu.training._reader import _in_precision
 from mltu.training._speed import _advise, has_bfloat16
+from mltu.utils import gpus
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_the_advice_names_what_limits(data, steps, has_gpu, said):
 )
 def test_bfloat16_is_read_from_the_flags_of_the_processor(info, expected, tmp_path, monkeypatch):
     (tmp_path / "cpuinfo").write_text(info, encoding="utf-8")
-    monkeypatch.setattr(_speed, "Path", lambda _: tmp_path / "cpuinfo")
+    monkeypatch.setattr(gpus, "Path", lambda _: tmp_path / "cpuinfo")
     assert has_bfloat16() is expected
 
 

@@ -230,8 +230,10 @@ class ReaderConfigs(BaseModelConfigs):
         True, "Randomly vary contrast, angle, size, sharpness and strokes of training images."
     )
     seed: int = _option(0, "Random seed.", least=0)
-    precision: str = _option(
-        "float32", "Keras dtype policy.", choices=("float32", "mixed_bfloat16", "mixed_float16")
+    precision: str | None = _option(
+        None,
+        "Keras dtype policy (default: mixed_bfloat16 where it was measured to be faster).",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
     train_workers: int = _option(2, "Threads that prepare batches.", name="workers", least=0)
 

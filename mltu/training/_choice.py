@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from mltu._extras import explain_missing
 from mltu.configs import ReaderConfigs
 from mltu.data_check import DataReport
 from mltu.inference import TextRecognizer
 from mltu.models._pretrained import Pretrained, open_pretrained
+from mltu.utils.gpus import num_gpus, processor_flags
+
+with explain_missing():
+    import keras
 
 _SHIPPED = "words"
 _KNOWN_SHARE = 0.5  # of the characters of the labels
@@ -20,6 +25,7 @@ _MOST_WIDTHS = 8
 _FINE_TUNING_RATE = 1e-3
 _FEW = 1_000  # samples, for which smaller batches give more steps
 _FINE_TUNING_EPOCHS = (3, 100)
+_IN_BFLOAT16 = ("columns", "text")  # 1.26 times as fast with TensorFlow on avx512_bf16
 _STEPS = 5000  # of a training from scratch
 _EPOCHS = (10, 1000)
 
@@ -78,6 +84,22 @@ def fill_in(configs: ReaderConfigs, report: DataReport, start: Pretrained | None
         configs.train_epochs = min(max(round(500 / math.sqrt(report.num_samples)), least), most)
         return [reason, f"{configs.train_epochs} epochs: for {report.num_samples:,} samples"]
     return [reason]
+
+
+def choose_precision(configs: ReaderConfigs) -> list[str]:
+    """Choose bfloat16 where it was measured to be faster, unless a precision is given."""
+    if configs.precision is not None:
+        return []
+    configs.precision = "float32"
+    if keras.backend.backend() != "tensorflow" or configs.model not in _IN_BFLOAT16:
+        return []
+    if "avx512_bf16" not in processor_flags() or num_gpus("tensorflow"):
+        return []
+    configs.precision = "mixed_bfloat16"
+    return [
+        f"precision {configs.precision}: this processor trains faster in it; --precision float32 "
+        "overrides it"
+    ]
 
 
 def _choose_size(configs: ReaderConfigs, report: DataReport, least: int) -> str:

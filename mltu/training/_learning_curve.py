@@ -20,7 +20,7 @@ from mltu.utils.files import StrPath
 _HELD_OUT = 0.25  # of the samples
 _MOST_HELD_OUT = 500
 _SHARES = (0.25, 0.5, 1.0)  # of the others
-_LEAST = 4  # samples of the smallest part: a tenth of it, one at least, is its validation
+_LEAST = 20  # samples, of which the smallest part is 4
 _STEEPEST = -1.0  # exponent: nobody is promised more than half of the errors for twice the images
 
 
@@ -93,16 +93,14 @@ def measure_learning_curve(
         **settings: of the trainings, as in `train_reader`.
 
     Raises:
-        ValueError: there are fewer than 22 samples; others as in `train_reader`.
+        ValueError: there are fewer than 20 samples; others as in `train_reader`.
     """
     samples = load_samples(data)
     count = len(samples)
     num_held_out = min(round(count * _HELD_OUT), _MOST_HELD_OUT)
     sizes = [round((count - num_held_out) * share) for share in _SHARES]
-    if sizes[0] < _LEAST:
-        raise ValueError(
-            f"`data` must have at least 22 samples for a learning curve. Received {count}."
-        )
+    if count < _LEAST:
+        raise ValueError(f"`data` must have at least {_LEAST} samples. Received {count}.")
     order = epoch_order(count, seed, 0, True)
     held_out = samples.take(order[:num_held_out])
     settings["vocab"] = settings.get("vocab") or all_characters(samples)

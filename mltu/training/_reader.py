@@ -18,7 +18,7 @@ from mltu.models._adapt import with_height
 from mltu.models._fused_layers import layers_within
 from mltu.models._pretrained import Pretrained, open_pretrained
 from mltu.onnx_export import check_packages
-from mltu.training._choice import choose_start, fill_in
+from mltu.training._choice import choose_precision, choose_start, fill_in
 from mltu.training._data import (
     DatasetError,
     gather_samples,
@@ -148,7 +148,8 @@ def settle(
     measured = check_data(training, validation=held_out, num_read=_NUM_MEASURED, progress=False)
     if not measured.statistics["image_height"]:
         raise DatasetError(measured)
-    return samples, start, (reason, *fill_in(configs, measured, start))
+    reasons = fill_in(configs, measured, start)
+    return samples, start, (reason, *reasons, *choose_precision(configs))
 
 
 def resume_reader(
@@ -242,7 +243,8 @@ def make_model(configs: ReaderConfigs, start: Pretrained | None) -> keras.Model:
     """Build the network, or take that of `start`, and compile it."""
     keras.utils.set_random_seed(configs.seed)
     policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(configs.precision)
+    precision = configs.precision or "float32"
+    keras.config.set_dtype_policy(precision)
     try:
         if start is None:
             model = _build(configs)
@@ -250,7 +252,7 @@ def make_model(configs: ReaderConfigs, start: Pretrained | None) -> keras.Model:
             model = start.model
             if model.input_shape[1] != configs.height:
                 model = with_height(model, configs.height or 0)
-            model = _in_precision(model, configs.precision)
+            model = _in_precision(model, precision)
         is_new = start is None and configs.model != "text"  # "text" starts with blanks by itself.
         learning_rate = configs.learning_rate or 0.0
         compile_reader(model, learning_rate, configs.vocab or "", is_new=is_new)

@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 from mltu._extras import explain_missing
 from mltu.configs import ReaderConfigs
 from mltu.training._data import make_provider
 from mltu.training._reader import make_model, settle
-from mltu.utils.gpus import num_gpus
+from mltu.utils.gpus import num_gpus, processor_flags
 
 with explain_missing():
     import keras
@@ -44,7 +43,7 @@ class TrainingSpeed:
 def measure_speed(data: Any, *, seconds: float = 5.0, **settings: Any) -> TrainingSpeed:
     """Measure a training of `train_reader` on the same data, without training.
 
-    Where the processor or a GPU computes in bfloat16, the steps are measured in it, too.
+    The steps are measured in float32, and where the processor or a GPU computes in it, in bfloat16.
 
     Args:
         data: as in `train_reader`.
@@ -68,7 +67,8 @@ def measure_speed(data: Any, *, seconds: float = 5.0, **settings: Any) -> Traini
 
     rate = _rate(load, seconds)
     has_gpu = num_gpus(keras.backend.backend()) > 0
-    policies = dict.fromkeys([configs.precision, *_fast_policies(has_gpu)])
+    precision = configs.precision or "float32"
+    policies = dict.fromkeys(["float32", precision, *_fast_policies(has_gpu)])
     steps = {}
     for policy in policies:
         model = make_model(replace(configs, precision=policy), start)
@@ -78,7 +78,7 @@ def measure_speed(data: Any, *, seconds: float = 5.0, **settings: Any) -> Traini
             return len(batch[0])
 
         steps[policy] = _rate(step, seconds)
-    advice = tuple(_advise(rate, steps, configs.precision, has_gpu=has_gpu))
+    advice = tuple(_advise(rate, steps, precision, has_gpu=has_gpu))
     return TrainingSpeed(configs.batch_size or 1, rate, steps, advice)
 
 
@@ -88,11 +88,7 @@ def _fast_policies(has_gpu: bool) -> list[str]:
 
 def has_bfloat16() -> bool:
     """Return whether the processor multiplies in bfloat16; False where Linux does not tell."""
-    info = Path("/proc/cpuinfo")
-    if not info.is_file():
-        return False
-    flags = set(info.read_text(encoding="utf-8", errors="replace").split())
-    return not flags.isdisjoint(_BFLOAT16_FLAGS)
+    return not processor_flags().isdisjoint(_BFLOAT16_FLAGS)
 
 
 def _rate(function: Callable[[], int], seconds: float) -> float:

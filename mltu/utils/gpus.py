@@ -1,6 +1,8 @@
-"""Counts the GPUs that a Keras backend sees."""
+"""What a training can compute with: GPUs that a Keras backend sees, and flags of the processor."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 def num_gpus(backend: str) -> int:
@@ -18,3 +20,11 @@ def num_gpus(backend: str) -> int:
 
         return torch.cuda.device_count() or int(torch.backends.mps.is_available())
     return 0
+
+
+def processor_flags() -> set[str]:
+    """Return the instruction sets of the processor, such as avx512_bf16, as Linux names them."""
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return set()
+    return set(info.read_text(encoding="utf-8", errors="replace").split())
