@@ -4,8 +4,8 @@ import keras
 import pytest
 
 from mltu.models import column_reader
+from mltu.models._adapt import in_precision
 from mltu.training import measure_speed
-from mltu.training._reader import _in_precision
 from mltu.training._speed import _advise, has_bfloat16
 from mltu.utils import gpus
 
@@ -53,7 +53,7 @@ def test_a_duration_must_be_positive():
 @pytest.mark.backend
 def test_a_trained_reader_computes_in_the_precision_that_is_given():
     """It was loaded in float32 and stayed there, whatever `precision` said."""
-    model = _in_precision(column_reader((32, 64, 3), 5), "mixed_bfloat16")
+    model = in_precision(column_reader((32, 64, 3), 5), "mixed_bfloat16")
     assert model.layers[1].compute_dtype == model.layers[-3].compute_dtype == "bfloat16"
     outputs = model(keras.ops.zeros((1, 32, 64, 3)))
     assert keras.backend.standardize_dtype(outputs.dtype) == "float32"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mltu.utils.checks import check_between
 from mltu.utils.pipeline_step import Step
 
 Image = npt.NDArray[np.uint8]
@@ -37,8 +38,7 @@ class Augmentor(Step):
     keeps_label = True
 
     def __init__(self, probability: float = 0.5) -> None:
-        if not 0 <= probability <= 1:
-            raise ValueError(f"`probability` must be in 0..1. Received {probability}.")
+        check_between("probability", probability, 0, 1)
         self.probability = probability
 
     def __call__(self, data: Image, label: Any, rng: np.random.Generator) -> tuple[Image, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mltu._extras import explain_missing
 from mltu.augmentors._augmentor import Augmentor, Image
+from mltu.utils.checks import check_between
 
 with explain_missing():
     import cv2
@@ -83,9 +84,8 @@ class RandomPerspective(Augmentor):
 
     def __init__(self, probability: float = 0.5, shift: float = 0.08, scale: float = 0.15) -> None:
         super().__init__(probability)
-        for name, value in (("shift", shift), ("scale", scale)):
-            if not 0 <= value <= 0.5:
-                raise ValueError(f"`{name}` must be in 0..0.5. Received {value}.")
+        check_between("shift", shift, 0, 0.5)
+        check_between("scale", scale, 0, 0.5)
         self.shift = shift
         self.scale = scale
 

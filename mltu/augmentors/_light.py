@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from mltu._extras import explain_missing
 from mltu.augmentors._augmentor import Augmentor, Image
+from mltu.utils.checks import check_between
 
 with explain_missing():
     import cv2
@@ -27,8 +28,7 @@ class RandomBrightness(Augmentor):
 
     def __init__(self, probability: float = 0.5, delta: float = 0.4) -> None:
         super().__init__(probability)
-        if not 0 <= delta <= 1:
-            raise ValueError(f"`delta` must be in 0..1. Received {delta}.")
+        check_between("delta", delta, 0, 1)
         self.delta = delta
 
     def apply(self, image: Image, rng: np.random.Generator) -> Image:
@@ -55,11 +55,9 @@ class RandomContrast(Augmentor):
         invert: float = 0.0,
     ) -> None:
         super().__init__(probability)
-        for name, value, most in (
-            ("contrast", contrast, 1), ("brightness", brightness, 255), ("invert", invert, 1)
-        ):  # fmt: skip
-            if not 0 <= value <= most:
-                raise ValueError(f"`{name}` must be in 0..{most}. Received {value}.")
+        check_between("contrast", contrast, 0, 1)
+        check_between("brightness", brightness, 0, 255)
+        check_between("invert", invert, 0, 1)
         self.contrast = contrast
         self.brightness = brightness
         self.invert = invert
@@ -84,8 +82,7 @@ class RandomShadow(Augmentor):
 
     def __init__(self, probability: float = 0.5, darkness: float = 0.5) -> None:
         super().__init__(probability)
-        if not 0 <= darkness <= 1:
-            raise ValueError(f"`darkness` must be in 0..1. Received {darkness}.")
+        check_between("darkness", darkness, 0, 1)
         self.darkness = darkness
 
     def apply(self, image: Image, rng: np.random.Generator) -> Image:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mltu._extras import explain_missing
 from mltu.augmentors._augmentor import Augmentor, Image
+from mltu.utils.checks import check_between
 
 with explain_missing():
     import cv2
@@ -136,8 +137,7 @@ class RandomJpeg(Augmentor):
 
     def __init__(self, probability: float = 0.5, quality: int = 20) -> None:
         super().__init__(probability)
-        if not 1 <= quality <= 95:
-            raise ValueError(f"`quality` must be in 1..95. Received {quality}.")
+        check_between("quality", quality, 1, 95)
         self.quality = quality
 
     def apply(self, image: Image, rng: np.random.Generator) -> Image:

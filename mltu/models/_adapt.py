@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
+from mltu.models._fused_layers import layers_within
 from mltu.models._networks import text_reader
 
 with explain_missing():
@@ -65,15 +67,12 @@ def with_height(model: keras.Model, height: int) -> keras.Model:
     """
     width, channels = model.input_shape[2:]
     copy = text_reader((height, width, channels), model.output_shape[-1] - 1)
-    for layer, target in zip(model.layers, copy.layers, strict=True):
-        weights = layer.get_weights()
-        for i, (values, wanted) in enumerate(zip(weights, target.weights, strict=True)):
-            extra = wanted.shape[0] - values.shape[0] if values.ndim == 4 else 0
-            if extra:
-                rows = (extra // 2, extra - extra // 2)
-                weights[i] = np.pad(values, (rows, (0, 0), (0, 0), (0, 0)))
-        target.set_weights(weights)
-    return copy
+
+    def pad_rows(values: Array, shape: tuple[int, ...]) -> Array:
+        extra = shape[0] - values.shape[0]
+        return np.pad(values, ((extra // 2, extra - extra // 2), (0, 0), (0, 0), (0, 0)))
+
+    return _with_weights(copy, model, pad_rows)
 
 
 def with_color(model: keras.Model, build: Callable[..., keras.Model]) -> keras.Model:
@@ -84,13 +83,40 @@ def with_color(model: keras.Model, build: Callable[..., keras.Model]) -> keras.M
         build: its function of `mltu.models`.
     """
     copy = build((*model.input_shape[1:3], 3), model.output_shape[-1] - 1)
+    return _with_weights(copy, model, lambda values, _: values * np.reshape(_GREY, (3, 1)))
+
+
+def _with_weights(
+    copy: keras.Model, model: keras.Model, adapt: Callable[[Array, tuple[int, ...]], Array]
+) -> keras.Model:
+    """Give a copy the weights of a model; `adapt` changes those of another shape to that shape."""
     for layer, target in zip(model.layers, copy.layers, strict=True):
         weights = layer.get_weights()
         for i, (values, wanted) in enumerate(zip(weights, target.weights, strict=True)):
             if values.shape != tuple(wanted.shape):
-                weights[i] = values * np.reshape(_GREY, (3, 1))
+                weights[i] = adapt(values, tuple(wanted.shape))
         target.set_weights(weights)
     return copy
+
+
+@contextmanager
+def dtype_policy(policy: Any) -> Iterator[None]:
+    """Build layers with another dtype policy than the global one within the block."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def in_precision(model: keras.Model, policy: Any) -> keras.Model:
+    """Let a model compute in a precision, but for its last Dense layer and what follows."""
+    dense = [i for i, layer in enumerate(model.layers) if isinstance(layer, keras.layers.Dense)]
+    for layer in model.layers[: max(dense, default=0)]:
+        for each in layers_within(layer):
+            each.dtype_policy = keras.dtype_policies.get(policy)
+    return model
 
 
 def with_vocab(model: keras.Model, vocab: str, old_vocab: str) -> keras.Model:

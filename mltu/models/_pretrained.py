@@ -14,7 +14,7 @@ from mltu._extras import explain_missing
 from mltu.configs import BaseModelConfigs
 from mltu.inference import TextRecognizer, pretrained_names
 from mltu.inference._weights import resolve_model
-from mltu.models._adapt import with_color, with_vocab
+from mltu.models._adapt import dtype_policy, in_precision, with_color, with_vocab
 from mltu.models._networks import (
     Shape,
     column_reader,
@@ -131,14 +131,13 @@ def _open_onnx(path: Path) -> Pretrained:
     card = asdict(reader.card)
     width = reader.input_shape[1]
     shape = card["height"], width if isinstance(width, int) else None, card["channels"]
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")  # Mixed precision is too coarse for the proof.
     try:
-        network, model = _rebuild(OnnxWeights(path), shape, len(card["vocab"]))
         sides = [side or 64 for side in shape]
         noise = np.random.default_rng(0).uniform(0, 255, (2, *sides)).astype(np.float32)
         (expected,) = reader.model.run(None, {reader.input_name: noise})
-        outputs = keras.ops.convert_to_numpy(model(noise))
+        with dtype_policy("float32"):  # Mixed precision is too coarse for the proof.
+            network, model = _rebuild(OnnxWeights(path), shape, len(card["vocab"]))
+            outputs = keras.ops.convert_to_numpy(model(noise))
         difference = float(np.abs(outputs - expected).max())
         if not difference <= _TOLERANCE:
             raise ValueError(f"its outputs differ by {difference:.3g} from the network's.")
@@ -147,12 +146,7 @@ def _open_onnx(path: Path) -> Pretrained:
             f"`source` must be exported from a network of mltu.models. Received {str(path)!r}: "
             f"{error} Pass the model.keras of its run."
         ) from error
-    finally:
-        keras.config.set_dtype_policy(policy)
-    if policy.name != "float32":
-        weights = model.get_weights()
-        model = _NETWORKS[network](shape, len(card["vocab"]))
-        model.set_weights(weights)
+    model = in_precision(model, keras.config.dtype_policy())
     return Pretrained(model, card["vocab"], network, {key: card[key] for key in _PREPARED})
 
 

@@ -25,6 +25,7 @@ from mltu.dataProvider import DataProvider
 from mltu.datasets import Samples, load_samples, open_samples, open_validation
 from mltu.preprocessors import ImageReader
 from mltu.transformers import ExpandDims, ImageResizer, LabelIndexer, LabelPadding
+from mltu.utils.text_columns import distinct_characters
 
 with explain_missing():
     import cv2
@@ -47,6 +48,11 @@ class DatasetError(ValueError):
         self.errors: list[Finding] = [f for f in report.findings if f.severity == "error"]
         kinds = ", ".join(f"{error.name} ({error.count} samples)" for error in self.errors)
         super().__init__(f"The data has errors: {kinds}. `mltu check` shows them and their fixes.")
+
+
+def all_characters(*parts: Samples) -> str:
+    """Return the characters of all labels, sorted."""
+    return "".join(sorted(set().union(*(distinct_characters(part.labels) for part in parts))))
 
 
 def gather_samples(data: Any, validation: Any, seed: int) -> tuple[Samples, Samples]:

@@ -11,6 +11,7 @@ import numpy as np
 from mltu.data import epoch_order
 from mltu.datasets import Samples, load_samples
 from mltu.inference import Reading, TextRecognizer
+from mltu.training._data import all_characters
 from mltu.training._reader import train_reader
 from mltu.utils.checks import check_count
 
@@ -40,7 +41,7 @@ def read_out_of_fold(
             f"`folds` must be at most the number of samples, {len(samples)}. Received {folds}."
         )
     order = epoch_order(len(samples), seed, 0, True)
-    settings["vocab"] = settings.get("vocab") or all_characters(samples)
+    settings["vocab"] = settings.get("vocab") or all_characters(samples)  # A part may lack some.
     readings: list[Reading | None] = [None] * len(samples)
     for fold in range(folds):
         held_out, others = order[fold::folds], np.delete(order, np.s_[fold::folds])
@@ -59,8 +60,3 @@ def train_and_read(training: Samples, held_out: Samples, **settings: Any) -> lis
         run = Path(folder) / "run"
         train_reader(training, output=run, **settings)
         return list(TextRecognizer(run).predict_stream(held_out.data, on_error="keep"))
-
-
-def all_characters(samples: Samples) -> str:
-    """Return the characters of all labels, sorted: a part of the samples may lack some."""
-    return "".join(sorted(set("".join(samples.labels))))

@@ -14,7 +14,8 @@ from mltu.data import epoch_order
 from mltu.datasets import load_samples
 from mltu.evaluation import Estimate, evaluate_readings
 from mltu.plots import plot_curves
-from mltu.training._folds import all_characters, train_and_read
+from mltu.training._data import all_characters
+from mltu.training._folds import train_and_read
 from mltu.utils.files import StrPath
 
 _HELD_OUT = 0.25  # of the samples

@@ -14,13 +14,13 @@ from mltu.data_check import check_data
 from mltu.datasets import Samples
 from mltu.evaluation import Evaluation
 from mltu.models import column_reader, refresh_statistics, row_reader, strong_reader, text_reader
-from mltu.models._adapt import with_height
-from mltu.models._fused_layers import layers_within
+from mltu.models._adapt import dtype_policy, in_precision, with_height
 from mltu.models._pretrained import Pretrained, open_pretrained
 from mltu.onnx_export import check_packages
 from mltu.training._choice import choose_precision, choose_start, fill_in
 from mltu.training._data import (
     DatasetError,
+    all_characters,
     gather_samples,
     make_augmentors,
     make_provider,
@@ -37,7 +37,7 @@ from mltu.training._run import (
     save_samples,
 )
 from mltu.utils.files import StrPath
-from mltu.utils.text_columns import distinct_characters, text_lengths
+from mltu.utils.text_columns import text_lengths
 
 with explain_missing():
     import keras
@@ -137,7 +137,7 @@ def settle(
     training, held_out = samples = gather_samples(data, validation, configs.seed)
     labels = [part.labels for part in samples]
     if configs.vocab is None:
-        configs.vocab = "".join(sorted(set().union(*map(distinct_characters, labels))))
+        configs.vocab = all_characters(*samples)
     if not configs.vocab:
         raise ValueError(
             f"`data` must have labels with text. Received {len(training):,} training labels, all "
@@ -242,31 +242,18 @@ def _train(
 def make_model(configs: ReaderConfigs, start: Pretrained | None) -> keras.Model:
     """Build the network, or take that of `start`, and compile it."""
     keras.utils.set_random_seed(configs.seed)
-    policy = keras.config.dtype_policy()
     precision = configs.precision or "float32"
-    keras.config.set_dtype_policy(precision)
-    try:
+    with dtype_policy(precision):
         if start is None:
             model = _build(configs)
         else:
             model = start.model
             if model.input_shape[1] != configs.height:
                 model = with_height(model, configs.height or 0)
-            model = _in_precision(model, precision)
+            model = in_precision(model, precision)
         is_new = start is None and configs.model != "text"  # "text" starts with blanks by itself.
         learning_rate = configs.learning_rate or 0.0
         compile_reader(model, learning_rate, configs.vocab or "", is_new=is_new)
-    finally:
-        keras.config.set_dtype_policy(policy)
-    return model
-
-
-def _in_precision(model: keras.Model, policy: str) -> keras.Model:
-    """Let a model compute in a precision, but for its last Dense layer and what follows."""
-    dense = [i for i, layer in enumerate(model.layers) if isinstance(layer, keras.layers.Dense)]
-    for layer in model.layers[: max(dense, default=0)]:
-        for each in layers_within(layer):
-            each.dtype_policy = keras.dtype_policies.get(policy)
     return model
 
 

@@ -18,6 +18,16 @@ def check_count(name: str, value: int, least: int) -> None:
         raise ValueError(f"`{name}` must be an integer of at least {least}. Received {value!r}.")
 
 
+def check_between(name: str, value: float, least: float, most: float) -> None:
+    """Check that an argument lies in a range, both ends included.
+
+    Raises:
+        ValueError: it does not, or is NaN.
+    """
+    if not least <= value <= most:
+        raise ValueError(f"`{name}` must be in {least}..{most}. Received {value}.")
+
+
 def shorten(value: Any) -> str:
     """Return the repr of a value from a file, which may be huge, cut to 200 characters.
 
