@@ -177,6 +177,18 @@ def test_variables_exist_before_the_first_batch():
         assert mine.shape == other.shape
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its own kind of scope")
+def test_a_model_of_several_devices_gets_its_variables_in_their_scope():
+    import tensorflow as tf
+
+    with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
+        model = make_model()
+    alone, batch = make_model(), (np.zeros((2, 8, 24, 1), "float32"), np.zeros((2, 4), "int32"))
+    _fit._create_variables(model, *batch)
+    _fit._create_variables(alone, *batch)
+    assert len(every_variable(model)) == len(every_variable(alone))
+
+
 def every_variable(model):
     metrics = [variable for metric in model.metrics for variable in metric.variables]
     return [*model.variables, *model.optimizer.variables, *metrics]

@@ -96,7 +96,8 @@ def fit_resumable(
 def _create_variables(model: keras.Model, images: Any, labels: Any) -> None:
     """Create those of loss, metrics and optimizer before the first fit, to compare with a state."""
     outputs = getattr(model, "outputs", None) or []
-    if keras.backend.backend() == "tensorflow" and len(outputs) == 1:
+    in_scope = getattr(model, "_distribute_strategy", None)  # of TensorFlow; Keras enters it then
+    if keras.backend.backend() == "tensorflow" and len(outputs) == 1 and not in_scope:
         # `test_on_batch` would trace the whole network once more, which takes seconds.
         y_true = keras.KerasTensor(labels.shape, keras.backend.standardize_dtype(labels.dtype))
         y_pred = keras.KerasTensor((len(images), *outputs[0].shape[1:]), outputs[0].dtype)
