@@ -88,7 +88,7 @@ def test_from_scratch_where_the_shipped_reader_does_not_fit(case):
         ({}, "mixed_bfloat16"),
         ({"given": "float32"}, "float32"),
         ({"given": "mixed_float16"}, "mixed_float16"),
-        ({"model": "rows"}, "float32"),
+        ({"model": "strong"}, "float32"),
         ({"backend": "torch"}, "float32"),
         ({"flags": {"avx2"}}, "float32"),
         ({"num_gpus": 1}, "float32"),

@@ -12,9 +12,9 @@ from mltu.training import compile_reader, fit_reader, start_with_blanks, train_r
 from mltu.transformers import LabelIndexer
 
 
-def model_with(*last):
+def model_with(*last, num_steps=40):
     keras.utils.set_random_seed(0)
-    return keras.Sequential([keras.Input((4, 3)), layers.Dense(7), *last])
+    return keras.Sequential([keras.Input((num_steps, 3)), layers.Dense(7), *last])
 
 
 @pytest.mark.parametrize(
@@ -27,10 +27,27 @@ def model_with(*last):
 def test_an_untrained_reader_emits_blanks_whatever_its_layers_are_called(last):
     model = model_with(*last)
     compile_reader(model, 1e-3)
-    np.testing.assert_array_equal(model.layers[1].get_weights()[1], [0, 0, 0, 0, 3])
-    outputs = keras.ops.convert_to_numpy(model(np.zeros((2, 4, 3), "float32")))
+    # 8 of 40 steps are for the four characters, 2 for each: the blank has 16 times as much.
+    bias = model.layers[1].get_weights()[1]
+    np.testing.assert_allclose(bias, [0, 0, 0, 0, np.log(16)], rtol=1e-6)
+    outputs = keras.ops.convert_to_numpy(model(np.zeros((2, 40, 3), "float32")))
     assert (outputs.argmax(axis=-1) == 4).all()
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "label_length", "blank"), [(256, 8, 0.96875), (20, 16, 0.5), (None, 8, 2 / 3)]
+)
+def test_the_blank_starts_with_its_share_of_the_steps(num_steps, label_length, blank):
+    model = model_with(layers.Dense(5, activation="softmax"), num_steps=num_steps)
+    start_with_blanks(model, label_length)
+    outputs = keras.ops.convert_to_numpy(model(np.zeros((1, num_steps or 20, 3))))
+    np.testing.assert_allclose(outputs[..., -1], blank, rtol=1e-5)
+
+
+def test_a_label_length_of_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"`label_length` must be above 0\. Received 0"):
+        start_with_blanks(model_with(layers.Dense(5)), 0)
 
 
 def test_a_model_without_a_bias_for_the_blank_is_refused():

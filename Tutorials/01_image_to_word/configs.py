@@ -11,7 +11,7 @@ class ModelConfigs(BaseModelConfigs):
         now = datetime.now().strftime("%Y%m%d%H%M%S")
         self.model_path = f"Models/1_image_to_word/{now}"  # a run that exists is resumed
         self.data = ""  # folder of MJSynth; if empty, words are drawn
-        self.num_train = 56_000  # training words to draw
+        self.num_train = 44_000  # training words to draw
         self.num_validation = 2_000  # validation words to draw
         self.limit = 0  # use only the first words of each list; 0 for all
         self.vocab = ""  # filled in: the characters of the training labels
@@ -25,5 +25,5 @@ class ModelConfigs(BaseModelConfigs):
         self.learning_rate = 3e-3  # the peak, between warm-up and cosine decay
         self.train_epochs = 2
         self.train_workers = 2  # threads that prepare batches
-        self.precision = "float32"  # "mixed_bfloat16" is faster on CPUs and GPUs that support it
+        self.precision = ""  # "float32" or "mixed_bfloat16"; if empty, the faster one here
         self.seed = 0

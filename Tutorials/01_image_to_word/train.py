@@ -25,12 +25,13 @@ from mltu.models import load_pretrained, use_native_layers
 from mltu.plots import plot_history
 from mltu.preprocessors import ImageReader
 from mltu.resume import KeepState, fit_resumable
-from mltu.training import evaluate_export, start_with_blanks
+from mltu.training import evaluate_export, faster_precision, start_with_blanks
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 
 configs = ModelConfigs.from_command_line()
 run = Path(configs.model_path)
 keras.utils.set_random_seed(configs.seed)
+configs.precision = configs.precision or faster_precision()
 keras.config.set_dtype_policy(configs.precision)
 
 # %% [markdown]
@@ -51,6 +52,7 @@ training, validation = read_mjsynth(configs.data, "train"), read_mjsynth(configs
 configs.vocab = "".join(sorted(set("".join(training.labels))))
 configs.max_text_length = max(map(len, [*training.labels, *validation.labels]))
 print(f"{len(training)} training words, such as {training[0]}; vocabulary: {configs.vocab}")
+print(f"precision={configs.precision}")
 
 # %% [markdown]
 # ## Batches
@@ -81,11 +83,7 @@ def provide(samples, **options):
 # `augment=True` changes each image a little and never twice alike, which pays when a training sees
 # an image more than a few times.
 augmentors = [RandomPerspective(), RandomContrast(), RandomGaussianBlur()]
-train_data_provider = provide(
-    training,
-    short_first=not configs.start_from,  # CTC learns sooner from short words.
-    augmentors=augmentors if configs.augment else [],
-)
+train_data_provider = provide(training, augmentors=augmentors if configs.augment else [])
 val_data_provider = provide(validation, shuffle=False)
 
 
@@ -116,7 +114,7 @@ if configs.start_from:  # "words_small" has the same network, trained on drawn w
     trained = load_pretrained(configs.start_from, vocab=configs.vocab, color=True)
     model.set_weights(trained.get_weights())
 else:
-    start_with_blanks(model)  # Otherwise it first has to unlearn random text.
+    start_with_blanks(model)  # Most of the time steps are blank; it need not find that out.
 use_native_layers(model)  # the fused kernels of the backend
 model.compile(
     optimizer=keras.optimizers.Adam(configs.learning_rate),

@@ -101,7 +101,7 @@ model = train_model(
     output_dim=len(configs.vocab),
     dropout=configs.dropout,
 )
-start_with_blanks(model)  # Otherwise it first has to unlearn random text.
+start_with_blanks(model)  # Most of the time steps are blank; it need not find that out.
 use_native_layers(model)  # the fused kernels of the backend
 model.compile(
     optimizer=keras.optimizers.Adam(configs.learning_rate),

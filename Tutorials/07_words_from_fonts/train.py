@@ -99,7 +99,7 @@ model = train_model(
     output_dim=len(configs.vocab),
     filters=configs.filters,
 )
-start_with_blanks(model)  # Otherwise it first has to unlearn random text.
+start_with_blanks(model)  # Most of the time steps are blank; it need not find that out.
 use_native_layers(model)  # the fused kernels of the backend
 model.compile(
     optimizer=keras.optimizers.AdamW(configs.learning_rate, weight_decay=1e-4, clipnorm=5.0),

@@ -1,7 +1,7 @@
 """Complete trainings: from a data set to a run folder with an ONNX file."""
 
 from mltu.configs import ReaderConfigs
-from mltu.training._choice import Choice, choose_settings
+from mltu.training._choice import Choice, choose_settings, faster_precision
 from mltu.training._data import DatasetError
 from mltu.training._fit import compile_reader, fit_reader, start_with_blanks
 from mltu.training._folds import read_out_of_fold
@@ -28,6 +28,7 @@ __all__ = [
     "compile_reader",
     "continue_configs",
     "evaluate_export",
+    "faster_precision",
     "fit_reader",
     "load_saved_samples",
     "measure_learning_curve",
