@@ -70,7 +70,7 @@ def test_scripts_of_the_tutorials_start(script, tmp_path):
 def test_the_set_of_the_readme_is_frozen():
     """Its recipe is frozen in test_synthetic; here are its counts and its seed."""
     configs = load_tutorial(TUTORIAL.name, "configs").ModelConfigs()
-    assert (configs.num_train, configs.num_validation) == (56_000, 2_000)
+    assert (configs.num_train, configs.num_validation) == (44_000, 2_000)
     assert inspect.signature(write_mjsynth).parameters["seed"].default == 0
     assert {p.name: p.default for p in synth_words.params}["seed"] == 0
 
