@@ -42,7 +42,9 @@ def main():
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", nargs="+", metavar="DATA_SET")
-    parser.add_argument("--counts", nargs="+", type=int, default=[50, 100, 200, 400])
+    parser.add_argument(
+        "--counts", nargs="+", type=int, default=[50, 100, 200, 400, 0], help="0 for all others."
+    )
     parser.add_argument("--held-out", type=int, default=100, help="Images that measure.")
     parser.add_argument("--starts", nargs="+", default=["none", "words"])
     parser.add_argument("--epochs", type=int, help="Instead of the number that is chosen.")
@@ -55,9 +57,7 @@ def main():
         samples = open_samples(source)
         order = np.random.default_rng(args.seed).permutation(len(samples))
         held_out, rest = samples.take(order[: args.held_out]), order[args.held_out :]
-        for count in args.counts:
-            if count > len(rest):
-                continue
+        for count in dict.fromkeys(min(count or len(rest), len(rest)) for count in args.counts):
             for start in args.starts:
                 found, minutes = measure(samples.take(rest[:count]), held_out, start, args.epochs)
                 results.append(
