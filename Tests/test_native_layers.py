@@ -219,8 +219,77 @@ def test_a_model_with_native_layers_can_be_a_part_of_another():
     assert not np.allclose(before[2], model.get_weights()[2])  # gamma
 
 
-def test_the_tutorials_normalizations_are_changed_once():
+def test_the_layers_of_the_tutorial_are_changed_once():
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, residual_block(inputs, 4, activation="relu"))
-    expected = 0 if keras.backend.backend() == "jax" else 2
+    # Two normalizations, and on PyTorch the convolutions, of which the shortcut has one.
+    expected = {"tensorflow": 2, "jax": 0, "torch": 5}[keras.backend.backend()]
     assert use_native_layers(model) == use_native_layers(model) == expected
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch's own convolution")
+@pytest.mark.parametrize("size", [(7, 10), (8, 9)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"strides": 2},
+        {"strides": (2, 1), "kernel_size": (2, 5)},
+        {"padding": "valid", "activation": "relu"},
+        {"dilation_rate": 2, "use_bias": False},
+        {"groups": 2},
+        {"depthwise": 1, "strides": 2},
+        {"depthwise": 2, "kernel_size": (5, 3)},
+        {"dtype": "mixed_bfloat16"},
+    ],
+    ids=str,
+)
+def test_a_convolution_learns_the_same(options, size):
+    options = {"kernel_size": 3, "padding": "same", "bias_initializer": "normal", **options}
+    build = layers.Conv2D
+    if multiplier := options.pop("depthwise", None):
+        build, options["depth_multiplier"] = layers.DepthwiseConv2D, multiplier
+    else:
+        options["filters"] = 6
+    images = np.random.default_rng(0).normal(size=(2, *size, 4)).astype("float32")
+    found = []
+    for change in (lambda layer: None, use_native_layers):
+        keras.utils.set_random_seed(0)
+        layer = build(**options)
+        layer.build((None, None, None, 4))
+        change(layer)
+        x = ops.convert_to_tensor(images).requires_grad_()
+        outputs = layer(x)
+        ops.sum(ops.square(ops.cast(outputs, "float32"))).backward()
+        weights = [variable.value.grad for variable in layer.trainable_variables]
+        found.append((outputs, x.grad, *weights))
+    for ours, theirs in zip(*found[::-1], strict=True):
+        assert ours.dtype == theirs.dtype
+        ours, theirs = (ops.convert_to_numpy(ops.cast(each, "float32")) for each in (ours, theirs))
+        tolerance = 0.02 if "dtype" in options else 1e-5
+        np.testing.assert_allclose(ours, theirs, tolerance, tolerance * np.abs(theirs).max())
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch's own convolution")
+def test_a_convolution_copies_no_features(monkeypatch):
+    """What Keras does otherwise: if it stops, `_convolve` can go."""
+    import torch
+
+    x, copies = torch.ones((2, 8, 8, 4)), []
+    contiguous = torch.Tensor.contiguous
+
+    def watch(self, *args, **kwargs):
+        result = contiguous(self, *args, **kwargs)
+        if self.shape[0] == len(x) and result.data_ptr() != self.data_ptr():
+            copies.append(self.shape)
+        return result
+
+    layer = layers.Conv2D(3, 3, padding="same")
+    layer.build(x.shape)
+    monkeypatch.setattr(torch.Tensor, "contiguous", watch)
+    layer(x)
+    assert copies
+    copies.clear()
+    use_native_layers(layer)
+    layer(x)
+    assert not copies
