@@ -22,7 +22,7 @@ class RandomRotate(Augmentor):
         probability: of a change.
         angle: the largest angle in degrees, to either side; at least 0.
         border_value: the colour of the new corners, one value 0..255 for each channel; None for
-            the median colour of the image, found from a grid of some 500 of its pixels.
+            the median colour of the image, found from a grid of some 200 of its pixels.
 
     Raises:
         ValueError: an argument is outside its range.
@@ -141,7 +141,7 @@ class RandomElastic(Augmentor):
 def _median_colour(image: Image) -> list[int]:
     """Return the median of each channel; all pixels would take as long as the rotation."""
     height, width = image.shape[:2]
-    step = max(1, round(math.sqrt(height * width / 500)))
+    step = max(1, round(math.sqrt(height * width / 200)))
     values = image[::step, ::step].reshape(-1, math.prod(image.shape[2:]))
     middle = len(values) // 2
     return np.partition(values, middle, axis=0)[middle].tolist()  # type: ignore[no-any-return]
