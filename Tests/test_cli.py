@@ -685,7 +685,7 @@ def test_train_resume_export_evaluate(digits, tmp_path):
 def test_train_on_an_lmdb_without_an_export(digits, tmp_path):
     pack_lmdb(open_samples(digits), tmp_path / "lmdb", progress=False)
     folder = tmp_path / "run"
-    more = ("--model", "strong", "--epochs", 1, "--no-export", "--no-augment")
+    more = ("--model", "strong", "--epochs", 1, "--no-export", "--no-augment", "--processes", 1)
     run("train", tmp_path / "lmdb", *SMALL, *more, "--output", folder)
     names = {path.name for path in folder.iterdir()}
     assert names >= FILES - {"train.csv", "val.csv"}

@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 from keras import layers
 
+from mltu.configs import ReaderConfigs
 from mltu.dataProvider import DataProvider
+from mltu.datasets import load_samples
 from mltu.losses import CTCLoss
 from mltu.models import column_reader, row_reader, strong_reader
 from mltu.training import compile_reader, fit_reader, start_with_blanks, train_reader
+from mltu.training._data import make_provider
 from mltu.transformers import LabelIndexer
 
 
@@ -53,6 +56,22 @@ def test_a_label_length_of_nothing_is_refused():
 def test_a_model_without_a_bias_for_the_blank_is_refused():
     with pytest.raises(ValueError, match="must have a Dense layer with a bias and 5 units"):
         start_with_blanks(model_with(layers.Dense(5, use_bias=False)))
+
+
+def test_processes_prepare_the_batches_of_training_alone():
+    image = np.arange(32 * 64, dtype=np.uint8).reshape(32, 64, 1).repeat(3, -1)
+    options = {"width": 64, "height": 32, "vocab": "ab", "batch_size": 2}
+    samples = load_samples([(image, "ab"), (image[::-1].copy(), "b")])
+    threads, processes = (
+        ReaderConfigs.from_options(**options, processes=count) for count in (0, 1)
+    )
+    for each in (threads, processes):
+        each.max_text_length = 2
+    providers = [make_provider(samples, each, training=True) for each in (threads, processes)]
+    assert [each._loader.num_processes for each in providers] == [0, 1]
+    assert make_provider(samples, processes, training=False)._loader.num_processes == 0
+    for ours, theirs in zip(*(each[0] for each in providers), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_data_set_without_text_is_refused():

@@ -236,6 +236,12 @@ class ReaderConfigs(BaseModelConfigs):
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
     train_workers: int = _option(2, "Threads that prepare batches.", name="workers", least=0)
+    train_processes: int = _option(
+        0,
+        "Processes that prepare batches of training instead, to feed a GPU from many cores.",
+        name="processes",
+        least=0,
+    )
 
     data: str | None = None  # the paths that the samples came from
     validation: str | None = None

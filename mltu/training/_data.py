@@ -151,6 +151,7 @@ def make_provider(samples: Samples, configs: ReaderConfigs, *, training: bool) -
         skip_validation=True,  # The data has been checked.
         seed=configs.seed,
         workers=configs.train_workers,
+        processes=configs.train_processes if training else 0,
     )
 
 

@@ -101,9 +101,9 @@ def train_reader(
         export: True to write `model.onnx`.
         progress: True for progress bars, False for a line for each epoch.
         **settings: any of `start_from`, `model`, `epochs`, `batch_size`, `learning_rate`,
-            `width`, `height`, `vocab`, `label_order`, `augment`, `seed`, `precision` and `workers`,
-            as in `mltu.configs.ReaderConfigs`. What is not given is chosen for the data, and
-            printed.
+            `width`, `height`, `vocab`, `label_order`, `augment`, `seed`, `precision`, `workers` and
+            `processes`, as in `mltu.configs.ReaderConfigs`. What is not given is chosen for the
+            data, and printed. A script that sets `processes` needs `if __name__ == "__main__":`.
 
     Raises:
         DatasetError: the data has errors that would stop the training or teach it something wrong.

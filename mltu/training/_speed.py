@@ -58,7 +58,7 @@ def measure_speed(data: Any, *, seconds: float = 5.0, **settings: Any) -> Traini
         raise ValueError(f"`seconds` must be above 0. Received {seconds!r}.")
     configs = ReaderConfigs.from_options(**settings)
     (training, _), start, _ = settle(configs, data, None)
-    provider = make_provider(training, configs, training=True)
+    provider = make_provider(training, replace(configs, train_processes=0), training=True)
     indices = cycle(range(len(provider)))
     batch = provider[0]
 
@@ -108,8 +108,8 @@ def _advise(
     if data < step:
         yield (
             f"The data limits it: one thread prepares {data / step:.2f} times as many images as "
-            "the network takes. Use more workers for large images or a slow disk, "
-            "DataProvider(processes=N) in a script, or pack the files: mltu pack."
+            "the network takes. Use --processes, up to the number of cores, more --workers for "
+            "large images or a slow disk, or pack the files: mltu pack."
         )
     elif data < _ROOM * step:
         yield "One thread of the data just keeps up with the network: use 2 workers."
