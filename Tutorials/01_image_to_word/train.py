@@ -57,8 +57,9 @@ print(f"precision={configs.precision}")
 # %% [markdown]
 # ## Batches
 #
-# A `DataProvider` reads, resizes and stacks images in threads: (32, 32, 128, 3). Each label
-# becomes a row of indices into the vocabulary, filled up with the index of the blank.
+# A `DataProvider` reads, stretches and stacks images in threads: 32 images of height 32, width 128
+# and three colours, (32, 32, 128, 3). Each label becomes a row of indices into the vocabulary,
+# filled up with the next index, which is that of the blank.
 
 
 # %%
@@ -73,7 +74,7 @@ def provide(samples, **options):
         ],
         batch_size=configs.batch_size,
         limit=configs.limit or None,
-        skip_validation=True,  # Looking for each of nine million files would take minutes.
+        skip_validation=True,  # Looking for each of seven million files would take minutes.
         seed=configs.seed,
         workers=configs.train_workers,
         **options,
@@ -98,11 +99,13 @@ def save_run(logs=None):
 # ## Network
 #
 # Convolutions, a bidirectional LSTM, and for each of 256 time steps the probability of every
-# character and of the blank, which means no new character. Decoding takes the most probable class
-# of each step, merges repeats and drops blanks: `hh-e-ll-lo` is `hello`. `CTCLoss` sums over all
-# the ways to write a word into the steps, so nobody has to say where its characters are.
+# character and of the blank, which says "nothing new here" and keeps double letters apart. Decoding
+# takes the most probable class of each step, merges repeats and drops blanks: `hh-e-ll-lo` is
+# `hello`. `CTCLoss` adds up the probabilities of all outputs that decode to the word, so nobody has
+# to say where in the image its characters are.
 #
-# `CWERMetric` gives the CER, wrong characters per character, and the WER, the share of wrong words.
+# `CWERMetric` gives the CER, wrong characters by all characters, and the WER, the share of wrong
+# words.
 
 # %%
 model = train_model(
@@ -115,7 +118,7 @@ if configs.start_from:  # "words_small" has the same network, trained on drawn w
     model.set_weights(trained.get_weights())
 else:
     start_with_blanks(model)  # Most of the time steps are blank; it need not find that out.
-use_native_layers(model)  # the fused kernels of the backend
+use_native_layers(model)  # fused kernels; the values stay the same
 model.compile(
     optimizer=keras.optimizers.Adam(configs.learning_rate),
     loss=CTCLoss(),
@@ -126,24 +129,24 @@ model.summary(line_length=110)
 # %% [markdown]
 # ## Training
 #
-# Ctrl-C stops it safely; `python train.py model_path=RUN` resumes it, to the bit. `model_path=RUN
-# train_epochs=4` prolongs a training that has ended.
+# Ctrl-C stops it safely. `model_path=Models/1_image_to_word/RUN` resumes it; with `train_epochs=4`
+# besides, it prolongs a training that has ended.
 
 # %%
 steps = len(train_data_provider) * configs.train_epochs
 by_cer = {"monitor": "val_CER", "mode": "min"}
 callbacks = [
     LambdaCallback(on_train_begin=save_run),
-    FollowSchedule.warmup_cosine(configs.learning_rate, steps),  # up, then down along a cosine
+    FollowSchedule.warmup_cosine(configs.learning_rate, steps),  # the rate: up, then down a cosine
     EarlyStopping(patience=10, **by_cer),  # ends after 10 epochs without progress
-    ReduceLROnPlateau(factor=0.9, patience=5, min_delta=1e-10, **by_cer),  # smaller steps after 5
+    ReduceLROnPlateau(factor=0.9, patience=5, min_delta=1e-10, **by_cer),  # multiplies it, after 5
     ModelCheckpoint(run / "model.keras", save_best_only=True, **by_cer),  # the best epoch
     TrainLogger(run),  # logs.log: the metrics of each epoch
     *tensorboard(run / "logs", update_freq=1),  # to watch: tensorboard --logdir Models
     ConvergenceWatch(val_data_provider, log_path=run / "watch.log"),  # says why nothing is learned
-    # Tries the export before the first epoch; at the end it compares the CER of both files.
+    # Tries the export before the first epoch; at the end it compares the CER of Keras and ONNX.
     Model2onnx(run / "model.keras", {"vocab": configs.vocab}, validation=val_data_provider),
-    KeepState(run / "state", settings={"vocab": configs.vocab}),  # to resume; the last one
+    KeepState(run / "state", settings={"vocab": configs.vocab}),  # to resume; must be last
 ]
 history = fit_resumable(  # `model.fit` that can be resumed
     model,
