@@ -497,6 +497,10 @@ def test_iam(tmp_path):
     ]
     assert read_iam_words(tmp_path) == [expected[0], expected[2]]
     assert read_iam_words(str(tmp_path), include_err=True) == expected
+    with pytest.raises(FileNotFoundError, match="no images"):  # A folder, until it looks like IAM.
+        open_samples(tmp_path)
+    words.mkdir(parents=True)
+    assert open_samples(tmp_path) == [expected[0], expected[2]]
 
 
 @pytest.mark.parametrize(
@@ -541,6 +545,8 @@ def test_lines_of_iam(tmp_path):
     ]
     assert read_iam_lines(tmp_path) == expected[:1]
     assert read_iam_lines(tmp_path, include_err=True) == expected
+    folder.mkdir(parents=True)
+    assert open_samples(tmp_path) == expected[:1]
     with open(tmp_path / "lines.txt", "a", encoding="utf-8") as file:
         file.write("a01-000u-00-00 ok 154 408 768 27 51 AT A\n")
     with pytest.raises(ValueError, match=r"must have lines like 'a01-000u-00 ok.* in line 4"):

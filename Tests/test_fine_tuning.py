@@ -42,10 +42,20 @@ def test_lines_of_all_lengths_keep_their_shape():
     configs, lines = choose(["a", "b", "c", "d"], sizes)
     assert configs.resize == "fit"
     assert configs.width[0] == 64
-    assert 1024 < configs.width[-1] <= 1200
-    assert len(configs.width) <= 9
+    known = TextRecognizer("words").card.width
+    own = list(range(64, 1089, 128))
+    assert configs.width == own + [width for width in known if width > own[-1]]
     assert configs.padding_color == [127, 127, 127]
     assert "keep their shape" in lines[1]
+
+
+def test_a_reader_of_short_words_still_has_room_for_lines():
+    known = TextRecognizer("words").card.width
+    configs, _ = choose(["a", "b", "c", "d"], [(30, 30), (60, 30), (90, 30), (90, 30)])
+    assert configs.height == 32
+    assert configs.width == [32, 64, 96, *(width for width in known if width > 96)]
+    configs, _ = choose(["a"] * 3, [(30, 30), (60, 30), (90, 30)], height=64)
+    assert configs.width[-1] == 2 * known[-1]
 
 
 def test_what_is_given_stays():

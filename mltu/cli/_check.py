@@ -72,8 +72,8 @@ def command(
     """Check the images and labels of TRAIN, and compare VALIDATION with them.
 
     Both are a CSV or TSV file, a folder of images named after their labels, an LMDB, or a folder
-    in the layout of MJSynth, which includes its validation list. The exit status is 1 if there is
-    an error.
+    in the layout of IAM or of MJSynth, which includes its validation list. The exit status is 1 if
+    there is an error.
 
     \b
     mltu check labels.csv --width 128 --height 32 --sheet sheet.png

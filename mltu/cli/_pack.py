@@ -17,7 +17,7 @@ def command(data: str, out: str, part: str | None, verify: bool, **where: str | 
     """Copy the images and labels of DATA into an LMDB, the folder OUT.
 
     DATA is a CSV or TSV file, a folder of images named after their labels, or a folder in the
-    layout of MJSynth. Run the same command again to continue after an interruption. Requires
+    layout of MJSynth or IAM. Run the same command again to continue after an interruption. Requires
     `pip install "mltu[lmdb]"`.
 
     \b

@@ -13,6 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from mltu.datasets._folder import read_folder
+from mltu.datasets._iam import read_iam_lines, read_iam_words
 from mltu.datasets._lmdb import read_lmdb
 from mltu.datasets._mjsynth import read_mjsynth
 from mltu.datasets._samples import JoinedColumn, LazyColumn, Samples
@@ -22,6 +23,7 @@ from mltu.utils.text_columns import TextColumn, as_column
 
 _NUM_NAMED = 10  # missing files that an error names
 _PARTS = ("train", "val", "test")
+_IAM = {"words": read_iam_words, "lines": read_iam_lines}
 _TABLES = ("labels.csv", "labels.tsv", "labels.txt", "gt.txt")  # in a folder of images
 _NUM_TRIED = 100  # files to look for when deciding where relative paths start
 
@@ -93,6 +95,7 @@ def open_samples(
 
     - a folder with `data.mdb`: an LMDB;
     - a folder with `annotation_train.txt`, `_val` or `_test`: the layout of MJSynth;
+    - a folder with `words.txt` and `words`, or else `lines.txt` and `lines`: that of IAM;
     - a folder with `labels.csv`, `labels.tsv`, `labels.txt` or `gt.txt`: that table;
     - any other folder: images in it and below it, named after their labels;
     - a file: a table in one of the forms of `read_table`.
@@ -133,6 +136,10 @@ def open_samples(
         )
     if (place / "data.mdb").is_file():
         return read_lmdb(place)
+    for kind, read in _IAM.items():
+        is_iam = (place / f"{kind}.txt").is_file() and (place / kind).is_dir()
+        if is_iam and label_pattern is None:
+            return read(place)
     if place.is_dir():
         table = next((place / name for name in _TABLES if (place / name).is_file()), None)
         if table is None or label_pattern is not None:

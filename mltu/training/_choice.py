@@ -67,7 +67,7 @@ def fill_in(configs: ReaderConfigs, report: DataReport, start: Pretrained | None
     configs.padding_color = list(start.prepared.get("padding_color", [0]))
     own_width = start.prepared.get("width")
     if width is None and not isinstance(own_width, int):
-        reason = _choose_size(configs, report, height)
+        reason = _choose_size(configs, report, height, own_width or [])
     else:
         for name, value in (("height", height), ("width", width or own_width)):
             if getattr(configs, name) not in (None, value):
@@ -111,8 +111,14 @@ def faster_precision() -> str:
     return "float32" if num_gpus("tensorflow") else "mixed_bfloat16"
 
 
-def _choose_size(configs: ReaderConfigs, report: DataReport, least: int) -> str:
-    """Choose the height, and one width to which similar images are stretched, or several widths."""
+def _choose_size(
+    configs: ReaderConfigs, report: DataReport, least: int, known_widths: list[int]
+) -> str:
+    """Choose the height, and one width to which similar images are stretched, or several widths.
+
+    Beyond the widest image they go on with those that the reader knows, so that it still reads
+    lines where it was fine-tuned on words.
+    """
     shapes, lengths = report.statistics["width_by_height"], report.statistics["label_length"]
     # Letters are about half as wide as high, and stand side by side.
     share = shapes["median"] / max(lengths["median"], 1) / _LETTER
@@ -129,8 +135,13 @@ def _choose_size(configs: ReaderConfigs, report: DataReport, least: int) -> str:
     longest = min(_round_up(shapes["max"] * height), _MOST_WIDE)
     narrowest = min(_round_up(shapes["5%"] * height), longest)
     step = max(_WIDTH_STEP, _round_up((longest - narrowest) / _MOST_WIDTHS))
-    configs.width = list(range(narrowest, longest + step, step))
-    return f"{reason}; {len(configs.width)} widths up to {configs.width[-1]}: they keep their shape"
+    widths = list(range(narrowest, longest + step, step))
+    scaled = (width * height // least for width in known_widths)
+    configs.width = [*widths, *(width for width in scaled if width > widths[-1])]
+    reason += f"; {len(widths)} widths up to {widths[-1]}: they keep their shape"
+    if configs.width == widths:
+        return reason
+    return f"{reason}; wider ones are read up to {configs.width[-1]}"
 
 
 def _fill_in_from_scratch(configs: ReaderConfigs, report: DataReport) -> list[str]:
