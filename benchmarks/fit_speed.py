@@ -4,8 +4,11 @@ import time
 
 import keras
 
+# Keras 2 has another name for it.
+DATASET = getattr(keras.utils, "PyDataset", None) or keras.utils.Sequence
 
-class Batches(keras.utils.PyDataset):
+
+class Batches(DATASET):
     """The same batch, `steps` times."""
 
     def __init__(self, images, labels, steps):

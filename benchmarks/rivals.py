@@ -13,18 +13,15 @@ choose by themselves. The last line printed is JSON.
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import numpy as np
 from real_words import load_set, measure
 from rival_readers import READERS
 from tqdm import tqdm
-from turns import Server
+from turns import Server, make_environment
 
 BATCHES = (1, 64)
 PACKAGES = ("rapidocr-onnxruntime", "rapidocr", "onnxruntime", "opencv-python-headless")
@@ -32,21 +29,12 @@ RATES = ("cer", "folded_cer", "cer_of_scene_text", "accuracy_ignoring_case")
 HERE = Path(__file__).resolve().parent
 
 
-def make_environment(folder):
-    """Return the Python of the environment in a folder; make it where there is none."""
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
-    return python
-
-
 def start(names, model, environment):
     """Start the readers, each in a process."""
     servers = {}
     for name in names:
         is_other = name.startswith("PP-OCR")
-        python = make_environment(environment) if is_other else sys.executable
+        python = make_environment(environment, PACKAGES) if is_other else sys.executable
         more = {"PYTHONPATH": "" if is_other else str(HERE.parent)}
         arguments = [HERE / "rival_readers.py", name, model]
         servers[name] = Server(arguments, python=python, **more)

@@ -1,18 +1,21 @@
 """How fast tutorial 01 trains: our loss and metric on each backend, beside what costs nothing.
 
 python benchmarks/training.py [--backends tensorflow jax torch] [--rounds 5] [--steps 16]
-    [--batch 64] [--policy mixed_bfloat16] [--png training.png]
+    [--batch 64] [--policy mixed_bfloat16] [--classic FOLDER] [--png training.png]
 
 Each backend has a process of its own, which keeps its models and waits; the candidates take turns
 within a round. Values are medians over the rounds: images/s of an epoch of `fit` (after which it
 waits up to two seconds for its queue), and ratios of two candidates of the same round. "stand-in"
 is the same model with the mean square as its loss; "plain PyTorch" is a loop without Keras, with
-torch.nn.CTCLoss. The last line printed is JSON.
+torch.nn.CTCLoss; "Keras 2.15" is the same network as it was trained there, in an environment of its
+own, which is made in the folder of `--classic` where there is none (1.4 GB). The last line printed
+is JSON.
 """
 
 import argparse
 import json
 import sys
+import tempfile
 import time
 from functools import partial
 from importlib.util import find_spec
@@ -22,15 +25,16 @@ import cv2
 import numpy as np
 from bars import plot_bars
 from tqdm import tqdm
-from turns import Server
+from turns import Server, make_environment
 
 from mltu.synthetic import load_words, render_word, sample_word, shipped_fonts
 
 ROOT = Path(__file__).resolve().parents[1]
 VOCAB = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 HEIGHT, WIDTH, LENGTH, RATE = 32, 128, 24, 1e-3
-VARIANTS = ["stand-in", "CTC", "CTC + metrics", "keras.ops.ctc_loss"]
-PLAIN = "plain PyTorch"
+WHOLE = "CTC + metrics"
+PLAIN, CLASSIC = "plain PyTorch", "Keras 2.15"
+CLASSIC_PACKAGE = "tensorflow-cpu==2.15.1"
 
 
 def make_data(num_samples):
@@ -71,7 +75,7 @@ def keras_variants(batch, steps, policy):
     losses = {
         "stand-in": (mean_square, []),
         "CTC": (CTCLoss(), []),
-        "CTC + metrics": (CTCLoss(), [CWERMetric(VOCAB)]),
+        WHOLE: (CTCLoss(), [CWERMetric(VOCAB)]),
         "keras.ops.ctc_loss": (generic_ctc, []),
     }
     variants = {}
@@ -149,6 +153,17 @@ def serve(backend, batch, steps, policy):
         print(variants[line.strip()](), flush=True)
 
 
+def start_classic(folder, batch, steps):
+    """Start Keras 2.15 on the same images, in an environment of its own."""
+    python = make_environment(folder, [CLASSIC_PACKAGE])
+    images, labels = make_data(batch)
+    with tempfile.TemporaryDirectory() as place:
+        data = Path(place) / "data.npz"
+        np.savez(data, images=images, labels=labels, blank=len(VOCAB))
+        script = Path(__file__).with_name("classic_training.py")
+        return Server([script, data, steps, RATE], python=python, PYTHONPATH="")
+
+
 def measure(servers, rounds):
     """Return the seconds of each candidate in each round: {(backend, variant): (rounds,)}."""
     candidates = [(backend, name) for backend in servers for name in servers[backend].ready]
@@ -163,11 +178,12 @@ def ratios_of(seconds):
     """Say for each backend what share of each reference's speed loss and metric leave."""
     ratios = {}
     for backend in dict.fromkeys(backend for backend, _ in seconds):
-        whole = seconds[backend, "CTC + metrics"]
+        whole = seconds[backend, WHOLE]
         references = {
-            "stand-in": seconds[backend, "stand-in"],
-            "keras.ops.ctc_loss": seconds[backend, "keras.ops.ctc_loss"],
+            "stand-in": seconds.get((backend, "stand-in")),
+            "keras.ops.ctc_loss": seconds.get((backend, "keras.ops.ctc_loss")),
             PLAIN: seconds.get(("torch", PLAIN)),
+            CLASSIC: seconds.get((CLASSIC, WHOLE)),
         }
         ratios[backend] = {
             name: round(float(np.median(times / whole)), 3)
@@ -186,6 +202,7 @@ def main():
     parser.add_argument("--steps", type=int, default=16, help="batches of one turn")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--policy", default="float32", help="the dtype policy of Keras")
+    parser.add_argument("--classic", type=Path, metavar="FOLDER", help="measure Keras 2.15 too")
     parser.add_argument("--png", help="write the comparison as a picture")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -198,6 +215,8 @@ def main():
         name: Server([__file__, "--serve", name, *options], KERAS_BACKEND=name)
         for name in tqdm(args.backends, "Compiling")
     }
+    if args.classic:
+        servers[CLASSIC] = start_classic(args.classic, args.batch, args.steps)
     seconds = measure(servers, args.rounds)
     for server in servers.values():
         server.close()

@@ -4,6 +4,16 @@ import json
 import os
 import subprocess
 import sys
+import venv
+
+
+def make_environment(folder, packages):
+    """Return the Python of the environment in a folder; make it where there is none."""
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
+    return python
 
 
 class Server:
