@@ -11,6 +11,7 @@ import numpy as np
 from mltu.data import epoch_order
 from mltu.datasets import Samples, load_samples
 from mltu.inference import Reading, TextRecognizer
+from mltu.onnx_export import check_packages, export_run
 from mltu.training._data import all_characters
 from mltu.training._reader import train_reader
 from mltu.utils.checks import check_count
@@ -56,7 +57,9 @@ def read_out_of_fold(
 
 def train_and_read(training: Samples, held_out: Samples, **settings: Any) -> list[Reading]:
     """Read samples with a reader that is trained on others and then deleted."""
+    check_packages()
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        train_reader(training, output=run, **settings)
+        train_reader(training, output=run, export=False, **settings)
+        export_run(run)  # Once; `train_reader` also tries it before the first epoch.
         return list(TextRecognizer(run).predict_stream(held_out.data, on_error="keep"))
