@@ -281,7 +281,7 @@ def test_read_says_what_the_reader_is_not_made_for(tmp_path, images, labels):
     done = run("read", tmp_path / "page.png", tmp_path / "blank.png")
     assert "Doubtful: 1 of 2 readings, such as that of " in done.stderr
     assert "page.png, are empty, have next to no confidence" in done.stderr
-    assert "Is each image one word or line, cut out and upright?" in done.stderr
+    assert "Is each image one word or line, cropped and upright?" in done.stderr
     assert done.stdout.splitlines()[1] == f"{tmp_path / 'blank.png'}\t\t100.0%"
     turned = run("read", tmp_path / "turned.png", "--rotate", "auto").stdout
     assert turned.split("\t")[1] == labels[0]
@@ -538,7 +538,7 @@ def test_bench_measures():
 def test_bench_tells_what_limits_a_training(table):
     printed = run("bench", "words", "--images", 1, "--data", table).stdout
     assert re.search(r"data, one thread +[\d,]+\n  steps, float32 +[\d,]+\n", printed)
-    assert "The network limits it: one thread prepares" in printed
+    assert "The network is the bottleneck: one thread prepares" in printed
 
 
 # check and pack

@@ -346,7 +346,7 @@ def test_page_of_a_report_by_hand():
     page = report.to_text().splitlines()
     assert page[:9] == [
         "Checked 1,000 training and 2 validation samples",
-        "Read 3 images, drawn evenly: only these are compared",
+        "Read 3 images, evenly sampled: only these are compared",
         "Labels   length 1 to 3, median 2; 5 different; characters in training: 1",
         "",
         "ERROR missing_file: 2 in training, 1 in validation",
@@ -484,7 +484,7 @@ def test_images_can_be_drawn_evenly():
     report = check([*pictures(["ab"] * 40), (b"", "")], num_read=10)
     assert report.num_examined == 10
     assert counts(report)["empty_label"] == 1
-    assert "Read 10 images, drawn evenly" in report.to_text()
+    assert "Read 10 images, evenly sampled" in report.to_text()
 
 
 def test_a_csv_file_and_a_lazy_column(clean, tmp_path):

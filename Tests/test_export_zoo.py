@@ -94,5 +94,5 @@ def test_several_inputs_or_outputs_are_refused(build, words, tmp_path):
 
 @pytest.mark.slow
 def test_an_old_opset_is_named_as_the_cause(tmp_path):
-    with pytest.raises(RuntimeError, match="Take a higher opset than 9: 18, the default"):
+    with pytest.raises(RuntimeError, match="Use a higher opset than 9: 18, the default"):
         export_onnx(zoo.build("attention"), tmp_path / "model.onnx", opset=9)

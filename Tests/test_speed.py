@@ -13,8 +13,8 @@ from mltu.utils import gpus
 @pytest.mark.parametrize(
     ("data", "steps", "has_gpu", "said"),
     [
-        (100, {"float32": 200}, False, ["The data limits it: one thread prepares 0.50 times"]),
-        (300, {"float32": 200}, True, ["just keeps up with the network: use 2 workers"]),
+        (100, {"float32": 200}, False, ["Data loading is the bottleneck: one thread"]),
+        (300, {"float32": 200}, True, ["just keeps up with the network: use --workers 2"]),
         (
             8000,
             {"float32": 200, "mixed_bfloat16": 300},

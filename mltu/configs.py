@@ -194,13 +194,13 @@ class ReaderConfigs(BaseModelConfigs):
 
     model: str | None = _option(
         None,
-        "Network, from mltu.models (default: that of --start-from, or else columns).",
+        "Network, from mltu.models (default: that of --start-from, or else chosen for the data).",
         choices=("columns", "rows", "strong", "text"),
     )
     start_from: str | None = _option(
         None,
-        "Trained reader to begin with: words, words_small, words_photo, a run folder, a model "
-        "file, or none (default: words, if it knows the characters of the labels).",
+        "Trained reader to start from: words, words_small, words_photo, a run folder, a model "
+        "file, or none (default: words, if it knows half of the characters of the labels).",
     )
     train_epochs: int | None = _option(
         None,
@@ -213,17 +213,17 @@ class ReaderConfigs(BaseModelConfigs):
     )
     learning_rate: float | None = _option(None, "Peak learning rate (default depends on --model).")
     width: Any = _option(  # noqa: RUF009  # an int, or a list where images keep their shape
-        None, "Width of the model input, in pixels (default: by the images).", least=1
+        None, "Width of the model input, in pixels (default: chosen for the images).", least=1
     )
     height: int | None = _option(
-        None, "Height of the model input, in pixels (default: by the images).", least=1
+        None, "Height of the model input, in pixels (default: chosen for the images).", least=1
     )
     vocab: str | None = _option(
         None, "Characters that the reader knows (default: those of the labels)."
     )
     label_order: str = _option(
         "logical",
-        "Order of right-to-left labels: 'visual' turns them into that of the image.",
+        "Order of right-to-left labels: 'visual' converts them to the order in the image.",
         choices=("logical", "visual"),
     )
     augment: bool = _option(
@@ -238,7 +238,7 @@ class ReaderConfigs(BaseModelConfigs):
     train_workers: int = _option(2, "Threads that prepare batches.", name="workers", least=0)
     train_processes: int = _option(
         0,
-        "Processes that prepare batches of training instead, to feed a GPU from many cores.",
+        "Processes that prepare training batches in place of threads, to feed a GPU.",
         name="processes",
         least=0,
     )

@@ -143,7 +143,7 @@ class ImageReader(Step):
         if (risk := decoding_risk(content, self.max_pixels)) is not None:
             raise UnreadableImageError(
                 f"`data` must be a whole image of at most {self.max_pixels} pixels. Received "
-                f"{source}, with {risk}. Replace it. If you trust it, pass a larger "
+                f"{source}: {risk}. Replace it. If you trust it, pass a larger "
                 "`max_pixels` to ImageReader, or decode it and pass the array.",
                 risk,
             )

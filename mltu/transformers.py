@@ -311,7 +311,7 @@ class LabelIndexer(Step):
                 f"{len(labels)} labels have others, {''.join(sorted(unknown))!r}, among them "
                 f"{refused[:_NUM_NAMED]}. Add them to the vocabulary or drop the samples."
                 + (
-                    " Accents that follow their letter: unicodedata.normalize('NFC', label)."
+                    " For combining accents: unicodedata.normalize('NFC', label)."
                     if any(map(combining, unknown))
                     else ""
                 )

@@ -135,8 +135,8 @@ def diagnose(
             "blank_collapse",
             f"The model emits only blanks and has stopped learning: {steps} {loss}. Check "
             "that the images belong to their labels and reach the first layer scaled to 0..1, and "
-            "that there is batch normalisation and no more than 20 % dropout before the LSTM; "
-            f"{rates}, with a warm-up; give the model fewer time steps, or short words first. "
+            "that there is batch normalization and no more than 20 % dropout before the LSTM; "
+            f"{rates}, with a warm-up; use fewer time steps, or start with short words. "
             f"{_RIGHT_TO_LEFT}",
         )
     return Diagnosis(

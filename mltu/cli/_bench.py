@@ -21,7 +21,7 @@ _WARMUP = 3  # calls before the timing: onnxruntime plans its memory in the firs
 @click.command("bench", short_help="Measure the speed of a reader.")
 @click.argument("model", required=False)
 @count_option("--images", "num_images", default=256, help="Images per measurement.")
-@click.option("--data", metavar="DATA", help="Measure what `mltu train DATA` would do, too.")
+@click.option("--data", metavar="DATA", help="Also measure the speed of `mltu train DATA`.")
 @text_or_json
 @device_options
 def command(
@@ -29,11 +29,12 @@ def command(
 ) -> None:
     """Measure MODEL, or the shipped reader: milliseconds per image, and images per second.
 
-    The latter are measured in batches of 1, 8 and 64. The images are noise of the size of the model
-    input; where its width is free, of that of a word. Reading files is not timed.
+    Images per second are measured in batches of 1, 8 and 64. The images are random noise of the
+    size of the model input, or of the size of a word if the width is variable. Reading files is not
+    timed.
 
-    With --data, the batches and the steps of a training are measured, and what limits it is said.
-    That needs `pip install "mltu[tensorflow]"`.
+    With --data, also measure how fast training batches are prepared and training steps run, and
+    print which of the two is the bottleneck. This needs `pip install "mltu[tensorflow]"`.
 
     \b
     mltu bench run --threads 2

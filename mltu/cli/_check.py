@@ -30,18 +30,19 @@ if TYPE_CHECKING:
     "--model",
     "run",
     metavar="RUN",
-    help="Run folder that sets the options below; its reader finds labels that look wrong.",
+    help="Run folder: sets --vocab, --width, --height, --steps and --max-length; its reader finds "
+    "labels that look wrong.",
 )
-@count_option("--folds", help="Readers to train that find labels which look wrong.")
+@count_option("--folds", help="Find labels that look wrong by cross-validation with N readers.")
 @click.option(
     "--learning-curve",
     "plot",
     metavar="PNG",
-    help="Train on a quarter, half and all of TRAIN, and plot the CER on other images of it.",
+    help="Train on growing parts of TRAIN, and plot the CER on held-out images.",
 )
-@count_option("--epochs", help="Epochs of these trainings (default depends on the samples).")
+@count_option("--epochs", help="Epochs of --folds and --learning-curve (default: as `mltu train`).")
 @click.option(
-    "--start-from", metavar="TEXT", help="Reader that they begin with, as in `mltu train`."
+    "--start-from", metavar="TEXT", help="Reader that these two start from, as in `mltu train`."
 )
 @click.option("--vocab", metavar="TEXT", help="Characters that the model knows.")
 @count_option("--width", help="Width of the model input, in pixels.")
@@ -112,7 +113,7 @@ def command(
     review = _review(training, Path(run) if run else None, folds, settings)
     if review is not None and not as_json:
         names = {i: str(training.source(i)) for i, _ in review.captions()}
-        click.echo(f"\nReadings {review.to_text(names)}")
+        click.echo(f"\nLabel review: {review.to_text(names)}")
     curve = None if plot is None else _learning_curve(training, plot, settings)
     if curve is not None and not as_json:
         click.echo(f"\n{curve.to_text()}\nLearning curve: {plot}")
@@ -160,8 +161,8 @@ def _review(
         positions = [i for i in positions if os.path.abspath(samples.source(i)) not in seen]
         if len(positions) < len(samples):
             click.echo(
-                f"{len(samples) - len(positions)} images were used to train {run}, which cannot "
-                "judge their labels: --folds 4 trains readers that can.",
+                f"Skipped: {len(samples) - len(positions)} images were used to train {run}, so it "
+                "cannot judge their labels. To check these too, use --folds 4.",
                 err=True,
             )
         reader = TextRecognizer(run)

@@ -32,7 +32,9 @@ _LONGEST = 60  # times as wide as high
 
 @click.command("read", short_help="Read the text in images.")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
-@click.option("--model", metavar="MODEL", help="ONNX file, run folder, or shipped reader.")
+@click.option(
+    "--model", metavar="MODEL", help="ONNX file, run folder, or shipped reader (default: words)."
+)
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "csv"]), default="text",
     show_default=True, help="Output format.",
@@ -47,7 +49,7 @@ _LONGEST = 60  # times as wide as high
 )
 @count_option(
     "--beam-width",
-    help="Texts kept by the beam search (default: 10 with a constraint, else greedy).",
+    help="Beam width (default: 10 with --lexicon or --pattern, else greedy decoding).",
 )
 @click.option(
     "--min-confidence", type=click.FloatRange(0, 1), default=0.0, metavar="X",
@@ -75,10 +77,10 @@ def command(
     Each output line has the path, the text and the confidence. Images that cannot be read are
     reported on stderr; the others are still read, and the exit status is 1.
 
-    An image shows what the reader was trained on: for the shipped reader, a word or a line of
-    print in Latin letters, upright and cut out. It does not find text on a page or in a scene, and
-    reads no handwriting. Words that are turned by 90 or 180 degrees need --rotate auto. A blank
-    image has no text.
+    Each image must show what the reader was trained on: for the shipped reader, one word or line
+    of print in Latin letters, upright and cropped. It does not detect text on a page or in a scene,
+    and does not read handwriting. Images that are rotated by 90, 180 or 270 degrees need --rotate
+    auto. A blank image gives an empty text.
 
     \b
     mltu read photos/*.png
@@ -111,9 +113,9 @@ def command(
     if doubtful:
         click.echo(
             f"Doubtful: {len(doubtful)} of {len(paths)} readings, such as that of {doubtful[0]}, "
-            "are empty, have next to no confidence, or little in an image taller than wide or very "
-            "long. Is each image one word or line, cut out and upright? --rotate auto tries all "
-            "four directions.",
+            "are empty, have next to no confidence, or have low confidence in an image that is "
+            "taller than wide or very long. Is each image one word or line, cropped and upright? "
+            "--rotate auto tries all four directions.",
             err=True,
         )
     if counts["omitted"]:

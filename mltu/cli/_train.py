@@ -162,16 +162,16 @@ def _print_result(outcome: TrainedReader) -> None:
     )
     if rates.cer.value >= _POOR:
         click.echo(
-            "These are too many errors for most uses. What helps most: more images, of the kinds "
-            "that are misread (mltu evaluate shows them), and to begin with a trained reader "
+            "That is too many errors for most uses. What helps most: more images of the kinds that "
+            "are misread (see mltu evaluate --report), and starting from a trained reader "
             "(--start-from words)."
         )
     if rates.cer.value < _USELESS:
         click.echo(f"Read with it: mltu read IMAGES --model {quoted(outcome.run)}")
     else:
         click.echo(
-            "It has not learned to read. After few epochs this is to be expected: train longer, "
+            "The model has not learned to read. After few epochs that is expected: train longer, "
             f"mltu train --resume {quoted(outcome.run)} --epochs N"
         )
         if (outcome.run / "watch.log").is_file():
-            click.echo(f"What the training itself shows: {outcome.run / 'watch.log'}")
+            click.echo(f"Diagnosis of the training run: {outcome.run / 'watch.log'}")

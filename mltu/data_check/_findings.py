@@ -176,8 +176,8 @@ CHECKS = {
     "missing_file": CheckSpec(
         "error",
         "There is no file at this path.",
-        "Correct the paths or drop the samples. Relative paths start at the working directory or, "
-        "if a table is opened, beside it.",
+        "Correct the paths or drop the samples. Relative paths start at the working directory or "
+        "at the folder of the table.",
     ),
     "unreadable_file": CheckSpec(
         "error",
@@ -240,7 +240,7 @@ CHECKS = {
         "warning",
         "The label is read from right to left, but CTC reads images from left to right, so the "
         "model learns such labels late or never.",
-        "Turn the labels into the order of the image: mltu train --label-order visual, or "
+        "Convert the labels to visual order: mltu train --label-order visual, or "
         'LabelIndexer(vocab, order="visual"). Readings are turned back.',
     ),
     "file_name_label": CheckSpec(

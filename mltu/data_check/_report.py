@@ -69,7 +69,9 @@ def _overview(report: DataReport) -> str:
         f"Checked {report.num_samples:,} training and {report.num_validation:,} validation samples"
     ]
     if report.num_examined < num_all:
-        lines.append(f"Read {report.num_examined:,} images, drawn evenly: only these are compared")
+        lines.append(
+            f"Read {report.num_examined:,} images, evenly sampled: only these are compared"
+        )
     if length := statistics["label_length"]:
         lines.append(
             f"Labels   length {_span(length)}; {statistics['num_distinct_labels']:,} different; "

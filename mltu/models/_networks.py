@@ -76,7 +76,7 @@ def column_reader(
 def strong_reader(
     input_shape: Shape, num_characters: int, activation: str = "relu", dropout: float = 0.0
 ) -> Model:
-    """Build the reader of the shipped weights: 958,495 parameters for 32x128x1 and 62 characters.
+    """Build the reader of `words_photo`: 958,495 parameters for 32x128x1 and 62 characters.
 
     The first convolution halves height and width, later ones halve only the height, and two LSTMs
     read width / 2 time steps: two equal letters of a long word need a blank between them.
@@ -146,7 +146,7 @@ def _normalized(x: Any, momentum: float, filters: int, size: int, strides: Any =
 class MostlyBlank(initializers.Initializer):
     """Give the blank, the last class of each time step, two thirds of the probability at first.
 
-    That is about its share of the frames; else the first hundreds of steps only find it out.
+    That is about its share of the time steps; otherwise the first few hundred steps only learn it.
     """
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:

@@ -240,7 +240,7 @@ def _explain(model: keras.Model, error: Exception, opset: int | None) -> Excepti
     """Return an error of the same class that names the model."""
     text = f"`model` {model.name!r} could not be exported to ONNX: {error}"
     if opset is not None and opset < _OPSET:
-        text += f"\nTake a higher opset than {opset}: {_OPSET}, the default, has more operations."
+        text += f"\nUse a higher opset than {opset}: {_OPSET}, the default, has more operations."
     if isinstance(error, ImportError):
         return ImportError(text, name=error.name)
     kinds = (TimeoutError, OSError)

@@ -139,8 +139,8 @@ class KeepState(keras.callbacks.Callback):
         if newest_stamp(self.folder) not in (None, self._stamp):
             raise RuntimeError(
                 f"`folder` must be that of one training. Received {str(self.folder)!r}, to which "
-                "another process has written since: does the run go on in another window or as a "
-                "job in the background? This training ends here, with the state of the other kept."
+                "another process has written since. Does the same run train in another window or "
+                "in the background? This one stops here; the state of the other is kept."
             )
         write_state(self.folder, facts, arrays)
         self._stamp = newest_stamp(self.folder)

@@ -37,8 +37,8 @@ def fit_resumable(
 ) -> History:
     """Call `model.fit` so that it can be resumed, or resume it in the right epoch and batch.
 
-    On the CPU with deterministic operations the weights, the logs and the history of a training
-    that was killed and resumed are those of one that never was, bit for bit. For TensorFlow that
+    On the CPU with deterministic operations the weights, the logs and the history of a run that was
+    killed and resumed equal those of an uninterrupted run, bit for bit. For TensorFlow that
     takes `tf.config.experimental.enable_op_determinism()`. The global generators of Python and of
     NumPy are not saved: nothing in Keras or mltu draws from them while it trains this way.
 

@@ -82,7 +82,7 @@ def fill_in(configs: ReaderConfigs, report: DataReport, start: Pretrained | None
     if configs.train_epochs is None:
         least, most = _FINE_TUNING_EPOCHS
         configs.train_epochs = min(max(round(500 / math.sqrt(report.num_samples)), least), most)
-        return [reason, f"{configs.train_epochs} epochs: for {report.num_samples:,} samples"]
+        return [reason, f"{configs.train_epochs} epochs, for {report.num_samples:,} samples"]
     return [reason]
 
 

@@ -53,9 +53,9 @@ class LearningCurve:
         """Return a table of the points, and the guess."""
         lines = [f"{'images':>8}  {'CER':26}  read right"]
         lines += [f"{x.num_images:8,}  {x.cer!s:26}  {x.exact}" for x in self.points]
-        lines.append(f"Of {self.num_held_out:,} images that were not trained on; 95% intervals.")
+        lines.append(f"Measured on {self.num_held_out:,} held-out images; 95% intervals.")
         if self.projection is None:
-            lines.append("No guess for more images: the CER does not fall at each step, or is 0.")
+            lines.append("No guess for more images: the CER does not fall each time, or reaches 0.")
         else:
             count, cer = self.projection
             lines.append(f"With {count:,} images the CER may be about {cer:.1%}: only a guess.")

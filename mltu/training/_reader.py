@@ -88,10 +88,10 @@ def train_reader(
 ) -> TrainedReader:
     """Train a reader on your own data, and write the same run folder as tutorial 01.
 
-    It begins with the shipped reader if that knows most of the characters of the labels, and else
-    from scratch. The data is checked first. The learning rate rises to its peak and falls along a
-    cosine; the training ends sooner if `val_CER` has not fallen for 2,000 steps and ten epochs.
-    Keras's random generators are seeded.
+    It starts from the shipped reader if that knows at least half of the characters of the labels,
+    and otherwise from scratch. The data is checked first. The learning rate rises to its peak and
+    falls along a cosine; training ends early if `val_CER` has not fallen for 2,000 steps and ten
+    epochs. Keras's random generators are seeded.
 
     Args:
         data: a path that `mltu.datasets.open_samples` knows, or what a `DataProvider` takes.
@@ -218,8 +218,8 @@ def _train(
         if configs.augment:
             draw_augmented(run, training, make_augmentors(len(training)))
     print(
-        f"Training on {len(training):,} images, validation on {len(validation):,}; epochs: at most "
-        f"{epochs} of {len(provider)} steps. The first step takes a minute: the model is compiled.",
+        f"Training on {len(training):,} images, validating on {len(validation):,}: at most "
+        f"{epochs} epochs of {len(provider)} steps. The first step takes a minute (compilation).",
         flush=True,
     )
     history = fit_reader(

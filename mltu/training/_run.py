@@ -64,8 +64,8 @@ def continue_configs(run: StrPath, kind: type[Configs], epochs: int | None = Non
     configs.model_path = str(folder)
     if epochs is not None and epochs < configs.train_epochs:
         raise ValueError(
-            f"`epochs` can only be raised: the training in {str(folder)!r} has "
-            f"{configs.train_epochs}, to which its learning rate is fitted. Received {epochs}. "
+            f"`epochs` can only be raised: the learning rate schedule in {str(folder)!r} was "
+            f"made for {configs.train_epochs} epochs. Received {epochs}. "
             f"To stop it early, press Ctrl-C and run: mltu export {folder}"
         )
     configs.train_epochs = epochs or configs.train_epochs

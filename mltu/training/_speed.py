@@ -107,19 +107,19 @@ def _advise(
     step = steps[precision]
     if data < step:
         yield (
-            f"The data limits it: one thread prepares {data / step:.2f} times as many images as "
-            "the network takes. Use --processes, up to the number of cores, more --workers for "
-            "large images or a slow disk, or pack the files: mltu pack."
+            f"Data loading is the bottleneck: one thread prepares {data / step:.2f} times as many "
+            "images as the network takes. Use --processes, up to the number of cores, more "
+            "--workers for large images or a slow disk, or pack the files: mltu pack."
         )
     elif data < _ROOM * step:
-        yield "One thread of the data just keeps up with the network: use 2 workers."
+        yield "One thread just keeps up with the network: use --workers 2."
     else:
         yield (
-            f"The network limits it: one thread prepares {data / step:.0f} times as many images "
-            "as it takes. More workers change nothing."
+            f"The network is the bottleneck: one thread prepares {data / step:.0f} times as many "
+            "images as it takes. More workers do not help."
         )
     best = max(steps, key=lambda policy: steps[policy])
     if steps[best] > _GAIN * step:
         yield f"--precision {best} is {steps[best] / step:.2f} times as fast."
     if data >= step and not has_gpu:
-        yield "There is no GPU. A smaller --width or --height saves as much as it leaves out."
+        yield "There is no GPU. Time grows with the pixels: try a smaller --width or --height."

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _FULL_DISK = (
-    "The disk is full. Free some space and run the command again; a training goes on with "
+    "The disk is full. Free some space and run the command again; to continue a training run, use "
     "mltu train --resume RUN. Not written"
 )
 _LONGEST_NAME = 500  # characters of a path that names a file
