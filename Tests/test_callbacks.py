@@ -274,7 +274,7 @@ def test_each_new_best_is_exported_if_asked(tmp_path, monkeypatch):
             if epoch == 2:
                 failing.good = 99
 
-    with pytest.warns(UserWarning, match="of epoch 3, was not exported; the training continues"):
+    with pytest.warns(UserWarning, match="of epoch 3, was not exported; training continues"):
         fit(tiny_model(), Score(2.0, 3.0, 1.0), save, onnx, Look(), epochs=3)
     assert seen[0] == seen[1] == seen[2]
     assert failing.calls == 4  # The trial, two new bests, the end.

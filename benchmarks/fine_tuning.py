@@ -3,7 +3,7 @@
 python benchmarks/fine_tuning.py DATA_SET... [--counts 100 400] [--held-out 100] [--starts words]
 
 DATA_SET is what `mltu train` takes. A part, fixed by the seed, is never trained on and measures all
-readers of the set; a training with fewer images takes a part of those of a larger one.
+readers of the set; a run with fewer images takes a part of those of a larger one.
 """
 
 import argparse

@@ -5,7 +5,7 @@ python benchmarks/inference.py [--run FOLDER | --model rows] [--images 256] [--r
 
 The path goes from files to texts with confidences: read, decode, resize, run, decode. The bare
 session runs batches that are there already; Keras predicts them with the same model. `rapidocr` is
-the recogniser of rapidocr-onnxruntime on the decoded crops, where it is installed (pip install
+the recognizer of rapidocr-onnxruntime on the decoded crops, where it is installed (pip install
 rapidocr-onnxruntime). Words are drawn in fonts and written as JPEG files first. The model is that
 of a run folder; without one it is fresh from `mltu.models`, its texts as long as the words but
 unsure in each step, which costs the confidence some time. Each library has a process of its own,
@@ -148,7 +148,7 @@ def serve_keras(folder, paths):
 
 
 def serve_rapidocr(folder, paths):
-    """Return the recogniser of rapidocr-onnxruntime."""
+    """Return the recognizer of rapidocr-onnxruntime."""
     from rapidocr_onnxruntime import RapidOCR
 
     recognizer = RapidOCR(rec_batch_num=max(BATCHES)).text_rec

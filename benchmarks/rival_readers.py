@@ -1,4 +1,4 @@
-"""Recognisers of other programs, each as a process that `rivals.py` starts and asks.
+"""Recognizers of other programs, each as a process that `rivals.py` starts and asks.
 
 python rival_readers.py NAME
 
@@ -37,7 +37,7 @@ def mltu():
 
 
 def ppocr_v4():
-    """Return how the recogniser of rapidocr-onnxruntime reads, PP-OCRv4 mobile, 10.9 MB."""
+    """Return how the recognizer of rapidocr-onnxruntime reads, PP-OCRv4 mobile, 10.9 MB."""
     import cv2
     from rapidocr_onnxruntime import RapidOCR
 
@@ -46,7 +46,7 @@ def ppocr_v4():
 
 
 def ppocr_v6():
-    """Return how the recogniser of rapidocr reads, PP-OCRv6 small, 21 MB."""
+    """Return how the recognizer of rapidocr reads, PP-OCRv6 small, 21 MB."""
     import cv2
     from rapidocr import RapidOCR
 

@@ -3,7 +3,7 @@
 python benchmarks/time_to_cer.py [--before FOLDER] [--target 0.1] [--png time_to_cer.png]
     [--data Datasets/generated_words/44000]
 
-The trainings take turns of 100 batches; seconds count the training alone, from the first batch on
+The runs take turns of 100 batches; seconds count training alone, from the first batch on
 and with its compilation. The CER after a turn is that of 512 validation words, at the end that of
 all. The last line printed is JSON.
 """
@@ -27,7 +27,7 @@ TURN, NUM_WORDS = 100, 512  # batches; validation words
 def serve(tree, arguments):
     """Run `train.py` of a checkout, and print where it stands after each turn."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what the training prints
+    os.dup2(2, 1)  # what training prints
     tutorial = tree / "Tutorials" / "01_image_to_word"
     sys.path[:0] = [str(tree), str(tutorial)]
     import keras
@@ -93,7 +93,7 @@ def serve(tree, arguments):
 
 
 def main():
-    """Let the trainings take turns to their end."""
+    """Let the runs take turns to their end."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--before", type=Path, help="another checkout of this project")
     parser.add_argument("--target", type=float, default=0.1)

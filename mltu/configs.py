@@ -93,7 +93,7 @@ class BaseModelConfigs:
         """Make the configs, changed by the arguments of the program: `train.py height=64 seed=1`.
 
         Where `model_path=RUN` names a run that exists, its configs.yaml gives the values instead of
-        the defaults, so that a training continues with its own settings. `--help` lists every
+        the defaults, so that a run continues with its own settings. `--help` lists every
         setting with its default and its comment in `__init__`. An unknown name or a value of
         another type than the default's ends the program with one sentence.
 

@@ -37,7 +37,7 @@ class CTCLoss(keras.losses.Loss):
 
     Labels that are too long, labels of more classes than the model has, and outputs of another kind
     are logged as a warning, once, at the first batch that has them. Where TensorFlow uses XLA, as
-    Keras does on a GPU, `ConvergenceWatch(data)` looks at some samples before the training.
+    Keras does on a GPU, `ConvergenceWatch(data)` looks at some samples before training.
 
     Args:
         name: the name of the loss.

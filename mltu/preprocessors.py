@@ -88,7 +88,7 @@ class ImageReader(Step):
             OSError, ValueError, TypeError: one cannot be read; `__call__` says which and why.
         """
         # All files are read before any is decoded, and checked together: the less Python runs
-        # between two calls of OpenCV, the less its threads wait for Python's lock.
+        # between two calls of OpenCV, the less its threads wait for the GIL.
         contents = [_read_whole(item) if isinstance(item, str) else item for item in data]
         if not all(isinstance(content, bytes) for content in contents):
             return [self.read(content) for content in contents], labels

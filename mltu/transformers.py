@@ -319,7 +319,7 @@ class LabelIndexer(Step):
         return labels
 
     def describe(self) -> dict[str, Any]:
-        """Return the vocabulary, and the order of the labels if it is turned."""
+        """Return the vocabulary, and the order of the labels if it is visual."""
         order = {} if self.order == "logical" else {"label_order": self.order}
         return {"vocab": "".join(self.vocab), **order}
 

@@ -1,4 +1,4 @@
-"""The settings of a training. The run folder gets them as configs.yaml."""
+"""The settings of a training run. The run folder gets them as configs.yaml."""
 
 from datetime import datetime
 

@@ -81,15 +81,15 @@ def provide(samples, **options):
     )
 
 
-# `augment=True` changes each image a little and never twice alike, which pays when a training sees
-# an image more than a few times.
+# `augment=True` changes each image a little and never twice alike, which pays off when training
+# sees an image more than a few times.
 augmentors = [RandomPerspective(), RandomContrast(), RandomGaussianBlur()]
 train_data_provider = provide(training, augmentors=augmentors if configs.augment else [])
 val_data_provider = provide(validation, shuffle=False)
 
 
 def save_run(logs=None):
-    """Called as the training begins, so that a resume that is refused has changed no file."""
+    """Called when training begins, so that a resume that is refused has changed no file."""
     configs.save()
     train_data_provider.to_csv(run / "train.csv")
     val_data_provider.to_csv(run / "val.csv")
@@ -104,7 +104,7 @@ def save_run(logs=None):
 # `hello`. `CTCLoss` adds up the probabilities of all outputs that decode to the word, so nobody has
 # to say where in the image its characters are.
 #
-# `CWERMetric` gives the CER, wrong characters by all characters, and the WER, the share of wrong
+# `CWERMetric` gives the CER, edits divided by all characters, and the WER, the share of wrong
 # words.
 
 # %%
@@ -117,7 +117,7 @@ if configs.start_from:  # "words_small" has the same network, trained on drawn w
     trained = load_pretrained(configs.start_from, vocab=configs.vocab, color=True)
     model.set_weights(trained.get_weights())
 else:
-    start_with_blanks(model)  # Most of the time steps are blank; it need not find that out.
+    start_with_blanks(model)  # Most time steps are blank; it need not find that out.
 use_native_layers(model)  # fused kernels; the values stay the same
 model.compile(
     optimizer=keras.optimizers.Adam(configs.learning_rate),
@@ -129,22 +129,22 @@ model.summary(line_length=110)
 # %% [markdown]
 # ## Training
 #
-# Ctrl-C stops it safely. `model_path=Models/1_image_to_word/RUN` resumes it; with `train_epochs=4`
-# besides, it prolongs a training that has ended.
+# Ctrl-C stops it safely. `model_path=Models/1_image_to_word/RUN` resumes it; `train_epochs=4` added
+# to that extends a finished run.
 
 # %%
 steps = len(train_data_provider) * configs.train_epochs
 by_cer = {"monitor": "val_CER", "mode": "min"}
 callbacks = [
     LambdaCallback(on_train_begin=save_run),
-    FollowSchedule.warmup_cosine(configs.learning_rate, steps),  # the rate: up, then down a cosine
+    FollowSchedule.warmup_cosine(configs.learning_rate, steps),  # warm-up, then cosine decay
     EarlyStopping(patience=10, **by_cer),  # ends after 10 epochs without progress
     ReduceLROnPlateau(factor=0.9, patience=5, min_delta=1e-10, **by_cer),  # multiplies it, after 5
     ModelCheckpoint(run / "model.keras", save_best_only=True, **by_cer),  # the best epoch
     TrainLogger(run),  # logs.log: the metrics of each epoch
     *tensorboard(run / "logs", update_freq=1),  # to watch: tensorboard --logdir Models
     ConvergenceWatch(val_data_provider, log_path=run / "watch.log"),  # says why nothing is learned
-    # Tries the export before the first epoch; at the end it compares the CER of Keras and ONNX.
+    # Tests the export before the first epoch; at the end it compares the CER of Keras and ONNX.
     Model2onnx(run / "model.keras", {"vocab": configs.vocab}, validation=val_data_provider),
     KeepState(run / "state", settings={"vocab": configs.vocab}),  # to resume; must be last
 ]

@@ -1,4 +1,4 @@
-"""The settings of a training. The run folder gets them as configs.yaml."""
+"""The settings of a training run. The run folder gets them as configs.yaml."""
 
 from datetime import datetime
 
@@ -40,7 +40,7 @@ class MixedConfigs(BaseModelConfigs):
         self.num_validation = 400  # captchas that are drawn once
         self.vocab = ""  # filled in: the characters of the captchas
         self.max_text_length = 0  # filled in: that of the longest captcha
-        self.height = 32  # that of the reader to begin with
+        self.height = 32  # that of the reader to start from
         self.width = 128  # 64 time steps, for up to 6 characters
         self.color = "BGR"
         self.batch_size = 32

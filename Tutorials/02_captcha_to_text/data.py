@@ -30,7 +30,7 @@ STYLES = {
 
 
 def hold_out(samples, num_folds, fold, seed):
-    """Return the samples to train on, and one of `num_folds` equal parts to validate with."""
+    """Return the training samples, and one of `num_folds` equal parts as validation set."""
     if not 0 <= fold < num_folds <= len(samples):
         raise ValueError(
             f"`fold` must be in 0..{num_folds - 1}, and `num_folds` at most the {len(samples)} "
@@ -67,7 +67,7 @@ def _painter():
 
 
 def draw_captcha(text, style, rng):
-    """Draw a captcha, (50, 200, 3), blue-green-red: characters turned and warped, dots, arcs."""
+    """Draw a captcha, (50, 200, 3), blue-green-red: characters rotated and warped, dots, arcs."""
     painter, dice = _painter()
     dice.rng = rng
     color, paper = (tuple(rng.integers(*ends, 3).tolist()) for ends in ((10, 201), (238, 256)))

@@ -1,9 +1,9 @@
 # %% [markdown]
-# # Captchas that are drawn while the network learns
+# # Captchas that are drawn during training
 #
 # Four to six of 57 letters and digits, struck through three times, are too much to learn from a
-# few thousand captchas. So each epoch draws new ones, and the network begins as the reader that
-# comes with the library. `python mixed.py --help` lists the settings, `python mixed.py
+# few thousand captchas. So each epoch draws new ones, and training starts from the shipped
+# reader. `python mixed.py --help` lists the settings, `python mixed.py
 # train_epochs=1 num_drawn=200` changes two.
 
 # %%
@@ -31,7 +31,7 @@ keras.config.set_dtype_policy(configs.precision)
 # %% [markdown]
 # ## Data
 #
-# Only the captchas to validate with are files, which are drawn once.
+# Only the validation captchas are files, which are drawn once.
 
 # %%
 characters, _, configs.max_text_length, _ = STYLES["mixed"]
@@ -44,7 +44,7 @@ validation = open_samples(folder, label_pattern="[^_]+")
 # ## Batches
 #
 # Images of (32, 32, 128, 3). A training sample is empty; the first step puts a captcha in its
-# place, which depends on nothing but the seed, the epoch and the number of the sample.
+# place, which depends on nothing but the seed, the epoch and the sample index.
 
 
 # %%
@@ -57,7 +57,7 @@ def provide(samples, **options):
             LabelPadding(max_word_length=configs.max_text_length, padding_value=len(configs.vocab)),
         ],
         batch_size=configs.batch_size,
-        seed=configs.seed + 1,  # not that of the captchas to validate with
+        seed=configs.seed + 1,  # not that of the validation captchas
         skip_validation=True,
         workers=configs.train_workers,
         **options,
@@ -70,7 +70,7 @@ val_data_provider = provide(validation, data_preprocessors=[ImageReader()], shuf
 
 
 def save_run(logs=None):
-    """Called as the training begins, so that a resume that is refused has changed no file."""
+    """Called when training begins, so that a resume that is refused has changed no file."""
     configs.save()
     val_data_provider.to_csv(run / "val.csv")
 
@@ -91,7 +91,7 @@ compile_reader(model, configs.learning_rate, configs.vocab, is_new=False)
 # ## Training
 #
 # Loss, optimizer, schedule and callbacks are those of train.py; `fit_reader` has them. The
-# weights of the last epoch are exported: the validation chooses nothing. Ctrl-C stops it safely,
+# weights of the last epoch are exported: validation chooses nothing. Ctrl-C stops it safely,
 # `python mixed.py model_path=RUN` resumes it.
 
 # %%

@@ -35,7 +35,7 @@ keras.config.set_dtype_policy(configs.precision)
 # %% [markdown]
 # ## Data
 #
-# `data=FOLDER` has images such as `226md.png`, or `226md_1.png` where a text comes twice. Without
+# `data=FOLDER` has images such as `226md.png`, or `226md_1.png` where a text occurs twice. Without
 # it, captchas are drawn. mixed.py trains on harder ones.
 
 # %%
@@ -53,8 +53,8 @@ print(f"{len(training)} captchas to train on, {len(validation)} held out; {confi
 # %% [markdown]
 # ## Batches
 #
-# Grey images, (16, 48, 192, 1). A thousand captchas are few, so each epoch shows them moved,
-# slanted, turned, darker or with thicker strokes.
+# Grey images, (16, 48, 192, 1). A thousand captchas are few, so each epoch shows them shifted,
+# slanted, rotated, darker or with thicker strokes.
 
 
 # %%
@@ -86,7 +86,7 @@ val_data_provider = provide(validation, shuffle=False)
 
 
 def save_run(logs=None):
-    """Called as the training begins, so that a resume that is refused has changed no file."""
+    """Called when training begins, so that a resume that is refused has changed no file."""
     configs.save()
     train_data_provider.to_csv(run / "train.csv")
     val_data_provider.to_csv(run / "val.csv")
@@ -101,7 +101,7 @@ model = train_model(
     output_dim=len(configs.vocab),
     dropout=configs.dropout,
 )
-start_with_blanks(model)  # Most of the time steps are blank; it need not find that out.
+start_with_blanks(model)  # Most time steps are blank; it need not find that out.
 use_native_layers(model)  # the fused kernels of the backend
 model.compile(
     optimizer=keras.optimizers.Adam(configs.learning_rate),
@@ -112,14 +112,14 @@ model.compile(
 # %% [markdown]
 # ## Training
 #
-# The captchas held out test the reader; they choose neither the epoch nor the rate. Ctrl-C stops
-# the training safely, `python train.py model_path=RUN` resumes it.
+# The held-out captchas test the reader; they choose neither the epoch nor the rate. Ctrl-C stops
+# training safely, `python train.py model_path=RUN` resumes it.
 
 # %%
 steps = len(train_data_provider) * configs.train_epochs
 callbacks = [
     LambdaCallback(on_train_begin=save_run),
-    FollowSchedule.warmup_cosine(configs.learning_rate, steps),  # up, then down along a cosine
+    FollowSchedule.warmup_cosine(configs.learning_rate, steps),  # warm-up, then cosine decay
     ModelCheckpoint(run / "model.keras"),  # the last epoch
     TrainLogger(run),  # logs.log: the metrics of each epoch
     *tensorboard(run / "logs", update_freq=1),

@@ -1,4 +1,4 @@
-"""The settings of a training. The run folder gets them as configs.yaml."""
+"""The settings of a training run. The run folder gets them as configs.yaml."""
 
 from datetime import datetime
 
@@ -15,12 +15,12 @@ class ModelConfigs(BaseModelConfigs):
         self.limit = 0  # use only the first samples of each part; 0 for all
         self.vocab = ""  # filled in: the characters of all labels
         self.max_text_length = 0  # filled in: the length of the longest label
-        self.start_from = "words"  # reader to begin with; if empty, its network learns from nothing
+        self.start_from = "words"  # reader to start from; if empty, train it from scratch
         self.height = 32  # that of the reader
         self.width = [64, 96, 128, 192]  # a word takes the smallest that holds it
         self.color = "BGR"  # these three are also read by `mltu export RUN`
         self.resize = "fit"  # padded, not stretched
-        self.padding_color = [255, 255, 255]  # IAM's words are cut out on white
+        self.padding_color = [255, 255, 255]  # IAM's words are cropped onto white
         self.batch_size = 32
         self.learning_rate = 1e-3  # the peak, between warm-up and cosine decay
         self.train_epochs = 3

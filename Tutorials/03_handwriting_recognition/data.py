@@ -37,7 +37,7 @@ AUGMENTORS = [
 
 
 def read_samples(configs):
-    """Return the words to train on, to validate on and to test on; draw them if there are none."""
+    """Return the words for training, validation and testing; draw them if there are none."""
     if not configs.data:
         configs.data = f"Datasets/handwriting_stand_in/{configs.num_drawn}_{configs.seed}"
         write_stand_in(Path(configs.data), configs.num_drawn, configs.seed)

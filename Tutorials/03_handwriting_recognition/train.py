@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Handwriting recognition
 #
-# Trains a reader of handwritten words, beginning with the reader of printed text that comes with
+# Trains a reader of handwritten words, starting from the reader of printed text that comes with
 # the library. `python train.py --help` lists the settings of configs.py, `python train.py
 # train_epochs=1 limit=200` changes two. Tutorial 04 trains on lines with the same script.
 
@@ -34,7 +34,7 @@ keras.config.set_dtype_policy(configs.precision)
 # ## Data
 #
 # `data=FOLDER` names the folder of IAM. Without it a stand-in is drawn with handwriting fonts.
-# Pages are divided, not words: a reader must be tested on hands that it has not seen.
+# Pages are split, not words: a reader must be tested on hands that it has not seen.
 
 # %%
 parts = read_samples(configs)
@@ -79,7 +79,7 @@ val_data_provider = provide(validation, shuffle=False)
 
 
 def save_run(logs=None):
-    """Called as the training begins, so that a resume that is refused has changed no file."""
+    """Called when training begins, so that a resume that is refused has changed no file."""
     configs.save()
     train_data_provider.to_csv(run / "train.csv")
     val_data_provider.to_csv(run / "val.csv")
@@ -90,7 +90,7 @@ def save_run(logs=None):
 # ## Network
 #
 # Convolutions, then two bidirectional LSTMs, with a time step for every 2 pixels: see
-# `text_reader`. The reader to begin with knows letters already, and has to learn how hands write
+# `text_reader`. The reader to start from knows letters already, and has to learn how hands write
 # them. It keeps its weights for the characters that it knows. Its batch normalization is fitted
 # to these images first, so that the first steps do not destroy what it knows.
 
@@ -119,7 +119,7 @@ steps = len(train_data_provider) * configs.train_epochs
 by_cer = {"monitor": "val_CER", "mode": "min"}
 callbacks = [
     LambdaCallback(on_train_begin=save_run),
-    FollowSchedule.warmup_cosine(configs.learning_rate, steps),  # up, then down along a cosine
+    FollowSchedule.warmup_cosine(configs.learning_rate, steps),  # warm-up, then cosine decay
     EarlyStopping(patience=10, **by_cer),  # ends after 10 epochs without progress
     ReduceLROnPlateau(factor=0.9, patience=5, min_delta=1e-10, **by_cer),  # smaller steps after 5
     ModelCheckpoint(run / "model.keras", save_best_only=True, **by_cer),  # the best epoch

@@ -1,4 +1,4 @@
-"""The settings of a training: those of tutorial 03, for wider images."""
+"""The settings of a training run: those of tutorial 03, for wider images."""
 
 from datetime import datetime
 
@@ -15,7 +15,7 @@ class ModelConfigs(BaseModelConfigs):
         self.limit = 0  # use only the first samples of each part; 0 for all
         self.vocab = ""  # filled in: the characters of all labels, with the space
         self.max_text_length = 0  # filled in: the length of the longest label
-        self.start_from = "words"  # reader to begin with; if empty, its network learns from nothing
+        self.start_from = "words"  # reader to start from; if empty, train it from scratch
         self.height = 32  # that of the reader
         # A line takes the smallest of these that holds it; a longer one is scaled down to fit.
         self.width = [160, 320, 480, 640, 960, 1280]

@@ -28,12 +28,12 @@ AUGMENTORS = [
 
 
 def read_samples(configs):
-    """Return the lines to train on, to validate on and to test on; draw them if there are none."""
+    """Return the lines for training, validation and testing; draw them if there are none."""
     if not configs.data:
         configs.data = f"Datasets/sentence_stand_in/{configs.num_drawn}_{configs.seed}"
         write_stand_in(Path(configs.data), configs.num_drawn, configs.seed)
     configs.data = str(Path(configs.data).resolve())
-    # IAM marks lines as `err` whose words could not be cut apart, which is not needed here.
+    # IAM marks lines as `err` whose words could not be segmented, which is not needed here.
     samples = read_iam_lines(configs.data, include_err=True)
     return split_iam(samples, configs.data, seed=configs.seed)
 

@@ -61,7 +61,7 @@ if __name__ == "__main__":
     known = {word for text in texts for word in re.findall(r"\w+", text)}
     decoders = {
         "greedy": None,
-        "beam of 10": BeamDecoder(10),
+        "beam width 10": BeamDecoder(10),
         f"beam and {len(known)} known words": KnownWords(known),
     }
     model = SentenceModel(run)

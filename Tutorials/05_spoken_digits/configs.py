@@ -1,4 +1,4 @@
-"""The settings of a training. The run folder gets them as configs.yaml."""
+"""The settings of a training run. The run folder gets them as configs.yaml."""
 
 import string
 from datetime import datetime
@@ -25,7 +25,7 @@ class ModelConfigs(BaseModelConfigs):
         self.learning_rate = 2e-3  # the peak, between warm-up and cosine decay
         self.train_epochs = 12
         self.strings_per_epoch = 2_048  # new ones in each
-        self.num_validation = 400  # strings of the speakers held out
+        self.num_validation = 400  # strings of the held-out speakers
         self.train_workers = 2  # threads that prepare batches
         self.precision = "float32"  # "mixed_bfloat16" is faster on CPUs and GPUs that support it
         self.seed = 0

@@ -65,7 +65,7 @@ def read_recordings(folder, limit=None):
 
 
 def divide(recordings, held_out):
-    """Divide by speaker; if none is named, every sixth by name is held out, from the first on.
+    """Split by speaker; if none is named, every sixth by name is held out, from the first on.
 
     Returns:
         The recordings to train on, those to validate on, and the names of the speakers of these.

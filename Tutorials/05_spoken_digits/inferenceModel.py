@@ -43,7 +43,7 @@ class SpokenDigits(OnnxInferenceModel):
             audio: a path, the bytes of a file, or samples at the model's `sample_rate`.
 
         Raises:
-            OSError, ValueError: it cannot be read, or is longer than any in the training.
+            OSError, ValueError: it cannot be read, or is longer than any in training.
         """
         return self.read(self.features(audio))
 

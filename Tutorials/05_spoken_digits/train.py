@@ -40,7 +40,7 @@ keras.config.set_dtype_policy(configs.precision)
 #
 # `data=FOLDER` names the folder of the Free Spoken Digit Dataset, with files such as
 # `recordings/7_jackson_32.wav`. Without it, a speech synthesizer speaks the digits. Some speakers
-# are held out; what is read of them says how the reader does with voices that it has never heard.
+# are held out; they show how the reader does with voices that it has never heard.
 
 # %%
 if not configs.data:
@@ -67,7 +67,7 @@ validation = Samples.from_pairs(
 
 
 def save_run(logs=None):
-    """Called as the training begins, so that a resume that is refused has changed no file."""
+    """Called when training begins, so that a resume that is refused has changed no file."""
     configs.save()
     write_csv(run / "train.csv", [(recording.path, recording.digit) for recording in training])
     write_csv(run / "val.csv", validation)
@@ -118,14 +118,14 @@ model.compile(
 # %% [markdown]
 # ## Training
 #
-# The speakers held out test the reader; they choose neither the epoch nor the rate. Ctrl-C stops
-# the training safely, `python train.py model_path=RUN` resumes it.
+# The held-out speakers test the reader; they choose neither the epoch nor the rate. Ctrl-C stops
+# training safely, `python train.py model_path=RUN` resumes it.
 
 # %%
 steps = len(train_data_provider) * configs.train_epochs
 callbacks = [
     LambdaCallback(on_train_begin=save_run),
-    FollowSchedule.warmup_cosine(configs.learning_rate, steps),  # up, then down along a cosine
+    FollowSchedule.warmup_cosine(configs.learning_rate, steps),  # warm-up, then cosine decay
     ModelCheckpoint(run / "model.keras"),  # the last epoch
     TrainLogger(run),  # logs.log: the metrics of each epoch
     *tensorboard(run / "logs", update_freq=1),

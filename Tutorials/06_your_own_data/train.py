@@ -38,7 +38,7 @@ print(f"{len(samples)} samples, such as {samples[0]}")
 # ## 1. Check
 #
 # Every image and label is read once: missing and broken files, labels that lost their zeros, rare
-# characters, copies, labels too long for their image. Fix the errors before you train, and
+# characters, duplicates, labels too long for their image. Fix the errors before you train, and
 # understand the warnings. `data_check.png` shows the images, faulty ones first.
 
 # %%
@@ -52,15 +52,15 @@ if not report.ok:
 # %% [markdown]
 # ## 2. Train
 #
-# The training begins with the reader that comes with the library. It has learned from hundreds of
+# Training starts from the reader that comes with the library. It has learned from hundreds of
 # thousands of drawn words and lines how letters look; your images teach it what is special about
 # them, and a few hundred are enough. From scratch (`start_from="none"`) a network emits only
 # blanks for hundreds of steps and needs thousands of images; that is for characters that the
 # reader does not know.
 #
-# What is chosen for your data is printed with the reason: where to begin, the size of the input,
+# What is chosen for your data is printed with the reason: initial weights, the size of the input,
 # the number of epochs. Each is an argument of `train_reader`. A tenth of the data is for
-# validation. Ctrl-C stops the training safely, `model_path=RUN` resumes it.
+# validation. Ctrl-C stops training safely, `model_path=RUN` resumes it.
 
 # %%
 epochs = configs.train_epochs or None
@@ -88,10 +88,10 @@ print(f"{found.num_samples} validation images: {found.exact} exact, CER {found.c
 # %% [markdown]
 # ## 4. Wrong labels
 #
-# Of labels typed by hand one or two in a hundred are wrong, and soon they are most of the errors.
+# Of labels typed by hand one or two in a hundred are wrong, soon most of the remaining errors.
 # Where a confident reading differs from a label that was not trained on, the label is suspect.
-# `mltu check labels.csv --folds 4` looks at the others: it trains four readers, each of which
-# reads the quarter that it has not seen.
+# `mltu check labels.csv --folds 4` checks the others: it trains four readers, each of which
+# reads the held-out quarter.
 
 # %%
 texts, confidences = zip(*[(r.text, r.confidence) for r in readings], strict=True)

@@ -1,4 +1,4 @@
-"""The settings of a training. The run folder gets them as configs.yaml."""
+"""The settings of a training run. The run folder gets them as configs.yaml."""
 
 from datetime import datetime
 
@@ -23,7 +23,7 @@ class ModelConfigs(BaseModelConfigs):
         self.train_epochs = 32  # of images_per_epoch each: 2 million images
         self.images_per_epoch = 64_000  # new ones in each epoch
         self.num_validation = 1_280  # words, drawn once
-        self.decay_share = 0.25  # of the training, at its end, in which the rate falls to 0
-        self.train_workers = 1  # threads that draw; one feeds a training on two CPU cores
+        self.decay_share = 0.25  # of training, at its end, in which the rate falls to 0
+        self.train_workers = 1  # threads that draw; one feeds training on two CPU cores
         self.precision = "float32"  # "mixed_bfloat16" is faster on CPUs and GPUs that support it
         self.seed = 0

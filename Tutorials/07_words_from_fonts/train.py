@@ -38,7 +38,7 @@ keras.config.set_dtype_policy(configs.precision)
 # ## Data
 #
 # `TextImages` draws words as they are on signs, far away, on scans and on screens, and codes.
-# For the training it also chooses the words; those of the validation are drawn here, once.
+# For training it also chooses the words; those for validation are drawn here, once.
 
 # %%
 for name in ("atlas", "texts"):  # whole paths: a run may be resumed from another folder
@@ -57,7 +57,7 @@ print(f"{len(endless.atlas)} fonts, {len(words)} words to validate")
 
 
 def save_run(logs=None):
-    """Called as the training begins, so that a resume that is refused has changed no file."""
+    """Called when training begins, so that a resume that is refused has changed no file."""
     configs.save()
 
 
@@ -99,7 +99,7 @@ model = train_model(
     output_dim=len(configs.vocab),
     filters=configs.filters,
 )
-start_with_blanks(model)  # Most of the time steps are blank; it need not find that out.
+start_with_blanks(model)  # Most time steps are blank; it need not find that out.
 use_native_layers(model)  # the fused kernels of the backend
 model.compile(
     optimizer=keras.optimizers.AdamW(configs.learning_rate, weight_decay=1e-4, clipnorm=5.0),
@@ -110,8 +110,8 @@ model.compile(
 # %% [markdown]
 # ## Training
 #
-# Ctrl-C stops it safely; `python train.py model_path=RUN` resumes it. The rate is level for three
-# quarters of the way, so until it falls `train_epochs=` may prolong the training.
+# Ctrl-C stops it safely; `python train.py model_path=RUN` resumes it. The learning rate is
+# constant for three quarters of the way, so until it falls `train_epochs=` may extend training.
 
 # %%
 steps = len(train_data_provider) * configs.train_epochs
@@ -140,7 +140,7 @@ history = fit_resumable(
 # %% [markdown]
 # ## Result
 #
-# What the ONNX file reads on the images of the validation.
+# What the ONNX file reads on the validation images.
 
 # %%
 plot_history(run / "curves.png", history)

@@ -35,7 +35,7 @@ class RandomNoise(AudioAugmentor):
     Args:
         probability: of a change.
         low: the lowest signal-to-noise ratio, in dB.
-        high: the highest; drawn uniformly between the two.
+        high: the highest; sampled uniformly between the two.
 
     Raises:
         ValueError: `low` is above `high`.
@@ -64,7 +64,7 @@ class RandomStretch(AudioAugmentor):
     Args:
         probability: of a change.
         low: the lowest speed; 0.9 makes the recording a ninth longer and its pitch a tenth lower.
-        high: the highest; drawn uniformly between the two.
+        high: the highest; sampled uniformly between the two.
 
     Raises:
         ValueError: `low` is not above 0, or above `high`.
@@ -102,7 +102,7 @@ class RandomReverb(AudioAugmentor):
         sample_rate: of the samples, per second.
         probability: of a change.
         low: the shortest reverberation time in seconds, after which 60 dB are lost.
-        high: the longest; drawn uniformly between the two.
+        high: the longest; sampled uniformly between the two.
 
     Raises:
         ValueError: `sample_rate` is below 1, or `low` is not above 0, or above `high`.
@@ -153,7 +153,7 @@ class RandomTempo(SpectrogramAugmentor):
     Args:
         probability: of a change.
         low: the lowest tempo; 0.8 makes the recording a quarter longer.
-        high: the highest; drawn uniformly between the two.
+        high: the highest; sampled uniformly between the two.
 
     Raises:
         ValueError: `low` is not above 0, or above `high`.
@@ -185,9 +185,9 @@ class SpecAugment(SpectrogramAugmentor):
     Args:
         probability: of a change.
         num_bands: how many ranges of bands are hidden.
-        max_bands: the largest number of bands in a range; drawn uniformly from 0 on.
+        max_bands: the largest number of bands in a range; sampled uniformly from 0 on.
         num_spans: how many stretches of time are hidden.
-        max_frames: the largest number of frames in a stretch; drawn uniformly from 0 on.
+        max_frames: the largest number of frames in a stretch; sampled uniformly from 0 on.
 
     Raises:
         ValueError: a number is below 0.

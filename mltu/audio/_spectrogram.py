@@ -17,7 +17,7 @@ _LEAST_DEVIATION = 1.0  # dB: a band that hardly changes is not blown up
 
 
 class Spectrogram(Step):
-    """Turn samples into a spectrogram in decibels, normalised over the recording.
+    """Turn samples into a spectrogram in decibels, normalized over the recording.
 
     Frame t holds the samples from t * hop on, times a Hann window w[n] = sin(pi n / window)^2,
     followed by zeros up to a power of two. Its values are 10 log10 |DFT|^2, at most `dynamic_range`
@@ -27,7 +27,7 @@ class Spectrogram(Step):
     shorter than one window is padded with zeros.
 
     Source: Rabiner and Schafer, 1978, "Digital Processing of Speech Signals", chapter 6; of the
-    normalisation: Viikki and Laurila, 1998.
+    normalization: Viikki and Laurila, 1998.
 
     Args:
         sample_rate: of the samples, per second.

@@ -40,7 +40,7 @@ class RandomSharpen(Augmentor):
 
     Args:
         probability: of a change.
-        amount: the largest weight of the difference, at least 0; drawn from 0..amount.
+        amount: the largest weight of the difference, at least 0; sampled from 0..amount.
         sigma: of the blur in pixels, more than 0.
     """
 
@@ -66,7 +66,7 @@ class RandomGaussianBlur(Augmentor):
 
     Args:
         probability: of a change.
-        sigma: the largest standard deviation in pixels, more than 0; drawn from 0..sigma.
+        sigma: the largest standard deviation in pixels, more than 0; sampled from 0..sigma.
     """
 
     def __init__(self, probability: float = 0.5, sigma: float = 1.0) -> None:
@@ -112,7 +112,7 @@ class RandomNoise(Augmentor):
 
     Args:
         probability: of a change.
-        sigma: the largest standard deviation, more than 0; drawn from 0..sigma.
+        sigma: the largest standard deviation, more than 0; sampled from 0..sigma.
     """
 
     def __init__(self, probability: float = 0.5, sigma: float = 15.0) -> None:
@@ -132,7 +132,7 @@ class RandomJpeg(Augmentor):
 
     Args:
         probability: of a change.
-        quality: the lowest quality, in 1..95; drawn from quality..95.
+        quality: the lowest quality, in 1..95; sampled from quality..95.
     """
 
     def __init__(self, probability: float = 0.5, quality: int = 20) -> None:

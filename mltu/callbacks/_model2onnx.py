@@ -36,13 +36,13 @@ class Model2onnx(keras.callbacks.Callback):
             file, or a pair (images, labels); see `export_onnx`.
         opset: opset of the ONNX file, as in `export_onnx`.
         at_best: True to export each new best checkpoint too. If that fails, a warning says so
-            and the training continues.
+            and training continues.
         int8: True to write `run/model.int8.onnx` too, calibrated on `validation`.
         timeout: seconds for each export's child process.
 
     Attributes:
         metrics: metrics of the last export; None before.
-        int8_report: report of the last quantisation; None before.
+        int8_report: report of the last quantization; None before.
 
     Raises:
         ValueError: `saved_model_path` has another suffix, or `int8` comes without `validation`.
@@ -97,7 +97,7 @@ class Model2onnx(keras.callbacks.Callback):
         self._say(f"The ONNX export works; {self.onnx_path} is written at the end.")
 
     def on_resume_without_state(self) -> None:
-        """Accept any checkpoint as one of this training, which began without this callback."""
+        """Accept any checkpoint as one of this run, which began without this callback."""
         self._checkpoint_before = None
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -117,7 +117,7 @@ class Model2onnx(keras.callbacks.Callback):
             self._export(self.onnx_path)
         except Exception as error:
             warnings.warn(
-                f"The best model so far, of epoch {epoch + 1}, was not exported; the training "
+                f"The best model so far, of epoch {epoch + 1}, was not exported; training "
                 f"continues. {error}",
                 stacklevel=2,
             )
@@ -166,7 +166,7 @@ class Model2onnx(keras.callbacks.Callback):
             self.int8_report = quantize_onnx(path, self.validation, **options)
 
     def _save(self) -> Path:
-        """Save a model without a checkpoint of this training; never overwrite another file."""
+        """Save a model without a checkpoint of this run; never overwrite another file."""
         path = self.onnx_path.with_name(f"{self.onnx_path.stem}.last.keras")
         with atomic_path(path) as temporary:
             self.model.save(temporary)

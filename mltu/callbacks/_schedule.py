@@ -47,16 +47,16 @@ class FollowSchedule(keras.callbacks.Callback):
 
     @classmethod
     def warmup_cosine(cls, peak: float, num_steps: int) -> Self:
-        """Let the rate rise from 0 to its peak, then fall to 0 along a cosine.
+        """Warm up from 0 to the peak learning rate, then decay to 0 along a cosine.
 
-        It rises for 300 steps, or for a tenth of the training if that is less: the first gradients
+        The warm-up takes 300 steps, or for a tenth of training if that is less: the first gradients
         of CTC are large.
 
         Source: Goyal et al., 2017, for the warm-up; Loshchilov and Hutter, 2017, for the cosine.
 
         Args:
-            peak: the largest rate.
-            num_steps: of the whole training.
+            peak: the largest learning rate.
+            num_steps: of the whole run.
         """
         warmup = min(300, num_steps // 10)
         return cls(CosineDecay(0.0, num_steps - warmup, warmup_target=peak, warmup_steps=warmup))

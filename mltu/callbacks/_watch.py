@@ -1,6 +1,6 @@
-"""ConvergenceWatch: says once, in one paragraph, why a training does not learn.
+"""ConvergenceWatch: says once, in one paragraph, why a model does not learn.
 
-It takes snapshots of a training, and `diagnose` looks for a cause in them. The phase in which a CTC
+It takes snapshots in training, and `diagnose` looks for a cause in them. The phase in which a CTC
 model emits only blanks is normal and ends when the outputs begin to follow the images, so a cause
 is named only where there is evidence that the model is not learning.
 """
@@ -39,7 +39,7 @@ _RIGHT_TO_LEFT = 'Arabic and Hebrew labels need LabelIndexer(vocab, order="visua
 
 _SAMPLE_SIZE = 256  # samples whose labels are compared with the outputs
 _PROBE_SIZE = 32  # of them, samples that each snapshot reads
-_NUM_BATCHES = 8  # of `data`, from which the sample is drawn
+_NUM_BATCHES = 8  # of `data`, from which the sample is taken
 _NUM_WEIGHTS = 4096  # of each variable, enough to see whether it changes
 _NUM_ROLLS = 16
 _LAGGING = 0.95  # momentum; averages that reach back further do not follow a CTC training
@@ -51,13 +51,13 @@ _STATE = (
 
 
 class Snapshot(NamedTuple):
-    """Measurements of a training at one step; None for those that are unknown.
+    """Measurements of a training run at one step; None for those that are unknown.
 
     Attributes:
-        step: batches since the training began.
+        step: batches since training began.
         loss: mean since the last snapshot.
         learning_rate: at this step.
-        weight_change: size of the change of the weights since the training began, as a share of
+        weight_change: size of the change of the weights since training began, as a share of
             their size then (Euclidean norms).
         cer: character error rate of the probe samples, or of the epoch so far.
         blank_share: share of the probe samples for which the model emits only blanks.
@@ -88,7 +88,7 @@ def diagnose(
     patience: int,
     measure_advantage: Callable[[], float | None],
 ) -> Diagnosis | None:
-    """Find the cause if a training does not learn.
+    """Find the cause if a model does not learn.
 
     Args:
         snapshots: the snapshots so far, evenly spaced.
@@ -148,7 +148,7 @@ def diagnose(
 
 
 def _last_steps(snapshots: Sequence[Snapshot], num_steps: int) -> Sequence[Snapshot]:
-    """Return the snapshots of the last steps; an empty list if the training is shorter."""
+    """Return the snapshots of the last steps; an empty list if the run is shorter."""
     first = snapshots[-1].step - num_steps
     return [s for s in snapshots if s.step > first] if first >= 0 else []
 
@@ -185,7 +185,7 @@ def diagnose_gap(cer: float, validation_cer: float, momentum: float) -> Diagnosi
     """Find the cause if a model reads its training data but not the validation data.
 
     Args:
-        cer: of the training, in an epoch.
+        cer: in training, of an epoch.
         validation_cer: after it.
         momentum: the largest of the trainable batch normalization layers; 0 without any.
     """
@@ -218,7 +218,7 @@ def _loss_range(snapshots: Sequence[Snapshot]) -> str:
 
 
 class ConvergenceWatch(keras.callbacks.Callback):
-    """Detect a training that does not learn, say once why and what to change, and stop it.
+    """Detect that a model does not learn, say once why and what to change, and stop training.
 
     It detects: NaN or infinite loss; a learning rate that is too high or without effect; blank
     collapse (the model emits only blanks and its outputs do not begin to follow the images); no
@@ -229,14 +229,14 @@ class ConvergenceWatch(keras.callbacks.Callback):
 
     The model has to end in (batch, time, classes), the blank last; labels are padded by the blank
     or by negative numbers. Each step costs reading the loss once, every `every` steps costs a
-    prediction for 32 samples. The training itself stays bit for bit the same.
+    prediction for 32 samples. Training itself stays bit for bit the same.
 
     Args:
         data: the source of up to 256 samples: a `DataProvider` or another PyDataset, or
             a pair of arrays (images, labels). The validation data is best, since the model cannot
             memorize it. Without data, only loss, learning rate, weights and a metric `CER`
             are watched.
-        stop: True to stop a training that will not learn with these settings.
+        stop: True to stop training that will not learn with these settings.
         patience: steps without any progress before it is reported; four times as many without
             `data`. Raise it for models with many time steps.
         every: steps from one snapshot to the next.
@@ -323,7 +323,7 @@ class ConvergenceWatch(keras.callbacks.Callback):
         """Check the loss; every so many steps, take a snapshot and look for a cause."""
         if not logs or "loss" not in logs or self._is_explained():
             return
-        # Keras gives the mean of the epoch so far. `batch` does not begin at 0 where a training
+        # Keras gives the mean of the epoch so far. `batch` does not begin at 0 where a run
         # was resumed, so batches are counted here.
         count = num_executed(self._batch, batch, self.params)
         if not self._was_built:
@@ -443,7 +443,7 @@ class ConvergenceWatch(keras.callbacks.Callback):
         return any(diagnosis.should_stop for diagnosis in self.diagnoses)
 
     def _report(self, diagnosis: Diagnosis | None) -> None:
-        """Log a diagnosis, unless an earlier one explains it; stop the training if requested."""
+        """Log a diagnosis, unless an earlier one explains it; stop training if requested."""
         if diagnosis is None or self._is_explained():
             return
         self.diagnoses.append(diagnosis)

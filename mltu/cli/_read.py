@@ -169,7 +169,7 @@ def _find(images: Iterable[str]) -> tuple[list[str], list[str]]:
 def _read_in_all_directions(
     reader: TextRecognizer, images: Iterable[str | bytes]
 ) -> Iterator[Reading]:
-    """Yield the most confident of the readings of each image upright and turned."""
+    """Yield the most confident of the readings of each image upright and rotated."""
     import numpy as np
 
     from mltu.inference import Reading

@@ -63,7 +63,7 @@ def command(
     """Train a reader on DATA, and write it to a run folder with its ONNX file.
 
     DATA is a CSV or TSV file, a folder of images named after their labels, an LMDB, or a folder in
-    the layout of MJSynth or IAM. It is checked first. Ctrl-C stops the training safely, and
+    the layout of MJSynth or IAM. It is checked first. Ctrl-C stops training safely, and
     --resume continues it. Training needs `pip install "mltu[tensorflow]"`.
 
     \b

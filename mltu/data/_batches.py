@@ -31,8 +31,8 @@ _CHUNK_SIZE = 1_000  # samples that a thread measures per update of the progress
 # Random streams that start from the same seed and must differ; 0 is the order, in `_epoch`.
 _SAMPLE, _REPLACEMENT = 1, 2
 
-# Threads finish small images one after the other: OpenCV gives Python's lock away and takes it back
-# at each step, and waiting for it would take longer than the step.
+# Threads finish small images one after the other: OpenCV releases the GIL and takes it again at
+# each step, and waiting for it would take longer than the step.
 _SMALL = 1 << 17  # bytes
 _turn = threading.Lock()
 

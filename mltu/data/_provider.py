@@ -247,7 +247,7 @@ class DataProvider(keras.utils.PyDataset):
         self._within_epoch = False  # Else Keras would first end the epoch of an interrupted fit.
 
     def get_state(self, step: int = 0) -> dict[str, int]:
-        """Return the position of a training, for `set_state`.
+        """Return the position in training, for `set_state`.
 
         Args:
             step: how many batches of the current epoch the model has seen, which the provider
@@ -379,7 +379,7 @@ class DataProvider(keras.utils.PyDataset):
         return None if self._is_endless and not is_warning else len(self)
 
     def on_epoch_begin(self) -> None:
-        """Note that Keras has begun an epoch of a training; called by Keras."""
+        """Note that Keras has begun an epoch of training; called by Keras."""
         # For the batch that it builds a model from, Keras begins and ends an epoch, too.
         caller = _keras_frame(*_CALLERS)
         self._within_epoch |= caller is None or caller.f_code.co_name == "fit"

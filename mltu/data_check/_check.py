@@ -40,7 +40,7 @@ def check_data(
         max_word_length: the longest label that the model takes, in characters.
         time_steps: time steps of the model's output, `model.output_shape[1]`.
         image_size: (width, height) of the model's input in pixels, to which images are resized.
-        num_read: the number of images to read, drawn evenly; None reads all. Labels are all
+        num_read: the number of images to read, sampled evenly; None reads all. Labels are all
             checked.
         workers: threads that read images, at least 1.
         progress: show progress bars.

@@ -241,7 +241,7 @@ CHECKS = {
         "The label is read from right to left, but CTC reads images from left to right, so the "
         "model learns such labels late or never.",
         "Convert the labels to visual order: mltu train --label-order visual, or "
-        'LabelIndexer(vocab, order="visual"). Readings are turned back.',
+        'LabelIndexer(vocab, order="visual"). Readings are converted back.',
     ),
     "file_name_label": CheckSpec(
         "error",

@@ -69,7 +69,7 @@ def read_images(
 
     Args:
         samples: data is a path, the bytes of an image file, or an array.
-        num_read: the number of images to read, drawn evenly over the samples; None reads all.
+        num_read: the number of images to read, sampled evenly over the samples; None reads all.
         workers: threads, at least 1.
         progress: show a progress bar.
     """

@@ -150,7 +150,7 @@ def write_sheet(
     """Write a contact sheet (PNG) of up to 48 images with labels; unreadable ones are skipped.
 
     Conflicting labels come first, each beside the image it is a copy of, then the other findings,
-    the most severe first, then samples drawn evenly.
+    the most severe first, then samples taken evenly.
 
     Args:
         path: the PNG file.

@@ -89,13 +89,13 @@ def split_iam(samples: Samples, root: StrPath | None = None, *, seed: int = 0) -
     If `root` holds the four lists of the official task, `trainset.txt`, `validationset1.txt`,
     `validationset2.txt` and `testset.txt` with the name of a text line (`a01-000u-00`) in each
     line, they decide, and all samples of a writer are in the same part; samples of lines in no list
-    are dropped. Otherwise forms are drawn at random, a tenth of them for validation and as many for
+    are dropped. Otherwise forms are split at random, a tenth of them for validation and as many for
     the test. A form, `a01-000u`, is one page by one writer; some writers wrote several.
 
     Args:
         samples: from `read_iam_words` or `read_iam_lines`.
-        root: the folder that may hold the lists; None draws forms.
-        seed: random seed of the draw, at least 0.
+        root: the folder that may hold the lists; None splits forms at random.
+        seed: random seed of the split, at least 0.
 
     Returns:
         The three parts, each in the order of `samples`.

@@ -150,7 +150,7 @@ def _search(logs: Array, beam_width: int, automaton: Automaton | None) -> list[l
 class _Beam:
     """The prefixes of all rows, each array of shape (batch, beam).
 
-    A prefix is identified by a hash of its characters, so that it is recognised however the search
+    A prefix is identified by a hash of its characters, so that it is recognized however the search
     reached it.
     """
 

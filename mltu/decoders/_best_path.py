@@ -79,7 +79,7 @@ def ctc_decoder(predictions: npt.ArrayLike, chars: str | Sequence[str]) -> list[
         )
     if not (scores < np.inf).all():
         raise ValueError(
-            "`predictions` must be numbers. Received NaN or infinity: the training has diverged, "
+            "`predictions` must be numbers. Received NaN or infinity: training has diverged, "
             "or the input has NaN."
         )
     return ["".join(chars[i] for i in row.classes) for row in greedy_path(scores)]

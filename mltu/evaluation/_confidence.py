@@ -165,7 +165,7 @@ def fit_temperature(
     """Find the temperature whose confidences best predict which readings are correct.
 
     The confidence is that of `TextRecognizer`: the CTC probability of the greedy text. The
-    temperature minimises the mean log loss of "this reading is correct". The targets of the loss
+    temperature minimizes the mean log loss of "this reading is correct". The targets of the loss
     lie slightly inside 0 and 1, so that a model without errors does not become infinitely
     confident.
 

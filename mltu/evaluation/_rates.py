@@ -16,7 +16,7 @@ from mltu.utils.checks import check_count
 from mltu.utils.error_rates import edit_distance, paired_texts
 
 _SCENE_ALPHABET = frozenset(string.digits + string.ascii_lowercase)
-_MAX_DRAWN = 2_000_000  # Weights drawn at a time, which bounds the memory of the bootstrap.
+_MAX_DRAWN = 2_000_000  # Weights sampled at a time, which bounds the memory of the bootstrap.
 
 Floats = npt.NDArray[np.float64]
 # A rate is the sum of its numerators over the sum of its denominators, one of each per sample.
@@ -217,7 +217,7 @@ def _estimate(rates: dict[str, Rate], num_resamples: int, seed: int) -> dict[str
     rng, num_samples = np.random.default_rng(seed), len(numerators)
     resampled, block = [], max(_MAX_DRAWN // num_samples, 1)
     for start in range(0, num_resamples, block):
-        # How often each sample was drawn, shape (resamples, samples).
+        # How often each sample was picked, shape (resamples, samples).
         shape = min(block, num_resamples - start)
         drawn = rng.multinomial(num_samples, np.full(num_samples, 1 / num_samples), shape)
         weights = drawn.astype(np.float64)

@@ -47,7 +47,7 @@ class ModelCard:
         rows: how many times the time steps go over the image, each time from left to right: 1, or
             the rows of a feature map that is read row by row.
         label_order: `"visual"` if the model emits right-to-left text in the order of the image, so
-            that it is turned for the reading; else `"logical"`.
+            that it is converted for the reading; else `"logical"`.
         temperature: divisor of the logits before probabilities become a confidence; fitted by
             `mltu.evaluation.fit_temperature`.
         num_parameters: number of parameters of the model; None if the file does not say.

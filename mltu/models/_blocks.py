@@ -21,7 +21,7 @@ _MOMENTUM = 0.9
 
 
 def batch_norm(x: Any) -> Any:
-    """Apply batch normalization whose moving averages follow the training within a few steps.
+    """Apply batch normalization whose moving averages follow training within a few steps.
 
     Args:
         x: a Keras tensor, channels last.

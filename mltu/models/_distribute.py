@@ -18,7 +18,7 @@ ADDRESSES = "KERAS_DISTRIBUTION_JOB_ADDRESSES"
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes of one training, seen from one of them.
+    """The processes of one training run, seen from one of them.
 
     Attributes:
         rank: rank of this process, in 0..world_size - 1.
@@ -66,7 +66,7 @@ def distribute() -> Processes:
     Raises:
         ValueError: the backend is PyTorch, which Keras cannot distribute, or TensorFlow with
             several processes, where Keras 3 cannot train.
-        RuntimeError: a process of the training does not answer.
+        RuntimeError: a process of the run does not answer.
     """
     backend = keras.backend.backend()
     if backend == "torch" or (backend == "tensorflow" and ADDRESSES in os.environ):

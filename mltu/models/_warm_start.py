@@ -42,7 +42,7 @@ def warm_start(
     vocab: str | None = None,
     old_vocab: str | None = None,
 ) -> WarmStart:
-    """Load the weights of an earlier training that fit a model.
+    """Load the weights of an earlier run that fit a model.
 
     Layers are matched by class and order, their variables by shape. With both vocabularies, the
     output layer, a Dense with one unit per character and a last one for the blank, receives the

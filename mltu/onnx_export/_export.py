@@ -285,7 +285,7 @@ def export_run(
         if not (folder / name).is_file():
             raise FileNotFoundError(
                 f"`run` must be a run folder with model.keras and configs.yaml. {str(folder)!r} "
-                f"has no {name}. Pass the folder that the training printed."
+                f"has no {name}. Pass the folder that training printed."
             )
     check_packages()
     configs = BaseModelConfigs.load(folder / "configs.yaml")

@@ -1,4 +1,4 @@
-"""Quantises an ONNX file to int8: smaller and faster, with a report of the CER of both."""
+"""Quantizes an ONNX file to int8: smaller and faster, with a report of the CER of both."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def quantize_onnx(
 ) -> Int8Report:
     """Write a file with int8 convolutions and matrix products; LSTMs stay in float.
 
-    The ranges of the activations come from the validation images (static quantisation, QDQ). Needs
+    The ranges of the activations come from the validation images (static quantization, QDQ). Needs
     the package `onnx`, but neither Keras nor a framework.
 
     Args:
@@ -61,11 +61,11 @@ def quantize_onnx(
 
     Raises:
         ImportError: `onnx` is missing, with its pip line.
-        RuntimeError: onnxruntime cannot quantise the file.
+        RuntimeError: onnxruntime cannot quantize the file.
         ValueError: `validation` holds no images, or does not fit the file.
     """
     with explain_missing():
-        import onnx  # noqa: F401  Without it, the quantiser would not name the pip line.
+        import onnx  # noqa: F401  Without it, the quantizer would not name the pip line.
 
     source = Path(path)
     target = source.with_suffix(".int8.onnx") if output is None else Path(output)
@@ -102,7 +102,7 @@ def _quantize(source: Path, target: Path, inputs: Iterable[dict[str, Array]]) ->
         )  # fmt: skip
     except Exception as error:  # onnxruntime has no common base class for its own errors.
         raise RuntimeError(
-            f"onnxruntime cannot quantise `path`, {str(source)!r}: {error}. Use the float32 file."
+            f"onnxruntime cannot quantize `path`, {str(source)!r}: {error}. Use the float32 file."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Exact resume: a killed training continues in the same epoch and batch, bit for bit."""
+"""Exact resume: a killed run continues in the same epoch and batch, bit for bit."""
 
 from mltu.resume._callback import KeepState
 from mltu.resume._file import TrainingState, find_state

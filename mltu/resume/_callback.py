@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class KeepState(keras.callbacks.Callback):
-    """Save everything that a training needs to resume exactly; for `fit_resumable`.
+    """Save everything that a run needs to resume exactly; for `fit_resumable`.
 
     The state is saved before the first batch, every `every_steps` batches and at the end of each
     epoch, after the other callbacks have run: it must be the last one. The newest two states are
@@ -114,7 +114,7 @@ class KeepState(keras.callbacks.Callback):
         self._stop_if_interrupted()
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Note that the training came to its own end."""
+        """Note that training came to its own end."""
         mark_finished(self.folder)
 
     @property
@@ -138,7 +138,7 @@ class KeepState(keras.callbacks.Callback):
         }
         if newest_stamp(self.folder) not in (None, self._stamp):
             raise RuntimeError(
-                f"`folder` must be that of one training. Received {str(self.folder)!r}, to which "
+                f"`folder` must be that of one run. Received {str(self.folder)!r}, to which "
                 "another process has written since. Does the same run train in another window or "
                 "in the background? This one stops here; the state of the other is kept."
             )

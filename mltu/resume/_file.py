@@ -24,14 +24,14 @@ _FACTS = "facts.json"
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Where a training stopped, and everything that determines how it continues.
+    """Where a run stopped, and everything that determines how it continues.
 
     Attributes:
         path: the file.
         epoch: the epoch to continue in, counted from 0 as Keras does.
         step: how many batches of that epoch are done; 0 between two epochs.
         num_steps: number of batches per epoch.
-        finished: True if the training finished.
+        finished: True if training finished.
         facts: everything as plain values, the above included.
         arrays: the variables by key.
     """
@@ -46,7 +46,7 @@ class TrainingState:
 
     @property
     def position(self) -> str:
-        """Where the training continues, in words, counted from 1 as progress bars do."""
+        """Where training continues, in words, counted from 1 as progress bars do."""
         return f"epoch {self.epoch + 1}, batch {self.step + 1} of {self.num_steps}"
 
 
@@ -108,7 +108,7 @@ def find_state(folder: StrPath) -> TrainingState | None:
     if faults:
         raise ValueError(
             f"`folder` must contain a readable state. Received {'; '.join(faults)}. "
-            "Start the training again in another folder."
+            "Start training again in another folder."
         )
     return None
 
@@ -123,7 +123,7 @@ def newest_stamp(folder: StrPath) -> tuple[int, int] | None:
 
 
 def mark_finished(folder: StrPath) -> None:
-    """Note in the newest state that the training came to its own end."""
+    """Note in the newest state that training came to its own end."""
     if (state := find_state(folder)) is not None:
         write_state(folder, {**state.facts, "finished": True}, state.arrays)
 

@@ -40,7 +40,7 @@ def fit_resumable(
     On the CPU with deterministic operations the weights, the logs and the history of a run that was
     killed and resumed equal those of an uninterrupted run, bit for bit. For TensorFlow that
     takes `tf.config.experimental.enable_op_determinism()`. The global generators of Python and of
-    NumPy are not saved: nothing in Keras or mltu draws from them while it trains this way.
+    NumPy are not saved: nothing in Keras or mltu samples from them while it trains this way.
 
     Ctrl-C stops after the running batch (after the validation, once it runs) and saves the state;
     a second one stops immediately.
@@ -48,10 +48,10 @@ def fit_resumable(
     Args:
         model: compiled, and built the same way in each process.
         provider: a `DataProvider`. It shuffles, so Keras does not.
-        epochs: the number of the last epoch; may be raised to continue a finished training.
+        epochs: the number of the last epoch; may be raised to continue a finished run.
         callbacks: as for `fit`; `KeepState` is the last one.
         resume: True to continue from the newest state of `KeepState`'s folder. Without a state
-            there, the training was stopped before its first batch and starts from the beginning.
+            there, the run was stopped before its first batch and starts from the beginning.
         verbose: as for `fit`.
         **options: other arguments of `fit`, such as `validation_data`.
 
@@ -60,9 +60,9 @@ def fit_resumable(
 
     Raises:
         ValueError: `KeepState` is not the last one; or the state is that of another model, data
-            set or vocabulary, or of a finished training.
+            set or vocabulary, or of a finished run.
         FileExistsError: there is a state already, and `resume` is False.
-        KeyboardInterrupt: after Ctrl-C; it says where the training continues.
+        KeyboardInterrupt: after Ctrl-C; it says where training continues.
     """
     keep = _last_callback(callbacks)
     refused = [name for name in _REFUSED if name in options]

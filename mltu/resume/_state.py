@@ -76,7 +76,7 @@ def restore_variables(model: keras.Model, state: TrainingState) -> None:
 
 
 def restore_torch_rng(state: TrainingState) -> None:
-    """Restore PyTorch's own generators, from which Keras's dropout draws on that backend."""
+    """Restore PyTorch's own generators, from which Keras's dropout samples on that backend."""
     saved = [value for key, value in sorted(state.arrays.items()) if key.startswith("torch.")]
     if saved and keras.backend.backend() == "torch":
         import torch
@@ -138,7 +138,7 @@ def collect_callbacks(
     A callback with the methods `get_state()`, which returns plain values and arrays, and
     `set_state(state, position)` decides itself. Of the others these attributes are saved: truth
     values, numbers, None, NumPy arrays, and lists, tuples and dicts of them; but no argument of the
-    constructor, and text only if it has changed since the training began (`texts`): text that has
+    constructor, and text only if it has changed since training began (`texts`): text that has
     not changed is a setting, such as a path.
     """
     collected: list[list[Any]] = []
@@ -224,7 +224,7 @@ def _has_text(value: Any) -> bool:
 
 
 def library_versions() -> dict[str, str]:
-    """Return the name of the backend and the versions of the libraries that compute a training."""
+    """Return the name of the backend and the versions of the libraries that training uses."""
     backend = keras.backend.backend()
     framework = import_module(backend)
     return {

@@ -115,7 +115,7 @@ def _rings(rng: Rng, size: tuple[int, int]) -> Array:
 
 
 def _letters(rng: Rng, atlas: FontAtlas, task: d.Task, size: tuple[int, int]) -> Array:
-    """Return a word of large letters, turned, such as PAID or COPY."""
+    """Return a word of large letters, rotated, such as PAID or COPY."""
     width, height = size
     mask = atlas.set_line(task.font, task.others() or task.text).mask
     scale = rng.uniform(0.9, 2.2) * height / len(mask)

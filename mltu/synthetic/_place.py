@@ -1,4 +1,4 @@
-"""Where a drawn text goes in the picture: turned, bent, seen from the side; interpolated once."""
+"""Where a drawn text goes in the picture: rotated, bent, seen from the side; interpolated once."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def put(place: Place, layers: Sequence[Array]) -> list[Array]:
 
 
 def distorted(rng: Rng, turn: float, view: float, slant: float) -> Callable[[float], list[Point]]:
-    """Return how the corners of a text lie: slanted, seen from the side, turned by an angle."""
+    """Return how the corners of a text lie: slanted, seen from the side, rotated by an angle."""
     near, far = (0.5 - view * rng.random(2)).tolist() if view else (0.5, 0.5)
     cos, sin = math.cos(turn), math.sin(turn)
 

@@ -1,4 +1,4 @@
-"""Complete trainings: from a data set to a run folder with an ONNX file."""
+"""Complete training runs: from a data set to a run folder with an ONNX file."""
 
 from mltu.configs import ReaderConfigs
 from mltu.training._choice import Choice, choose_settings, faster_precision

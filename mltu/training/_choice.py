@@ -1,4 +1,4 @@
-"""Chooses settings for a data set: where to begin, input size, network, length."""
+"""Chooses settings for a data set: initial weights, input size, network, epochs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _FINE_TUNING_RATE = 3e-4  # 1e-3 read 76 % of plates after 100 images, this 87 %
 _FEW = 1_000  # samples, for which smaller batches give more steps
 _FINE_TUNING_EPOCHS = (3, 100)
 _IN_BFLOAT16 = ("columns", "rows", "text")  # about 1.25 times as fast on avx512_bf16
-_STEPS = 5000  # of a training from scratch
+_STEPS = 5000  # of training from scratch
 _EPOCHS = (10, 1000)
 
 
 def choose_start(configs: ReaderConfigs) -> tuple[Pretrained | None, str]:
-    """Choose the reader to begin with, unless it is given; return it and the reason."""
+    """Choose the reader to start from, unless it is given; return it and the reason."""
     vocab = configs.vocab or ""
     given = configs.start_from
     if given is None:

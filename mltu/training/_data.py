@@ -1,4 +1,4 @@
-"""The data of a training: samples, their check and their batches."""
+"""The data of a training run: samples, their check and their batches."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _NUM_CHECKED = 20_000  # images that the check reads; it reads all labels
 
 
 class DatasetError(ValueError):
-    """The data set has errors that would stop a training or teach it something wrong.
+    """The data set has errors that would stop training or teach the model something wrong.
 
     Attributes:
         report: of the data check.

@@ -25,9 +25,9 @@ def read_out_of_fold(
     Args:
         data: what a `DataProvider` takes.
         folds: number of readers, at least 2; each is trained on all other folds.
-        seed: of the division and of the trainings.
+        seed: of the split and of the training runs.
         progress: as in `train_reader`.
-        **settings: of the trainings, as in `train_reader`.
+        **settings: of the training runs, as in `train_reader`.
 
     Returns:
         A reading for each sample; one with an `error` where the image cannot be read.

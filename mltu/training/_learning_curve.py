@@ -39,7 +39,7 @@ class LearningCurve:
     """How the error rate falls with more images.
 
     Attributes:
-        points: of the trainings, the fewest images first; each part contains the ones before.
+        points: of the training runs, the fewest images first; each part contains the ones before.
         num_held_out: number of samples that measure all of them.
         projection: twice the images of the last point, and a guess of the CER with them; None if
             the CER does not fall from point to point, or reaches 0.
@@ -89,9 +89,9 @@ def measure_learning_curve(
 
     Args:
         data: what a `DataProvider` takes.
-        seed: of the division and of the trainings.
+        seed: of the split and of the training runs.
         progress: as in `train_reader`.
-        **settings: of the trainings, as in `train_reader`.
+        **settings: of the training runs, as in `train_reader`.
 
     Raises:
         ValueError: there are fewer than 20 samples; others as in `train_reader`.

@@ -64,7 +64,7 @@ NETWORKS = {
 
 @dataclass(frozen=True, slots=True)
 class TrainedReader:
-    """The result of a training.
+    """The result of a training run.
 
     Attributes:
         run: the folder.
@@ -96,7 +96,7 @@ def train_reader(
     Args:
         data: a path that `mltu.datasets.open_samples` knows, or what a `DataProvider` takes.
         validation: the same; None for the validation list that comes with the layout of MJSynth,
-            or else for a tenth of `data`, drawn by `seed`.
+            or else for a tenth of `data`, sampled with `seed`.
         output: the run folder; `runs/<time>` if None.
         export: True to write `model.onnx`.
         progress: True for progress bars, False for a line for each epoch.
@@ -106,7 +106,7 @@ def train_reader(
             data, and printed. A script that sets `processes` needs `if __name__ == "__main__":`.
 
     Raises:
-        DatasetError: the data has errors that would stop the training or teach it something wrong.
+        DatasetError: the data has errors that would stop training or teach it something wrong.
         FileExistsError: `output` holds a run.
         OSError, ValueError, TypeError: the data cannot be read, or an argument is not valid.
         ImportError: a package is missing, with its pip line.
@@ -131,7 +131,7 @@ def settle(
     """Fill in what was not given, for the data.
 
     Returns:
-        The samples for training and validation, the reader to begin with, if any, and a sentence
+        The samples for training and validation, the reader to start from, if any, and a sentence
         for each choice.
     """
     training, held_out = samples = gather_samples(data, validation, configs.seed)
@@ -177,7 +177,7 @@ def resume_reader(
         samples = gather_samples(configs.data, configs.validation, configs.seed)
     start = None
     if configs.start_from not in (None, "none"):
-        # Its weights come from the state of the training.
+        # Its weights come from the training state.
         saved = Path(run) / "model.keras"
         start = open_pretrained(saved if saved.is_file() else configs.start_from, configs.vocab)
     return _train(configs, *samples, start, export=export, progress=progress, resume=True)

@@ -27,11 +27,11 @@ _NUM_AUGMENTED = 6  # images of augmented.png
 
 
 def require_new_run(run: StrPath) -> None:
-    """Make sure that a training would not overwrite a model or a list of samples.
+    """Make sure that training would not overwrite a model or a list of samples.
 
     Raises:
-        FileExistsError: the folder has a model, the state of a training, or lists of samples that
-            are not those of a training which was stopped before its first batch.
+        FileExistsError: the folder has a model, a training state, or lists of samples that
+            are not those of a run which was stopped before its first batch.
     """
     folder = Path(run)
     names = [*_MODELS, *([] if (folder / "configs.yaml").exists() else _LISTS)]
@@ -125,7 +125,7 @@ def evaluate_export(run: StrPath, samples: Samples, *, progress: bool = True) ->
 
 
 def draw_augmented(run: StrPath, samples: Samples, augmentors: Sequence[Augmentor]) -> None:
-    """Write augmented.png: some images as they are, and as the training varies them."""
+    """Write augmented.png: some images as they are, and as training varies them."""
     read = ImageReader().read
     count = min(len(samples), _NUM_AUGMENTED)
     images = [read(samples.data[i * len(samples) // count]) for i in range(count)]

@@ -1,4 +1,4 @@
-"""measure_speed: what limits a training on this machine."""
+"""measure_speed: what limits training on this machine."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _ROOM = 2.0  # how many times as fast as the steps one thread of the data should
 
 @dataclass(frozen=True, slots=True)
 class TrainingSpeed:
-    """How fast a training would be on this machine, in images per second.
+    """How fast training would be on this machine, in images per second.
 
     Attributes:
         batch_size: of the batches.
         data: batches prepared by one thread, files read and augmentation included.
         steps: training steps on a batch in memory, by Keras dtype policy.
-        advice: what limits the training, and what would make it faster; a sentence each.
+        advice: what limits training, and what would make it faster; a sentence each.
     """
 
     batch_size: int
@@ -41,7 +41,7 @@ class TrainingSpeed:
 
 
 def measure_speed(data: Any, *, seconds: float = 5.0, **settings: Any) -> TrainingSpeed:
-    """Measure a training of `train_reader` on the same data, without training.
+    """Measure the speed of `train_reader` on this data, without a training run.
 
     The steps are measured in float32, and where the processor or a GPU computes in it, in bfloat16.
 

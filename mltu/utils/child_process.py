@@ -18,7 +18,7 @@ from typing import Any
 
 _REPLY = "mltu.utils.child_process: "  # Begins the line of the reply, among whatever others print.
 # Not `-m`, which warns of a module that its package has imported already. Ctrl-C, which a terminal
-# sends to both, is for the parent to answer: a training goes on to its next batch first.
+# sends to both, is for the parent to answer: a run goes on to its next batch first.
 _CODE = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "
     "from mltu.utils.child_process import main; sys.exit(main(sys.argv[1:]))"

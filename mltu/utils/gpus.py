@@ -1,4 +1,4 @@
-"""What a training can compute with: GPUs that a Keras backend sees, and flags of the processor."""
+"""What training can compute with: GPUs that a Keras backend sees, and flags of the processor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images drawn by several processes straight into memory that the training shares.
+"""Images drawn by several processes straight into memory shared with the training process.
 
 Each process fills chunks: as many images of one width as some columns of pixels hold. A filled
 chunk is announced by its number alone, so no image is ever pickled or sent through a pipe.
@@ -152,7 +152,7 @@ def frames_of(spans, classes, num_steps, blank):
 
 def _draw_for_ever(images, vocab, shapes, folder, num_chunks, seed, free, filled):
     """Draw until the process is ended, or its parent is."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the training's to handle.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The training process handles Ctrl-C.
     import cv2
 
     cv2.setNumThreads(1)
@@ -187,7 +187,7 @@ def _draw_for_ever(images, vocab, shapes, folder, num_chunks, seed, free, filled
 
 
 def _wait_for(queue):
-    """Return what comes; None if the training is gone, however it ended."""
+    """Return what comes; None if the training process is gone, however it ended."""
     while multiprocessing.parent_process().is_alive():
         try:
             return queue.get(timeout=5.0)

@@ -1,4 +1,4 @@
-"""From chunks to batches on the device, in a thread beside the training."""
+"""From chunks to batches on the device, in a thread beside training."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ class Feeder(threading.Thread):
                 if found := self._next():
                     arrays, is_new = found
                     self._put((self._send_to_device(*arrays), len(arrays[0]), is_new))
-        except Exception as error:  # get() raises it where the training sees it.
+        except Exception as error:  # get() raises it in the training thread.
             self.error = error
 
     def get(self):
@@ -59,7 +59,7 @@ class Feeder(threading.Thread):
 
     def _next(self):
         while not self._stopped:
-            # Only a training that is about to wait gets an old batch.
+            # Only a training step that is about to wait gets an old batch.
             hungry = self._kept and self._queue.empty()
             chunk = self._drawers.take(timeout=0.002 if hungry else 1.0)
             if chunk is None:

@@ -1,4 +1,4 @@
-"""The state of a training: a folder of files, none above 16 MB for two million weights.
+"""The state of a training run: a folder of files, none above 16 MB for two million weights.
 
 A run has one such folder, `state-` and the number of steps; while it is replaced, two.
 """

@@ -42,7 +42,7 @@ class Trainer:
         self.momentum = momentum
 
     def loss(self, labels, frames, logits, guide):
-        """Return the CTC loss in nats per character, and with it what is minimised.
+        """Return the CTC loss in nats per character, and with it what is minimized.
 
         That is the CTC loss plus `guide` times the cross-entropy of the frames, also per character.
         Where the letters are is all that CTC has to find out at first; the renderer knows it.

@@ -1,4 +1,4 @@
-"""A Keras network as plain operations of PyTorch, for a training with less between them.
+"""A Keras network as plain operations of PyTorch, for training with less between them.
 
 Keras shows images to PyTorch as transposed views, rounds and copies more than is needed, and calls
 forty layers in Python. Here an image stays (batch, channels, height, width) with the channels last

@@ -1,4 +1,4 @@
-"""Train the reader of words and lines on images that are drawn while it trains.
+"""Train the reader of words and lines on images that are drawn during training.
 
 python train.py --output RUN (--images N | --seconds N) [--pack FOLDER] [--processes 1]
 
@@ -30,7 +30,7 @@ def parse_arguments(arguments=None):
     add = parser.add_argument
     add("--output", type=Path, required=True, help="Folder of the run.")
     add("--images", type=int, help="Images to train on, by all runs.")
-    add("--easy", type=int, default=0, help="Images of easy kinds to begin with.")
+    add("--easy", type=int, default=0, help="Images of easy kinds to start with.")
     add("--seconds", type=float, help="Wall time of this run, start included.")
     add("--cpu-seconds", type=float, help="Processor time of the training process.")
     add("--pack", type=Path, help="Folder of packed fonts and texts.")
@@ -38,18 +38,18 @@ def parse_arguments(arguments=None):
     add("--processes", type=int, default=1, help="Processes that draw.")
     add("--chunks", type=int, default=3, help="Chunks per batch.")
     add("--columns", type=int, default=CHUNK_COLUMNS, help="Columns of pixels in a chunk.")
-    add("--rate", type=float, default=2e-3, help="Highest learning rate.")
-    add("--warmup", type=float, default=0.02, help="Share in which it rises.")
-    add("--level", type=float, default=0.5, help="Share until which it stays level.")
+    add("--rate", type=float, default=2e-3, help="Peak learning rate.")
+    add("--warmup", type=float, default=0.02, help="Share in which it warms up.")
+    add("--level", type=float, default=0.5, help="Share until which it stays constant.")
     add("--guide", type=float, default=1.0, help="Weight of the places of the letters at first.")
     add("--unguided", type=float, default=0.5, help="Share until which it falls to a tenth.")
     add("--replay", type=int, default=0, help="How often an old batch comes again, when new ones "
-        "are drawn more slowly than the training takes them.")  # fmt: skip
+        "are drawn more slowly than training takes them.")  # fmt: skip
     add("--precision", default="mixed_bfloat16", help="Keras dtype policy.")
     add("--start", type=Path, help="Run folder to take the weights from.")
     add("--seed", type=int, default=0, help="Random seed.")
     add("--validate", type=float, default=0.0, help="Least seconds between validations.")
-    add("--validation", type=int, default=768, help="Images drawn to validate on.")
+    add("--validation", type=int, default=768, help="Images drawn for validation.")
     args = parser.parse_args(arguments)
     if sum(x is not None for x in (args.images, args.seconds, args.cpu_seconds)) != 1:
         parser.error("one of --images, --seconds and --cpu-seconds is needed")

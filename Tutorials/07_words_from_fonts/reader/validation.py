@@ -1,4 +1,4 @@
-"""A drawn set to validate on, and what the averaged weights read of it."""
+"""A drawn validation set, and what the averaged weights read of it."""
 
 from contextlib import contextmanager
 
@@ -8,7 +8,7 @@ from drawing import CHANNELS, HEIGHT, WIDTHS, chunk_shape, place
 
 from mltu.utils.text_utils import edit_distance
 
-SEED = 10**9  # beyond those of a training
+SEED = 10**9  # beyond those of training
 
 
 def draw_set(images, num_images, seed=SEED):
@@ -80,7 +80,7 @@ def averaged(trainer, statistics):
 def refresh_statistics(model, batches):
     """Take the means and variances of batch normalization from some batches of (images, texts).
 
-    Those of the training belong to the weights of each of its last steps, and to no average.
+    Those of training belong to the weights of each of its last steps, and to no average.
     """
     layers = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
     momentum = [layer.momentum for layer in layers]

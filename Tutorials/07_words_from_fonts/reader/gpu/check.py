@@ -1,4 +1,4 @@
-"""Look in seconds whether all that a training needs works here: imports, the device, some steps.
+"""Check in seconds whether all that training needs works here: imports, the device, some steps.
 
 python check.py CHUNKS_PER_BATCH
 """
