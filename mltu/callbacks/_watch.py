@@ -200,7 +200,7 @@ def diagnose_gap(cer: float, validation_cer: float, momentum: float) -> Diagnosi
         cause = (
             f"In training, batch normalization uses the statistics of each batch; in validation, "
             f"averages over the last {3 / (1 - momentum):.0f} steps or so, which are not those of "
-            f"the present weights: the momentum of {momentum:g} is too high for this training. Use "
+            f"the present weights: the momentum of {momentum:g} is too high for this run. Use "
             "BatchNormalization(momentum=0.9), as `mltu.models` does. Otherwise: "
         ) + cause
     return Diagnosis(

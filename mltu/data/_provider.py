@@ -66,7 +66,7 @@ class DataProvider(keras.utils.PyDataset):
         workers: threads that read batches ahead for Keras; 0 reads none ahead. Small images keep
             one or two cores busy, however many threads there are; large ones and slow disks are
             worth more threads. The bytes are the same.
-        max_queue_size: batches that are read ahead.
+        max_queue_size: batches to prefetch.
         processes: number of processes that prepare batches, instead of threads: they keep as many
             cores busy, as a GPU needs it. Steps must be importable, and a script needs
             `if __name__ == "__main__":`. 0 uses threads.
@@ -251,7 +251,7 @@ class DataProvider(keras.utils.PyDataset):
 
         Args:
             step: how many batches of the current epoch the model has seen, which the provider
-                cannot know, since workers read ahead; 0 between two epochs.
+                cannot know, since workers prefetch; 0 between two epochs.
         """
         # Where a callback stops `fit` within an epoch, Keras does not end that epoch.
         is_over = self._within_epoch and not step
@@ -295,7 +295,7 @@ class DataProvider(keras.utils.PyDataset):
 
         Args:
             split: the share of the first provider, between 0 and 1.
-            shuffle: True to divide at random (by `seed`), False to cut the list in two.
+            shuffle: True to split at random (by `seed`), False to cut the list in two.
 
         Returns:
             The training provider, with the augmentors, and the validation provider, without them
