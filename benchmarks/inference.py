@@ -8,9 +8,9 @@ session runs batches that are there already; Keras predicts them with the same m
 the recognizer of rapidocr-onnxruntime on the decoded crops, where it is installed (pip install
 rapidocr-onnxruntime). Words are drawn in fonts and written as JPEG files first. The model is that
 of a run folder; without one it is fresh from `mltu.models`, its texts as long as the words but
-unsure in each step, which costs the confidence some time. Each library has a process of its own,
-which waits while the others read. The candidates take turns within a round; values are medians
-over the rounds. The last line printed is JSON.
+of low confidence in each step, which costs the confidence some time. Each library has its own
+process, which waits while the others read. The candidates take turns within a round; values are
+medians over the rounds. The last line printed is JSON.
 """
 
 import argparse

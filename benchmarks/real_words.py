@@ -54,7 +54,7 @@ def measure(readings, truths):
 
 
 def write_sheet(path, samples, readings):
-    """Show words by chance: half of them of those that were read wrong."""
+    """Show words at random: half of them of those that were read wrong."""
     rows = [row for row in zip(samples, readings, strict=True) if not row[1].error]
     random.Random(0).shuffle(rows)
     wrong = [row for row in rows if row[0][1].lower() != row[1].text.lower()][: NUM_SHOWN // 2]

@@ -79,7 +79,7 @@ def draw_captcha(text, style, rng):
 
 
 def draw_text(style, rng):
-    """Draw the text of a captcha."""
+    """Sample the text of a captcha."""
     characters, shortest, longest, _ = STYLES[style]
     length = rng.integers(shortest, longest, endpoint=True)
     return "".join(rng.choice(list(characters), length))

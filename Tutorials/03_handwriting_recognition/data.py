@@ -104,7 +104,7 @@ def _draw_writer(rng, fonts):
 
 
 def _draw_text(rng):
-    """Draw a word in small letters, with a capital or in capitals, a number, or a mark alone."""
+    """Sample a word in small letters, with a capital or in capitals, a number, or a mark alone."""
     words, kind = load_words(), rng.random()
     if kind < 0.05:
         return ",.\"'!?;:-"[rng.integers(9)]

@@ -66,7 +66,7 @@ def _write_forms(root, num_lines, seed):
 
 
 def draw_words(rng):
-    """Draw one to five words of a text, with marks as separate words, as in IAM."""
+    """Sample one to five words of a text, with marks as separate words, as in IAM."""
     known, found, begins = load_words(), [], rng.random() < 0.3
     for _ in range(rng.integers(1, 6)):
         word = known[rng.integers(len(known))]

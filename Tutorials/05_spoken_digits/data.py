@@ -84,7 +84,7 @@ def divide(recordings, held_out):
 
 
 class DigitStrings(AudioAugmentor):
-    """Draw a new string for each sample: its data and its label are replaced.
+    """Make a new string for each sample: its data and its label are replaced.
 
     Args:
         recordings: to join, all read into memory.

@@ -49,7 +49,7 @@ class FollowSchedule(keras.callbacks.Callback):
     def warmup_cosine(cls, peak: float, num_steps: int) -> Self:
         """Warm up from 0 to the peak learning rate, then decay to 0 along a cosine.
 
-        The warm-up takes 300 steps, or for a tenth of training if that is less: the first gradients
+        The warm-up takes 300 steps, or a tenth of training if that is less: the first gradients
         of CTC are large.
 
         Source: Goyal et al., 2017, for the warm-up; Loshchilov and Hutter, 2017, for the cosine.

@@ -218,7 +218,7 @@ def _loss_range(snapshots: Sequence[Snapshot]) -> str:
 
 
 class ConvergenceWatch(keras.callbacks.Callback):
-    """Detect that a model does not learn, say once why and what to change, and stop training.
+    """Detect a model that does not learn, say once why and what to change, and stop training.
 
     It detects: NaN or infinite loss; a learning rate that is too high or without effect; blank
     collapse (the model emits only blanks and its outputs do not begin to follow the images); no
@@ -236,7 +236,7 @@ class ConvergenceWatch(keras.callbacks.Callback):
             a pair of arrays (images, labels). The validation data is best, since the model cannot
             memorize it. Without data, only loss, learning rate, weights and a metric `CER`
             are watched.
-        stop: True to stop training that will not learn with these settings.
+        stop: True to stop a run that will not learn with these settings.
         patience: steps without any progress before it is reported; four times as many without
             `data`. Raise it for models with many time steps.
         every: steps from one snapshot to the next.

@@ -38,7 +38,7 @@ class TextImages(Augmentor):
 
     Args:
         atlas: the fonts, or the folder of an atlas; the shipped fonts if None.
-        texts: what texts are drawn from, or a file for `Texts.load`; English words if None.
+        texts: what texts are sampled from, or a file for `Texts.load`; English words if None.
         height: of the images, in pixels, at least 16.
         color: draw (height, width, 3), blue-green-red; else grey, (height, width).
         max_width: of the images, in pixels; longer texts are cut, or squeezed if they are given.
@@ -121,7 +121,7 @@ class TextImages(Augmentor):
         Args:
             rng: source of all randomness; equal generators give equal images.
             text: what to draw; a text that fits the kind if None.
-            kind: one of `KINDS`; drawn by `weights` if None.
+            kind: one of `KINDS`; sampled by `weights` if None.
             font: its number in the atlas; one that has the characters if None.
 
         Returns:
@@ -181,7 +181,7 @@ class TextImages(Augmentor):
         return labels
 
     def _draw_text(self, rng: Rng, kind: Kind, font: int | None) -> tuple[str, int]:
-        """Draw a text that some font has, and a font."""
+        """Sample a text that some font has, and a font."""
         for _ in range(_MAX_DRAWS):
             text = self.texts.draw(rng, kind.form, kind.max_length)
             if not self._characters.issuperset(text):
@@ -194,7 +194,7 @@ class TextImages(Augmentor):
         raise ValueError("Too few of the texts can be drawn by the fonts of the atlas.")
 
     def _find_font(self, rng: Rng, text: str, kind: Kind) -> int | None:
-        """Draw a font that has the text, by the weights of the families."""
+        """Sample a font that has the text, by the weights of the families."""
         trait = rng.random()
         name = "mono" if trait < kind.mono else "plain" if trait < kind.mono + kind.plain else ""
         choice = self._fonts.get(name, self._fonts[""])
@@ -206,7 +206,7 @@ class TextImages(Augmentor):
         return int(fonts[int(rng.random() * len(fonts))]) if len(fonts) else None
 
     def _draw_other(self, rng: Rng, kind: Kind, font: int) -> str:
-        """Draw a text for the neighbourhood of another, or "" if the font has none."""
+        """Sample a text for the neighbourhood of another, or "" if the font has none."""
         form = "word" if kind.form in ("phrase", "code") else kind.form
         for _ in range(5):
             text = self.texts.draw(rng, form, 40)

@@ -110,11 +110,11 @@ class Words:
         self._ends = np.cumsum((np.asarray(counts, np.float64) + 1) ** 0.6)
 
     def frequent(self, rng: Rng) -> str:
-        """Draw a word by how often it is written."""
+        """Sample a word by how often it is written."""
         return self.words[int(np.searchsorted(self._ends, rng.random() * self._ends[-1], "right"))]
 
     def any(self, rng: Rng) -> str:
-        """Draw a word, half of the time regardless of its frequency."""
+        """Sample a word, half of the time regardless of its frequency."""
         return _pick(rng, self.words) if rng.random() < 0.5 else self.frequent(rng)
 
 
@@ -155,7 +155,7 @@ class Texts:
         return cls(languages)
 
     def draw(self, rng: Rng, form: str, max_length: int = _MAX_LINE) -> str:
-        """Draw a text: no space at its ends, no two in a row, not empty.
+        """Sample a text: no space at its ends, no two in a row, not empty.
 
         Args:
             rng: source of all randomness.
@@ -239,7 +239,7 @@ def _field(field: str, forms: dict[str, Form]) -> Form:
 
 
 def _changed(rng: Rng, text: str, change: str) -> str:
-    """Write a text in capitals (upper), with one (first), one for each word (title), or by chance.
+    """Write a text in capitals (upper), with one (first), one for each word (title), or at random.
 
     "ß" has no capital, so it stays in small letters.
     """

@@ -106,7 +106,7 @@ def train_reader(
             data, and printed. A script that sets `processes` needs `if __name__ == "__main__":`.
 
     Raises:
-        DatasetError: the data has errors that would stop training or teach it something wrong.
+        DatasetError: the data has errors that would stop training or teach something wrong.
         FileExistsError: `output` holds a run.
         OSError, ValueError, TypeError: the data cannot be read, or an argument is not valid.
         ImportError: a package is missing, with its pip line.
