@@ -32,18 +32,21 @@ KERAS = """
 import sys, os
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import cv2, keras, numpy as np
+import mltu.models  # for its initializer
 from mltu.utils.text_utils import ctc_decoder
 model = keras.models.load_model(sys.argv[2], compile=False)
-image = cv2.resize(cv2.imread(sys.argv[1], cv2.IMREAD_GRAYSCALE), (128, 32))
-outputs = model.predict(image[None, :, :, None].astype(np.float32), verbose=0)
-print(ctc_decoder(outputs, sys.argv[3])[0])
+image = cv2.resize(cv2.imread(sys.argv[1]), (128, 32))
+outputs = model.predict(image[None].astype(np.float32), verbose=0)
+vocab = open(sys.argv[3], encoding="utf-8").read()
+print(ctc_decoder(outputs, vocab)[0])
 """
 WRITE = """
 import sys
-from mltu.models import strong_reader
-from mltu.synthetic import ALPHABET
-strong_reader((32, 128, 1), len(ALPHABET)).save(sys.argv[1])
-print(ALPHABET)
+from mltu import TextRecognizer
+from mltu.models import load_pretrained
+load_pretrained("words").save(sys.argv[1])
+with open(sys.argv[2], "w", encoding="utf-8") as file:
+    file.write(TextRecognizer().card.vocab)
 """
 PEAK = """
 import os
@@ -71,15 +74,14 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        image, keras_file = Path(name) / "word.png", Path(name) / "model.keras"
-        cv2.imwrite(
-            str(image), render_word("Reading", shipped_fonts()[0], np.random.default_rng(0))
-        )
-        alphabet = run(WRITE, [str(keras_file)])[2]
+        names = ("word.png", "model.keras", "vocab.txt")
+        image, keras_file, vocab = (str(Path(name) / file) for file in names)
+        cv2.imwrite(image, render_word("Reading", shipped_fonts()[0], np.random.default_rng(0)))
+        run(WRITE, [keras_file, vocab])
         ways = {
             "empty interpreter": (f"import sys\n{PEAK}", []),
-            "mltu": (f"{OURS}\n{PEAK}", [str(image)]),
-            "Keras": (f"{KERAS}\n{PEAK}", [str(image), str(keras_file), alphabet]),
+            "mltu": (f"{OURS}\n{PEAK}", [image]),
+            "Keras": (f"{KERAS}\n{PEAK}", [image, keras_file, vocab]),
         }
         rounds = {key: [] for key in ways}
         for round_ in tqdm(range(args.rounds + 1), "Rounds"):

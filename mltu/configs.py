@@ -211,7 +211,7 @@ class ReaderConfigs(BaseModelConfigs):
     batch_size: int | None = _option(
         None, "Images per step (default depends on the number of samples).", least=1
     )
-    learning_rate: float | None = _option(None, "Peak learning rate (default depends on --model).")
+    learning_rate: float | None = _option(None, "Peak learning rate (default depends on --start-from and --model).")
     width: Any = _option(  # noqa: RUF009  # an int, or a list where images keep their shape
         None, "Width of the model input, in pixels (default: chosen for the images).", least=1
     )
