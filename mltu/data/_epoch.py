@@ -73,8 +73,8 @@ class EpochPlan:
             self._following = kept = {**last, epoch: replace(self, epoch=epoch, step=0)}
         return kept[epoch], step
 
-    def batch_indices(self, index: int) -> tuple[Indices, int]:
-        """Return the samples of a batch in this process, shape (batch,), and their bucket.
+    def batch_indices(self, index: int) -> tuple[Indices, int, int]:
+        """Return the samples of a batch in this process, shape (batch,), its epoch and bucket.
 
         Raises:
             IndexError: there is no such batch.
@@ -84,7 +84,8 @@ class EpochPlan:
         first, last = self._starts[self.step + index :][:2]
         whole = self._order[first:last]
         indices = whole[self.rank :: self.world_size] if self.rank < len(whole) else whole[:1]
-        return indices, 0 if self.buckets is None else int(self.buckets[indices[0]])
+        bucket = 0 if self.buckets is None else int(self.buckets[indices[0]])
+        return indices, self.epoch, bucket
 
     def shard(self, index: int, count: int) -> EpochPlan:
         """Return the plan of one of several processes; see `DataProvider.shard`."""

@@ -54,9 +54,9 @@ class ReadAhead:
             batches = {(plan.epoch, plan.step + step): (plan, step) for plan, step in places}
             for key in self._begun.keys() - batches.keys():
                 self._begun.pop(key).cancel()
-            for key, batch in batches.items():
+            for key, (plan, step) in batches.items():
                 if key not in self._begun:
-                    self._begun[key] = self._begin(*batch)
+                    self._begun[key] = self._loader.begin(*plan.batch_indices(step))
             promise = self._begun.pop(next(iter(batches)))
         return promise.result()
 
@@ -76,7 +76,3 @@ class ReadAhead:
             place = order.index(index)
         self._order, self._place = order, place
         return order[place + 1 : place + 1 + self._depth]
-
-    def _begin(self, plan: EpochPlan, index: int) -> Promise:
-        indices, bucket = plan.batch_indices(index)
-        return self._loader.begin(indices, plan.epoch, bucket)
