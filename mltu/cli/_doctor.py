@@ -34,10 +34,7 @@ _PACKAGES = (
 _VARIABLES = ("KERAS_BACKEND", "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "TF_USE_LEGACY_KERAS")
 # Text in the error of a probe, and the fix for it.
 _FIXES = (
-    (
-        r"lib(GL|gthread|glib|SM|Xext)\b",
-        f"{HEADLESS}.",
-    ),
+    (r"lib(GL|gthread|glib|SM|Xext)\b", f"{HEADLESS}."),
     ("SIGILL|(?i:illegal instruction)", "The package needs AVX, which this processor lacks."),
     ("Unable to import backend", "Set KERAS_BACKEND to tensorflow, jax or torch."),
     (
