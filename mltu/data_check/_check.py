@@ -73,7 +73,7 @@ def check_data(
     images = read_images(both, num_read=num_read, workers=workers, progress=progress)
     matches += check_images(both, images, labels, expected)
 
-    is_examined = images.status != NOT_READ
+    is_examined = images.facts["status"] != NOT_READ
     num_training = int(np.count_nonzero(is_examined[: both.num_training]))
     num_examined = (num_training, int(np.count_nonzero(is_examined)) - num_training)
     findings = [
@@ -94,7 +94,7 @@ def check_data(
 def _statistics(labels: LabelFacts, images: ImageFacts) -> dict[str, Any]:
     """Summarize training and validation samples together, in JSON types."""
     lengths = labels.lengths[labels.lengths >= 0]
-    widths, heights = images.sizes[images.status == READ].T
+    widths, heights = images.facts["size"][images.facts["status"] == READ].T
     return {
         "label_length": _quantiles(lengths),
         "num_labels_of_length": np.bincount(lengths).tolist(),
