@@ -332,9 +332,8 @@ def test_the_page_is_narrow_and_says_what_to_do(report):
 
 def test_page_of_a_report_by_hand():
     """The whole page, as it is read."""
-    finding = Finding(
-        "missing_file", "error", 3, 1, "There is no file.", "Drop it.", (Example(4, "a/b.png", ""),)
-    )
+    example = Example(4, 200 * "a" + "/b.png", "")
+    finding = Finding("missing_file", "error", 3, 1, "There is no file.", "Drop it.", (example,))
     statistics = {
         "label_length": {"min": 1, "median": 2, "max": 3},
         "num_distinct_labels": 5,
@@ -352,7 +351,7 @@ def test_page_of_a_report_by_hand():
         "ERROR missing_file: 2 in training, 1 in validation",
         "  There is no file.",
         "  Fix: Drop it.",
-        "    a/b.png",
+        "    ..." + 85 * "a" + "/b.png",
         "",
     ]
     assert page[9].startswith("Fine: No label not text, unknown character, ")

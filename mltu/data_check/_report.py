@@ -96,8 +96,9 @@ def _finding_text(finding: Finding) -> str:
     lines += _wrap(finding.meaning, "  ", "  ")
     lines += _wrap(finding.fix, "  Fix: ", "  ")
     for example in finding.examples[:_NUM_SHOWN]:
-        path = _cut_left(example.path, _PATH_WIDTH if example.detail else _WIDTH - len(_INDENT))
-        detail = _cut_middle(example.detail, _WIDTH - len(_INDENT) - len(path) - 2)
+        room = _WIDTH - len(_INDENT) - 2  # for both, with two spaces between
+        path = _cut_left(example.path, _PATH_WIDTH if example.detail else room)
+        detail = _cut_middle(example.detail, room - len(path))
         lines.append(f"{_INDENT}{path}  {detail}".rstrip())
     return "\n".join(lines)
 
