@@ -54,8 +54,8 @@ class EpochPlan:
         order, starts = arrange_batches(order, size, self.buckets, drop_last=self.drop_last)
         if len(starts) < 2:
             raise ValueError(
-                f"`drop_last` must leave at least one batch. Received {len(order)} samples for "
-                f"batches of {size}."
+                f"`drop_last` must leave at least one batch. Received {self.num_samples} samples "
+                f"for batches of {size}."
             )
         if not 0 <= step < len(starts) - 1:
             raise ValueError(f"`step` must be in 0..{len(starts) - 2}. Received {step}.")
