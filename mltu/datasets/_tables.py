@@ -222,12 +222,6 @@ def _pairs(
         yield cells[first], cells[second]
 
 
-def _numbered(rows: Any) -> Iterator[tuple[int, list[str]]]:
-    """Yield each row of a `csv.reader` with the number of its last line."""
-    for row in rows:
-        yield rows.line_num, row
-
-
 def _csv_pairs(
     path: StrPath, rows: Any, names: tuple[str | None, str | None]
 ) -> Iterator[tuple[str, str]]:
@@ -243,7 +237,8 @@ def _csv_pairs(
             "--label-column."
         )
     fix = "Put labels with commas in double quotes."
-    yield from _pairs(path, _numbered(rows), columns, len(header), fix)
+    numbered = ((rows.line_num, row) for row in rows)  # with the number of its last line
+    yield from _pairs(path, numbered, columns, len(header), fix)
 
 
 def _tsv_pairs(
