@@ -56,14 +56,7 @@ class AllSamples:
 
 
 class Expected(NamedTuple):
-    """What the model expects of the samples; None if unknown.
-
-    Args:
-        vocab: the characters it knows.
-        max_word_length: the longest label, in characters.
-        time_steps: the time steps of its output.
-        image_size: (width, height) of its input, in pixels.
-    """
+    """What the model expects of the samples, as in `check_data`; None if unknown."""
 
     vocab: frozenset[str] | None = None
     max_word_length: int | None = None

@@ -57,14 +57,7 @@ class ImageFacts(NamedTuple):
 def read_images(
     samples: AllSamples, *, num_read: int | None = None, workers: int = 2, progress: bool = True
 ) -> ImageFacts:
-    """Read, decode and hash each image once, in threads.
-
-    Args:
-        samples: data is a path, the bytes of an image file, or an array.
-        num_read: the number of images to read, drawn evenly over the samples; None reads all.
-        workers: threads, at least 1.
-        progress: show a progress bar.
-    """
+    """Read, decode and hash each image once, in threads; arguments as in `check_data`."""
     size = len(samples)
     first_paths = _first_paths(samples)
     facts = np.zeros(size, _FACTS)
