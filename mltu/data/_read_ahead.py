@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 from mltu.data._epoch import EpochPlan
 from mltu.data._processes import Batch
 
 if TYPE_CHECKING:
-    from mltu.data._batches import BatchLoader
-
-
-class Promise(Protocol):
-    """A batch that has been begun, such as a `concurrent.futures.Future`."""
-
-    def result(self) -> Batch:
-        """Wait for the batch; raise what went wrong."""
-
-    def cancel(self) -> object:
-        """Do not begin it if that can still be avoided; nobody will wait for it."""
+    from mltu.data._batches import BatchLoader, BegunBatch
 
 
 class ReadAhead:
@@ -33,7 +24,7 @@ class ReadAhead:
 
     def __init__(self, loader: BatchLoader, depth: int) -> None:
         self._loader, self._depth = loader, depth
-        self._begun: dict[tuple[int, int], Promise] = {}
+        self._begun: dict[tuple[int, int], Future[Batch] | BegunBatch] = {}
         self._order: Sequence[int] | None = None
         self._place = 0
         self._lock = threading.Lock()
