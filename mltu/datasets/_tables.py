@@ -175,31 +175,23 @@ def read_lines(path: StrPath) -> Iterator[tuple[int, str]]:
         FileNotFoundError: there is no such file.
         ValueError: a line is not UTF-8; it is quoted with its number.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="\n") as file:
-            yield from enumerate(file, 1)
-    except UnicodeDecodeError as error:
-        number, line = _first_undecodable(path)
-        raise ValueError(
-            f"{os.fspath(path)!r} must be a file in UTF-8. Received {shorten(line.rstrip())} in "
-            f"line {number}: {error.reason}. Save it again as UTF-8."
-        ) from error
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise ValueError(
+                    f"{os.fspath(path)!r} must be a file in UTF-8. Received "
+                    f"{shorten(line.rstrip())} in line {number}: {error.reason}. Save it again as "
+                    "UTF-8."
+                ) from error
+            yield number, text
 
 
 def count_lines(path: StrPath) -> int:
     """Count the lines of a file; a last line without a line feed counts."""
     with open(path, "rb") as file:
         return 1 + sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-
-
-def _first_undecodable(path: StrPath) -> tuple[int, bytes]:
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError:
-                return number, line
-    raise RuntimeError(f"The file {os.fspath(path)!r} changed while it was being read.")
 
 
 def _pairs(
