@@ -100,15 +100,15 @@ class EpochPlan:
             )
         return replace(self, rank=index, world_size=count)
 
-    def select(self, indices: Indices, labels: Sequence[Any], **changes: Any) -> EpochPlan:
+    def select(self, indices: Indices, labels: Sequence[Any], *, one_order: bool) -> EpochPlan:
         """Return the plan for the samples at `indices`, which have these labels."""
         return replace(
             self,
             num_samples=len(indices),
-            short_first=None if self.short_first is None else labels,
+            shuffle=self.shuffle and not one_order,
+            short_first=None if self.short_first is None or one_order else labels,
             buckets=None if self.buckets is None else self.buckets[indices],
             step=0,
-            **changes,
         )
 
 

@@ -305,8 +305,8 @@ class DataProvider(keras.utils.PyDataset):
                 f"Received {split}."
             )
         order = epoch_order(self.num_samples, self._plan.seed, 0, shuffle)
-        training = self._select(order[:num_first], self.augmentors)
-        return training, self._select(order[num_first:], [], shuffle=False)
+        training, validation = order[:num_first], order[num_first:]
+        return self._select(training), self._select(validation, is_validation=True)
 
     def to_csv(self, path: StrPath) -> None:
         """Write all samples, unshuffled, to a CSV file that a provider can read back.
@@ -408,10 +408,11 @@ class DataProvider(keras.utils.PyDataset):
         depth = max(self.max_queue_size, loader.num_processes)
         self._ahead = ReadAhead(loader, depth)
 
-    def _select(self, indices: Indices, augmentors: Sequence[Step], **changes: Any) -> Self:
-        samples = self._loader.samples.take(indices)
-        plan = self._plan.select(indices, samples.labels, **changes)
-        pipeline = replace(self._loader.pipeline, augmentors=augmentors)
+    def _select(self, indices: Indices, *, is_validation: bool = False) -> Self:
+        samples, pipeline = self._loader.samples.take(indices), self._loader.pipeline
+        if is_validation:
+            pipeline = replace(pipeline, augmentors=[])
+        plan = self._plan.select(indices, samples.labels, one_order=is_validation)
         return self._part(plan, samples=samples, pipeline=pipeline)
 
     def _part(self, plan: EpochPlan, **changes: Any) -> Self:
