@@ -263,7 +263,7 @@ def _spaced_pairs(path: StrPath) -> Iterator[tuple[str, str]]:
     written = (line for line in lines if line[1])
     head, second = next(written, (0, "")), next(written, (0, ""))
     words = head[1].replace(",", " ").split()
-    is_header = len(words) == 2 and not _spaced_pair(head[1]) and _spaced_pair(second[1])
+    is_header = len(words) == 2 and not _FILE.search(words[0]) and _spaced_pair(second[1])
     for number, text in chain([second] if is_header else [head, second], written):
         pair = _spaced_pair(text)
         if pair:
