@@ -255,6 +255,10 @@ def test_names_that_cameras_give_are_no_labels():
         check(pictures([*names, "Image", "img", "photos", "scan 1a"] * 10)), "file_name_label"
     )
     assert (found.severity, found.count) == ("error", 40)
+    few = check(pictures([*names, *(f"w{i}" for i in range(96))]), num_read=2)
+    assert named(few, "file_name_label").severity == "warning"  # However many images are read.
+    many = check(pictures([*names * 5, *(f"w{i}" for i in range(80))]), num_read=50)
+    assert named(many, "file_name_label").severity == "error"
 
 
 @pytest.mark.parametrize("vocab", [None, "abc"])

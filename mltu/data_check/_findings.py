@@ -39,6 +39,7 @@ class AllSamples:
         samples = first + second  # Lazy columns are not read.
         self.num_training = len(first)
         self.num_validation = len(second)
+        self.sizes = self.num_training, self.num_validation
         self.data, self.labels = samples.data, samples.labels
         self._source = samples.source
 
@@ -122,20 +123,19 @@ class Finding:
     examples: tuple[Example, ...]
 
 
-def make_finding(match: Match, samples: AllSamples, num_examined: tuple[int, int]) -> Finding:
+def make_finding(match: Match, samples: AllSamples, num_checked: tuple[int, int]) -> Finding:
     """Count the matches, set the severity, and select the first examples.
 
     Args:
         match: at least one position.
         samples: all samples.
-        num_examined: how many training and validation images were read, for `tolerated`.
+        num_checked: how many training and validation samples were checked, for `tolerated`.
     """
     spec = CHECKS[match.name]
     distinct = dict.fromkeys(match.positions[: 2 * MAX_EXAMPLES].tolist())
     num_validation = int(np.count_nonzero(match.positions >= samples.num_training))
     counts = (len(match.positions) - num_validation, num_validation)
-    sizes = (samples.num_training, samples.num_validation)
-    parts = zip(counts, sizes, num_examined, strict=True)
+    parts = zip(counts, samples.sizes, num_checked, strict=True)
     is_mild = spec.tolerated and all(_is_tolerated(*part, spec.tolerated) for part in parts)
     return Finding(
         match.name,
@@ -156,12 +156,12 @@ def make_finding(match: Match, samples: AllSamples, num_examined: tuple[int, int
     )
 
 
-def _is_tolerated(count: int, size: int, num_examined: int, share: float) -> bool:
+def _is_tolerated(count: int, size: int, num_checked: int, share: float) -> bool:
     """Apply the rule of mltu.data.BadSamples, with the count scaled up to the whole set."""
     if not count:
         return True
-    estimate = count * size / max(num_examined, 1)
-    return count < num_examined and (estimate < _MIN_NUM or estimate <= share * size)
+    estimate = count * size / max(num_checked, 1)
+    return count < num_checked and (estimate < _MIN_NUM or estimate <= share * size)
 
 
 CHECKS = {
