@@ -80,7 +80,9 @@ def command(form: str, timeout: float) -> None:
 
 def gather(timeout: float) -> dict[str, Any]:
     """Collect the plain values on which all findings are based."""
-    installed = {package.name.lower(): package.version for package in distributions()}
+    found = {package.name: package.version for package in distributions()}
+    # Some wheels have underscores in their names.
+    installed = {name.lower().replace("_", "-"): version for name, version in found.items()}
     packages = {name: installed[name] for name in _PACKAGES if name in installed}
     probes = ["opencv", "onnxruntime", *(["keras"] if "keras" in packages else [])]
     return {
