@@ -34,11 +34,10 @@ class AllSamples:
     """
 
     def __init__(self, training: Any, validation: Any = None) -> None:
-        first = load_samples(training)
-        second = load_samples(() if validation is None else validation)
-        samples = first + second  # Lazy columns are not read.
-        self.num_training = len(first)
-        self.num_validation = len(second)
+        first = samples = load_samples(training)
+        if validation is not None:
+            samples += load_samples(validation)  # Lazy columns are not read.
+        self.num_training, self.num_validation = len(first), len(samples) - len(first)
         self.sizes = self.num_training, self.num_validation
         self.data, self.labels = samples.data, samples.labels
         self._source = samples.source
