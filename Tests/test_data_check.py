@@ -255,6 +255,10 @@ def test_names_that_cameras_give_are_no_labels():
         check(pictures([*names, "Image", "img", "photos", "scan 1a"] * 10)), "file_name_label"
     )
     assert (found.severity, found.count) == ("error", 40)
+    few = check(pictures([*names, *(f"w{i}" for i in range(96))]), num_read=2)
+    assert named(few, "file_name_label").severity == "warning"  # However many images are read.
+    many = check(pictures([*names * 5, *(f"w{i}" for i in range(80))]), num_read=50)
+    assert named(many, "file_name_label").severity == "error"
 
 
 @pytest.mark.parametrize("vocab", [None, "abc"])
@@ -332,9 +336,8 @@ def test_the_page_is_narrow_and_says_what_to_do(report):
 
 def test_page_of_a_report_by_hand():
     """The whole page, as it is read."""
-    finding = Finding(
-        "missing_file", "error", 3, 1, "There is no file.", "Drop it.", (Example(4, "a/b.png", ""),)
-    )
+    example = Example(4, 200 * "a" + "/b.png", "")
+    finding = Finding("missing_file", "error", 3, 1, "There is no file.", "Drop it.", (example,))
     statistics = {
         "label_length": {"min": 1, "median": 2, "max": 3},
         "num_distinct_labels": 5,
@@ -352,7 +355,7 @@ def test_page_of_a_report_by_hand():
         "ERROR missing_file: 2 in training, 1 in validation",
         "  There is no file.",
         "  Fix: Drop it.",
-        "    a/b.png",
+        "    ..." + 85 * "a" + "/b.png",
         "",
     ]
     assert page[9].startswith("Fine: No label not text, unknown character, ")

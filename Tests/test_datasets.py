@@ -438,6 +438,9 @@ def test_a_header_of_own_words_beyond_two_columns_is_asked_for(tmp_path):
     path.write_text("A list\nof no files\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"Received 'A list' in line 1"):
         read_table(path)
+    path.write_text(" a.png x\nb.png y\n", encoding="utf-8")  # No header: it names a file.
+    with pytest.raises(ValueError, match=r"Received ' a.png x' in line 1"):
+        read_table(path)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])

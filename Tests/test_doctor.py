@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -128,6 +129,13 @@ def test_failures_come_first_and_end_with_1(monkeypatch):
     assert output.index("FAILED: opencv") < output.index("note: onnxruntime")
     assert "error: ImportError: libGL.so.1" in output
     assert json.loads(run("--format", "json", status=1))["failures"][0].startswith("opencv")
+
+
+def test_a_wheel_may_spell_its_name_with_underscores(monkeypatch):
+    package = SimpleNamespace(name="tensorflow_cpu", version="2.21.0")
+    monkeypatch.setattr(_doctor, "distributions", lambda: [package])
+    monkeypatch.setattr(_doctor, "call_in_child", lambda *_, **__: {})
+    assert _doctor.gather(60)["packages"] == {"tensorflow-cpu": "2.21.0"}
 
 
 def test_an_exception_in_a_probe_is_a_line(monkeypatch):

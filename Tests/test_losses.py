@@ -321,6 +321,8 @@ def heads(kind):
         outputs = 1 / (1 + np.exp(-logits_of(4, 6, 4)))
     elif kind == "axes":
         outputs = np.swapaxes(softmax(np.swapaxes(logits_of(4, 6, 4), 1, 2)), 1, 2)
+    elif kind == "diverged":
+        outputs[1] = np.nan
     elif kind == "few":
         labels = pad([[0, 1], [2], [1, 1], [2, 0]], 4, 4)
     elif kind == "long":
@@ -339,6 +341,7 @@ def heads(kind):
         ("long", False, "1 of 4 labels in a batch need more time steps than the 6"),
         ("softmax", False, None),
         ("logits", True, None),
+        ("diverged", False, None),
     ],
 )
 def test_a_head_that_does_not_suit_the_loss_is_named_once(kind, from_logits, words, caplog):

@@ -196,6 +196,10 @@ def test_short_first_sorts_the_first_epoch_and_only_it():
     assert content(source) == content(plain)
     source.set_position(1)
     assert lengths(source) == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    _, validation = source.split(0.3)  # It has one order for all epochs.
+    before = content(validation)
+    validation.set_position(2)
+    assert content(validation) == before
 
 
 def test_padding_with_a_character_is_refused():

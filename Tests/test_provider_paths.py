@@ -272,6 +272,13 @@ def test_arranged_batches_are_a_permutation_of_one_bucket_each(buckets, batch_si
     assert [kept[a:b].tolist() for a, b in itertools.pairwise(ends)] == full
 
 
+def test_an_epoch_without_full_batches_says_how_many_samples_there_are():
+    samples = [(np.zeros((4, width, 1), np.uint8), [0]) for width in (4, 4, 99, 99, 99)]
+    resizer = ImageResizer((16, 32), 8, keep_aspect_ratio=True)
+    with pytest.raises(ValueError, match="Received 5 samples for batches of 4"):
+        DataProvider(samples, [same], 4, transformers=[resizer], drop_last=True)
+
+
 # Shards
 
 

@@ -45,9 +45,11 @@ class BatchCheck:
             num_too_long: the number of labels that need more time steps.
         """
         outputs = ops.stop_gradient(outputs)
-        deviation = ops.max(ops.abs(ops.sum(outputs, axis=2) - 1))
-        is_softmax = (ops.min(outputs) >= 0) & (deviation <= _ROUNDING)
-        is_unsuited = is_softmax if self._from_logits else ops.logical_not(is_softmax)
+        least, deviation = ops.min(outputs), ops.max(ops.abs(ops.sum(outputs, axis=2) - 1))
+        if self._from_logits:
+            is_unsuited = (least >= 0) & (deviation <= _ROUNDING)
+        else:  # NaN compares as False: the training has diverged, whatever the last layer is.
+            is_unsuited = (least < 0) | (deviation > _ROUNDING)
         has_stranger = ops.max(labels) >= outputs.shape[2]
         is_faulty = is_unsuited | has_stranger | (num_too_long > 0)
         _call_if(is_faulty, self._say, labels, outputs, num_too_long, is_unsuited)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from statistics import median
+from timeit import repeat
 from typing import Any
 
 import click
@@ -99,9 +99,5 @@ def _measure(reader: Any, num_images: int, threads: int | None) -> dict[str, Any
 
 def _seconds(count: int, function: Callable[[Any], Any], argument: Any) -> float:
     """Return the median time of `count` calls after the warm-up."""
-    times = []
-    for _ in range(_WARMUP + count):
-        started = time.perf_counter()
-        function(argument)
-        times.append(time.perf_counter() - started)
+    times = repeat(lambda: function(argument), number=1, repeat=_WARMUP + count)
     return median(times[_WARMUP:])

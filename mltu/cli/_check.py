@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mltu.cli._common import count_option, data_options, is_watched
+from mltu.cli._common import WHERE, count_option, data_options, is_watched, open_data
 
 if TYPE_CHECKING:
     from mltu.datasets import Samples
@@ -65,9 +65,6 @@ def command(
     sheet: str | None,
     num_read: int | None,
     workers: int,
-    path_column: str | None,
-    label_column: str | None,
-    label_pattern: str | None,
     **given: Any,
 ) -> None:
     """Check the images and labels of TRAIN, and compare VALIDATION with them.
@@ -83,19 +80,13 @@ def command(
     mltu check labels.csv --learning-curve curve.png
     """
     from mltu.data_check import check_data, write_sheet
-    from mltu.datasets import open_samples, open_validation
 
+    where = {name: given.pop(name) for name in WHERE}
     expected = {**(_expected(Path(run)) if run else {}), **_not_none(given)}
     width, height = expected.get("width"), expected.get("height")
     if (width is None) != (height is None):
         raise click.UsageError("--width and --height must be given together.")
-    where = {
-        "path_column": path_column, "label_column": label_column, "label_pattern": label_pattern
-    }  # fmt: skip
-    training = open_samples(train, **where)
-    validation_samples = open_validation(validation or train)
-    if validation_samples is None and validation is not None:
-        validation_samples = open_samples(validation, **where)
+    training, validation_samples = open_data(train, validation, where)
     report = check_data(
         training,
         validation=validation_samples,

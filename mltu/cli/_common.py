@@ -7,14 +7,18 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
 from mltu.utils.files import StrPath
 
+if TYPE_CHECKING:
+    from mltu.datasets import Samples
+
+WHERE = ("path_column", "label_column", "label_pattern")  # the arguments of `data_options`
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 text_or_json = click.option(
@@ -29,14 +33,24 @@ part_option = click.option(
 
 def data_options(function: Function) -> Function:
     """Add the options that say where DATA has its paths and labels."""
-    for name, meaning in (
-        ("label-pattern", "Regular expression that finds the label in names, such as '[^_]+'."),
-        ("label-column", "Column of the labels in a table."),
-        ("path-column", "Column of the paths in a table."),
-    ):
-        metavar = "REGEX" if name == "label-pattern" else "NAME"
-        function = click.option(f"--{name}", metavar=metavar, help=meaning)(function)
+    pattern = "Regular expression that finds the label in names, such as '[^_]+'."
+    function = click.option("--label-pattern", metavar="REGEX", help=pattern)(function)
+    for kind in ("label", "path"):
+        meaning = f"Column of the {kind}s in a table."
+        function = click.option(f"--{kind}-column", metavar="NAME", help=meaning)(function)
     return function
+
+
+def open_data(
+    data: str, validation: str | None, where: Mapping[str, str | None]
+) -> tuple[Samples, Samples | None]:
+    """Open a data set and its validation data, which the layout of MJSynth has in itself."""
+    from mltu.datasets import open_samples, open_validation
+
+    samples, own = open_samples(data, **where), open_validation(validation or data)
+    if own is None and validation is not None:
+        own = open_samples(validation, **where)
+    return samples, own
 
 
 def count_option(

@@ -34,10 +34,7 @@ _PACKAGES = (
 _VARIABLES = ("KERAS_BACKEND", "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "TF_USE_LEGACY_KERAS")
 # Text in the error of a probe, and the fix for it.
 _FIXES = (
-    (
-        r"lib(GL|gthread|glib|SM|Xext)\b",
-        f"{HEADLESS}.",
-    ),
+    (r"lib(GL|gthread|glib|SM|Xext)\b", f"{HEADLESS}."),
     ("SIGILL|(?i:illegal instruction)", "The package needs AVX, which this processor lacks."),
     ("Unable to import backend", "Set KERAS_BACKEND to tensorflow, jax or torch."),
     (
@@ -83,7 +80,9 @@ def command(form: str, timeout: float) -> None:
 
 def gather(timeout: float) -> dict[str, Any]:
     """Collect the plain values on which all findings are based."""
-    installed = {package.name.lower(): package.version for package in distributions()}
+    found = {package.name: package.version for package in distributions()}
+    # Some wheels have underscores in their names.
+    installed = {name.lower().replace("_", "-"): version for name, version in found.items()}
     packages = {name: installed[name] for name in _PACKAGES if name in installed}
     probes = ["opencv", "onnxruntime", *(["keras"] if "keras" in packages else [])]
     return {

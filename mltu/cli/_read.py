@@ -107,8 +107,8 @@ def command(
         readings = reader.predict_stream(images_read, on_error="keep", progress=shows_bar)
     counts = {"failed": len(empty_folders), "omitted": 0}
     doubtful: list[str] = []
-    pairs = _note_doubtful(zip(paths, readings, strict=True), doubtful)
-    for line in _FORMS[form](_choose(pairs, min_confidence, counts)):
+    pairs = zip(paths, readings, strict=True)
+    for line in _FORMS[form](_choose(pairs, min_confidence, counts, doubtful)):
         click.echo(line)
     if doubtful:
         click.echo(
@@ -187,16 +187,6 @@ def _read_in_all_directions(
         yield max(readings, key=lambda reading: (reading.text != "", reading.confidence))
 
 
-def _note_doubtful(
-    pairs: Iterable[tuple[str, Reading]], doubtful: list[str]
-) -> Iterator[tuple[str, Reading]]:
-    """Pass on all readings, and note the images that are probably no upright word or line."""
-    for path, reading in pairs:
-        if reading.error is None and _is_doubtful(path, reading):
-            doubtful.append(path)
-        yield path, reading
-
-
 def _is_doubtful(path: str, reading: Reading) -> bool:
     """Return whether an image was read with next to no confidence, or little where it is odd."""
     from mltu.inference._image import is_blank
@@ -214,17 +204,25 @@ def _is_doubtful(path: str, reading: Reading) -> bool:
 
 
 def _choose(
-    pairs: Iterable[tuple[str, Reading]], min_confidence: float, counts: dict[str, int]
+    pairs: Iterable[tuple[str, Reading]],
+    min_confidence: float,
+    counts: dict[str, int],
+    doubtful: list[str],
 ) -> Iterator[tuple[str, Reading]]:
-    """Pass on readings of enough confidence and images that could not be read; count the rest."""
+    """Pass on readings of enough confidence and images that could not be read; count the rest.
+
+    Images that are probably no upright word or line are noted in `doubtful`.
+    """
     for path, reading in pairs:
         if reading.error is not None:
             counts["failed"] += 1
             click.echo(f"{path[:500]}: {' '.join(reading.error.split())}", err=True)
-        elif reading.confidence < min_confidence:
+        elif _is_doubtful(path, reading):
+            doubtful.append(path)
+        if reading.error is None and reading.confidence < min_confidence:
             counts["omitted"] += 1
-            continue
-        yield path, reading
+        else:
+            yield path, reading
 
 
 def _as_text(pairs: Iterable[tuple[str, Reading]]) -> Iterator[str]:

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mltu.cli._common import data_options, is_terminal, is_watched, quoted
+from mltu.cli._common import WHERE, data_options, is_terminal, is_watched, open_data, quoted
 from mltu.configs import ReaderConfigs
 
 if TYPE_CHECKING:
-    from mltu.datasets import Samples
     from mltu.training import DatasetError, TrainedReader
 
-_WHERE = ("path_column", "label_column", "label_pattern")
 _USELESS, _POOR = 0.9, 0.2  # CER
 _WITH_RESUME = ("resume", "epochs", "export")
 
@@ -85,10 +83,10 @@ def command(
             outcome = resume_reader(resume, epochs=options["epochs"], **more)
         else:
             given = {key: value for key, value in options.items() if value is not None}
-            where = {name: given.pop(name) for name in _WHERE if name in given}
+            where = {name: given.pop(name) for name in WHERE if name in given}
             source: Any = data
             if where:
-                source, given["validation"] = _open(data, options["validation"], where)
+                source, given["validation"] = open_data(source, options["validation"], where)
             outcome = train_reader(source, **{**given, **more, "output": output})
     except DatasetError as error:
         _print_errors(error)
@@ -127,17 +125,6 @@ def _require_data(*data: str | None) -> None:
     for name in data:
         if name is not None and not Path(name).exists():
             open_samples(name)  # It raises, and says what it can open.
-
-
-def _open(
-    data: Any, validation: str | None, where: dict[str, str]
-) -> tuple[Samples, Samples | None]:
-    from mltu.datasets import open_samples, open_validation
-
-    own = open_validation(validation or data)
-    if own is None and validation is not None:
-        own = open_samples(validation, **where)
-    return open_samples(data, **where), own
 
 
 def _print_errors(error: DatasetError) -> None:

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import count
@@ -20,7 +20,6 @@ from mltu.augmentors import Augmentor
 from mltu.data._bad_samples import BadSamples
 from mltu.data._epoch import Indices
 from mltu.data._processes import Batch, Call, WorkerProcesses
-from mltu.data._read_ahead import Promise
 from mltu.datasets import Samples
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.pipeline_step import Step, as_step, check_callables
@@ -185,7 +184,7 @@ class BatchLoader:
         """Copy without the threads; a copy starts its own."""
         return {**self.__dict__, "_threads": None}
 
-    def begin(self, indices: Indices, epoch: int, bucket: int) -> Promise:
+    def begin(self, indices: Indices, epoch: int, bucket: int) -> Future[Batch] | BegunBatch:
         """Begin to load a batch in other processes or threads."""
         if self._processes is not None:
             try:
@@ -193,7 +192,7 @@ class BatchLoader:
             except Exception as error:  # `load` tries again, and raises it where it is waited for.
                 _LOGGER.debug("A batch of epoch %d could not be begun: %s", epoch, error)
                 call = None
-            return _BegunBatch(self, (indices, epoch, bucket), call)
+            return BegunBatch(self, (indices, epoch, bucket), call)
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.num_threads)
         return self._threads.submit(self.load, indices, epoch, bucket)
@@ -297,8 +296,8 @@ class BatchLoader:
 
 
 @dataclass(frozen=True, slots=True)
-class _BegunBatch:
-    """A batch that other processes load, or nobody yet if `call` is None."""
+class BegunBatch:
+    """The future of a batch that other processes load, or nobody yet if `call` is None."""
 
     loader: BatchLoader
     arguments: tuple[Indices, int, int]

@@ -54,8 +54,8 @@ class EpochPlan:
         order, starts = arrange_batches(order, size, self.buckets, drop_last=self.drop_last)
         if len(starts) < 2:
             raise ValueError(
-                f"`drop_last` must leave at least one batch. Received {len(order)} samples for "
-                f"batches of {size}."
+                f"`drop_last` must leave at least one batch. Received {self.num_samples} samples "
+                f"for batches of {size}."
             )
         if not 0 <= step < len(starts) - 1:
             raise ValueError(f"`step` must be in 0..{len(starts) - 2}. Received {step}.")
@@ -73,8 +73,8 @@ class EpochPlan:
             self._following = kept = {**last, epoch: replace(self, epoch=epoch, step=0)}
         return kept[epoch], step
 
-    def batch_indices(self, index: int) -> tuple[Indices, int]:
-        """Return the samples of a batch in this process, shape (batch,), and their bucket.
+    def batch_indices(self, index: int) -> tuple[Indices, int, int]:
+        """Return the samples of a batch in this process, shape (batch,), its epoch and bucket.
 
         Raises:
             IndexError: there is no such batch.
@@ -84,7 +84,8 @@ class EpochPlan:
         first, last = self._starts[self.step + index :][:2]
         whole = self._order[first:last]
         indices = whole[self.rank :: self.world_size] if self.rank < len(whole) else whole[:1]
-        return indices, 0 if self.buckets is None else int(self.buckets[indices[0]])
+        bucket = 0 if self.buckets is None else int(self.buckets[indices[0]])
+        return indices, self.epoch, bucket
 
     def shard(self, index: int, count: int) -> EpochPlan:
         """Return the plan of one of several processes; see `DataProvider.shard`."""
@@ -99,15 +100,15 @@ class EpochPlan:
             )
         return replace(self, rank=index, world_size=count)
 
-    def select(self, indices: Indices, labels: Sequence[Any], **changes: Any) -> EpochPlan:
+    def select(self, indices: Indices, labels: Sequence[Any], *, one_order: bool) -> EpochPlan:
         """Return the plan for the samples at `indices`, which have these labels."""
         return replace(
             self,
             num_samples=len(indices),
-            short_first=None if self.short_first is None else labels,
+            shuffle=self.shuffle and not one_order,
+            short_first=None if self.short_first is None or one_order else labels,
             buckets=None if self.buckets is None else self.buckets[indices],
             step=0,
-            **changes,
         )
 
 

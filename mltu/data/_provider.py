@@ -6,11 +6,9 @@ import copy
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import FrameType
 from typing import Any, Self
-
-import numpy.typing as npt
 
 from mltu._extras import explain_missing
 from mltu.data._bad_samples import BadSample, BadSamples
@@ -284,11 +282,7 @@ class DataProvider(keras.utils.PyDataset):
         Raises:
             ValueError: an argument is out of its range, or this provider is a shard already.
         """
-        part = copy.copy(self)
-        part._num_taken = 0
-        part._plan = self._plan.shard(index, count)
-        part._use(replace(self._loader, bad_samples=BadSamples(self.num_samples)))
-        return part
+        return self._part(self._plan.shard(index, count))
 
     def split(self, split: float = 0.9, shuffle: bool = True) -> tuple[Self, Self]:
         """Split the samples into two independent providers, for training and validation.
@@ -311,8 +305,8 @@ class DataProvider(keras.utils.PyDataset):
                 f"Received {split}."
             )
         order = epoch_order(self.num_samples, self._plan.seed, 0, shuffle)
-        training = self._select(order[:num_first], self.augmentors)
-        return training, self._select(order[num_first:], [], shuffle=False)
+        training, validation = order[:num_first], order[num_first:]
+        return self._select(training), self._select(validation, is_validation=True)
 
     def to_csv(self, path: StrPath) -> None:
         """Write all samples, unshuffled, to a CSV file that a provider can read back.
@@ -351,7 +345,7 @@ class DataProvider(keras.utils.PyDataset):
             # Keras takes the shape of all batches from the first two, and TensorFlow fails on a
             # later one of another length. So it gets a shape in which that axis is free.
             shape = [None if i == axis else side for i, side in enumerate(data.shape)]
-            return _Signature(tuple(shape), data.dtype), labels  # type: ignore[return-value]
+            return keras.KerasTensor(shape, data.dtype), labels
         return data, labels
 
     @property
@@ -405,8 +399,7 @@ class DataProvider(keras.utils.PyDataset):
             plan, index = plan.reach(index)
         reads_ahead = loader.num_threads or loader.num_processes
         if frame is None or frame.f_code.co_name == "get_tf_dataset" or not reads_ahead:
-            indices, bucket = plan.batch_indices(index)
-            return loader.load(indices, plan.epoch, bucket)
+            return loader.load(*plan.batch_indices(index))
         return self._ahead.get(plan, index, frame.f_locals.get("indices"))
 
     def _use(self, loader: BatchLoader) -> None:
@@ -415,28 +408,19 @@ class DataProvider(keras.utils.PyDataset):
         depth = max(self.max_queue_size, loader.num_processes)
         self._ahead = ReadAhead(loader, depth)
 
-    def _select(self, indices: Indices, augmentors: Sequence[Step], **changes: Any) -> Self:
+    def _select(self, indices: Indices, *, is_validation: bool = False) -> Self:
+        samples, pipeline = self._loader.samples.take(indices), self._loader.pipeline
+        if is_validation:
+            pipeline = replace(pipeline, augmentors=[])
+        plan = self._plan.select(indices, samples.labels, one_order=is_validation)
+        return self._part(plan, samples=samples, pipeline=pipeline)
+
+    def _part(self, plan: EpochPlan, **changes: Any) -> Self:
         part = copy.copy(self)
-        part._num_taken = 0
-        samples = self._loader.samples.take(indices)
-        part._plan = self._plan.select(indices, samples.labels, **changes)
-        part._use(
-            replace(
-                self._loader,
-                samples=samples,
-                pipeline=replace(self._loader.pipeline, augmentors=augmentors),
-                bad_samples=BadSamples(len(indices)),
-            )
-        )
+        part._plan, part._num_taken = plan, 0
+        bad_samples = BadSamples(plan.num_samples)
+        part._use(replace(self._loader, bad_samples=bad_samples, **changes))
         return part
-
-
-@dataclass(frozen=True)
-class _Signature:
-    """Stands in for an array of which Keras reads only the shape and dtype."""
-
-    shape: tuple[int | None, ...]
-    dtype: npt.DTypeLike
 
 
 _CALLERS = ("fit", "evaluate", "predict", "_symbolic_build", "_maybe_symbolic_build")

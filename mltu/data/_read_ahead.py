@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 from mltu.data._epoch import EpochPlan
 from mltu.data._processes import Batch
 
 if TYPE_CHECKING:
-    from mltu.data._batches import BatchLoader
-
-
-class Promise(Protocol):
-    """A batch that has been begun, such as a `concurrent.futures.Future`."""
-
-    def result(self) -> Batch:
-        """Wait for the batch; raise what went wrong."""
-
-    def cancel(self) -> object:
-        """Do not begin it if that can still be avoided; nobody will wait for it."""
+    from mltu.data._batches import BatchLoader, BegunBatch
 
 
 class ReadAhead:
@@ -33,7 +24,7 @@ class ReadAhead:
 
     def __init__(self, loader: BatchLoader, depth: int) -> None:
         self._loader, self._depth = loader, depth
-        self._begun: dict[tuple[int, int], Promise] = {}
+        self._begun: dict[tuple[int, int], Future[Batch] | BegunBatch] = {}
         self._order: Sequence[int] | None = None
         self._place = 0
         self._lock = threading.Lock()
@@ -54,9 +45,9 @@ class ReadAhead:
             batches = {(plan.epoch, plan.step + step): (plan, step) for plan, step in places}
             for key in self._begun.keys() - batches.keys():
                 self._begun.pop(key).cancel()
-            for key, batch in batches.items():
+            for key, (plan, step) in batches.items():
                 if key not in self._begun:
-                    self._begun[key] = self._begin(*batch)
+                    self._begun[key] = self._loader.begin(*plan.batch_indices(step))
             promise = self._begun.pop(next(iter(batches)))
         return promise.result()
 
@@ -76,7 +67,3 @@ class ReadAhead:
             place = order.index(index)
         self._order, self._place = order, place
         return order[place + 1 : place + 1 + self._depth]
-
-    def _begin(self, plan: EpochPlan, index: int) -> Promise:
-        indices, bucket = plan.batch_indices(index)
-        return self._loader.begin(indices, plan.epoch, bucket)

@@ -67,17 +67,20 @@ def check_data(
     both = AllSamples(samples, validation)
     if not both.num_training:
         raise ValueError("`samples` must contain at least one sample. Received an empty data set.")
-    labels, matches = check_labels(both, expected, progress=progress)
+    labels, of_labels = check_labels(both, expected, progress=progress)
     if not any(char.strip() for char in labels.counts):
-        matches.append(Match("no_text", np.arange(both.num_training), lambda _: ""))
+        of_labels.append(Match("no_text", np.arange(both.num_training), lambda _: ""))
     images = read_images(both, num_read=num_read, workers=workers, progress=progress)
-    matches += check_images(both, images, labels, expected)
+    of_images = check_images(both, images, labels, expected)
 
-    is_examined = images.status != NOT_READ
+    is_examined = images.facts["status"] != NOT_READ
     num_training = int(np.count_nonzero(is_examined[: both.num_training]))
     num_examined = (num_training, int(np.count_nonzero(is_examined)) - num_training)
     findings = [
-        make_finding(match, both, num_examined) for match in matches if match.positions.size
+        make_finding(match, both, num_checked)
+        for matches, num_checked in ((of_labels, both.sizes), (of_images, num_examined))
+        for match in matches
+        if match.positions.size
     ]
     order = list(CHECKS)
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), order.index(f.name)))
@@ -94,7 +97,7 @@ def check_data(
 def _statistics(labels: LabelFacts, images: ImageFacts) -> dict[str, Any]:
     """Summarize training and validation samples together, in JSON types."""
     lengths = labels.lengths[labels.lengths >= 0]
-    widths, heights = images.sizes[images.status == READ].T
+    widths, heights = images.facts["size"][images.facts["status"] == READ].T
     return {
         "label_length": _quantiles(lengths),
         "num_labels_of_length": np.bincount(lengths).tolist(),

@@ -34,11 +34,11 @@ class AllSamples:
     """
 
     def __init__(self, training: Any, validation: Any = None) -> None:
-        first = load_samples(training)
-        second = load_samples(() if validation is None else validation)
-        samples = first + second  # Lazy columns are not read.
-        self.num_training = len(first)
-        self.num_validation = len(second)
+        first = samples = load_samples(training)
+        if validation is not None:
+            samples += load_samples(validation)  # Lazy columns are not read.
+        self.num_training, self.num_validation = len(first), len(samples) - len(first)
+        self.sizes = self.num_training, self.num_validation
         self.data, self.labels = samples.data, samples.labels
         self._source = samples.source
 
@@ -56,14 +56,7 @@ class AllSamples:
 
 
 class Expected(NamedTuple):
-    """What the model expects of the samples; None if unknown.
-
-    Args:
-        vocab: the characters it knows.
-        max_word_length: the longest label, in characters.
-        time_steps: the time steps of its output.
-        image_size: (width, height) of its input, in pixels.
-    """
+    """What the model expects of the samples, as in `check_data`; None if unknown."""
 
     vocab: frozenset[str] | None = None
     max_word_length: int | None = None
@@ -129,20 +122,19 @@ class Finding:
     examples: tuple[Example, ...]
 
 
-def make_finding(match: Match, samples: AllSamples, num_examined: tuple[int, int]) -> Finding:
+def make_finding(match: Match, samples: AllSamples, num_checked: tuple[int, int]) -> Finding:
     """Count the matches, set the severity, and select the first examples.
 
     Args:
         match: at least one position.
         samples: all samples.
-        num_examined: how many training and validation images were read, for `tolerated`.
+        num_checked: how many training and validation samples were checked, for `tolerated`.
     """
     spec = CHECKS[match.name]
     distinct = dict.fromkeys(match.positions[: 2 * MAX_EXAMPLES].tolist())
     num_validation = int(np.count_nonzero(match.positions >= samples.num_training))
     counts = (len(match.positions) - num_validation, num_validation)
-    sizes = (samples.num_training, samples.num_validation)
-    parts = zip(counts, sizes, num_examined, strict=True)
+    parts = zip(counts, samples.sizes, num_checked, strict=True)
     is_mild = spec.tolerated and all(_is_tolerated(*part, spec.tolerated) for part in parts)
     return Finding(
         match.name,
@@ -163,12 +155,12 @@ def make_finding(match: Match, samples: AllSamples, num_examined: tuple[int, int
     )
 
 
-def _is_tolerated(count: int, size: int, num_examined: int, share: float) -> bool:
+def _is_tolerated(count: int, size: int, num_checked: int, share: float) -> bool:
     """Apply the rule of mltu.data.BadSamples, with the count scaled up to the whole set."""
     if not count:
         return True
-    estimate = count * size / max(num_examined, 1)
-    return count < num_examined and (estimate < _MIN_NUM or estimate <= share * size)
+    estimate = count * size / max(num_checked, 1)
+    return count < num_checked and (estimate < _MIN_NUM or estimate <= share * size)
 
 
 CHECKS = {

@@ -34,51 +34,33 @@ _STRETCHED = 3.0  # factor of one direction relative to the other
 _UPSCALED = 2.0  # factor in both directions
 
 
-class ImageFacts(NamedTuple):
-    """Results of the pass over the images: arrays with one entry for each sample.
+# Equal digests are those of equal content; the size is width and height in pixels.
+_FACTS = np.dtype(
+    [("status", "u1"), ("digest", "i8"), ("size", "i4", 2), ("is_blank", "?"), ("is_dim", "?")]
+)
+_NOTHING = (0, (0, 0), False, False)  # known of an image that could not be read
 
-    `status` is uint8: NOT_READ, READ, MISSING or UNREADABLE; `first_paths` int64, the position of
-    the first sample with the same path; `digests` int64, equal for files of equal content; `sizes`
-    int32 of shape (samples, 2), width and height in pixels; `is_blank` and `is_dim` bool. Samples
-    that repeat a path have the entries of the first. `reasons` says why the first few files are
-    unreadable.
+
+class ImageFacts(NamedTuple):
+    """Results of the pass over the images.
+
+    `facts` has the fields of `_FACTS` for each sample, its `status` being NOT_READ, READ, MISSING
+    or UNREADABLE; samples that repeat a path have the entry of the first, whose position is in
+    `first_paths`. `reasons` says why the first few files are unreadable.
     """
 
-    status: npt.NDArray[np.uint8]
+    facts: npt.NDArray[Any]
     first_paths: Positions
-    digests: npt.NDArray[np.int64]
-    sizes: npt.NDArray[np.int32]
-    is_blank: npt.NDArray[np.bool_]
-    is_dim: npt.NDArray[np.bool_]
     reasons: dict[int, str]
-
-
-class _Image(NamedTuple):
-    status: int
-    digest: int = 0
-    size: tuple[int, int] = (0, 0)
-    is_blank: bool = False
-    is_dim: bool = False
-    reason: str = ""
 
 
 def read_images(
     samples: AllSamples, *, num_read: int | None = None, workers: int = 2, progress: bool = True
 ) -> ImageFacts:
-    """Read, decode and hash each image once, in threads.
-
-    Args:
-        samples: data is a path, the bytes of an image file, or an array.
-        num_read: the number of images to read, sampled evenly over the samples; None reads all.
-        workers: threads, at least 1.
-        progress: show a progress bar.
-    """
+    """Read, decode and hash each image once, in threads; arguments as in `check_data`."""
     size = len(samples)
     first_paths = _first_paths(samples)
-    status = np.full(size, NOT_READ, np.uint8)
-    digests = np.zeros(size, np.int64)
-    sizes = np.zeros((size, 2), np.int32)
-    is_blank, is_dim = np.zeros((2, size), bool)
+    facts = np.zeros(size, _FACTS)
     reasons: dict[int, str] = {}
     chosen = np.flatnonzero(first_paths == np.arange(size))
     if num_read is not None and num_read < len(chosen):
@@ -88,32 +70,23 @@ def read_images(
         # In blocks, or the pool would hold a task for each of millions of images.
         for block in np.split(chosen, range(_BLOCK, len(chosen), _BLOCK)):
             images = pool.map(partial(_read, samples), block.tolist())
-            for position, image in zip(block.tolist(), images, strict=True):
-                status[position], digests[position] = image.status, image.digest
-                sizes[position], is_blank[position] = image.size, image.is_blank
-                is_dim[position] = image.is_dim
-                if image.reason and len(reasons) < MAX_EXAMPLES:
-                    reasons[position] = image.reason
+            for position, (found, reason) in zip(block.tolist(), images, strict=True):
+                facts[position] = found
+                if reason and len(reasons) < MAX_EXAMPLES:
+                    reasons[position] = reason
             bar.update(len(block))
-    return ImageFacts(
-        status[first_paths],
-        first_paths,
-        digests[first_paths],
-        sizes[first_paths],
-        is_blank[first_paths],
-        is_dim[first_paths],
-        reasons,
-    )
+    return ImageFacts(facts[first_paths], first_paths, reasons)
 
 
 def check_images(
     samples: AllSamples, images: ImageFacts, labels: LabelFacts, expected: Expected
 ) -> Iterator[Match]:
     """Yield the matches of the image checks."""
-    yield Match("missing_file", np.flatnonzero(images.status == MISSING), lambda _: "")
+    status = images.facts["status"]
+    yield Match("missing_file", np.flatnonzero(status == MISSING), lambda _: "")
     yield Match(
         "unreadable_file",
-        np.flatnonzero(images.status == UNREADABLE),
+        np.flatnonzero(status == UNREADABLE),
         lambda position: images.reasons.get(int(images.first_paths[position]), ""),
     )
     yield from _check_copies(samples, images, labels)
@@ -128,7 +101,8 @@ def _check_copies(samples: AllSamples, images: ImageFacts, labels: LabelFacts) -
     label is a conflict too.
     """
     positions = np.arange(len(samples))
-    first = np.minimum(_first_equal(images.digests, images.status == READ), images.first_paths)
+    first = _first_equal(images.facts["digest"], images.facts["status"] == READ)
+    first = np.minimum(first, images.first_paths)
     is_copy = first < positions
     same_label = labels.hashes[first] == labels.hashes
     is_leaked = is_copy & (positions >= samples.num_training) & (first < samples.num_training)
@@ -160,18 +134,18 @@ def _check_sizes(
     samples: AllSamples, images: ImageFacts, labels: LabelFacts, expected: Expected
 ) -> Iterator[Match]:
     """Find images that are blank, too small for their label, or far from the model's input."""
-    is_read = images.status == READ
-    widths, heights = np.maximum(images.sizes, 1).T
-    is_tiny = is_read & (images.sizes.min(axis=1) < _TINY)
+    facts, is_read = images.facts, images.facts["status"] == READ
+    widths, heights = np.maximum(facts["size"], 1).T
+    is_tiny = is_read & (facts["size"].min(axis=1) < _TINY)
     is_usual = is_read & ~is_tiny
 
     def detail(position: int) -> str:
         label = samples.labels[position]
         return f"{label!r}, {widths[position]}x{heights[position]} pixels"
 
-    is_blank = images.is_blank & ~is_tiny & (labels.hashes != hash(""))
+    is_blank = facts["is_blank"] & ~is_tiny & (labels.hashes != hash(""))
     yield Match("blank_image", np.flatnonzero(is_blank), detail)
-    yield Match("unused_bits", np.flatnonzero(images.is_dim & ~is_tiny), detail)
+    yield Match("unused_bits", np.flatnonzero(facts["is_dim"] & ~is_tiny), detail)
     yield Match("tiny_image", np.flatnonzero(is_tiny), detail, {"least": _TINY})
 
     shown = widths if expected.image_size is None else np.minimum(widths, expected.image_size[0])
@@ -210,22 +184,22 @@ def _first_equal(values: npt.NDArray[np.int64], among: npt.NDArray[np.bool_]) ->
     return first
 
 
-def _read(samples: AllSamples, position: int) -> _Image:
-    """Read one image; any fault becomes its status."""
+def _read(samples: AllSamples, position: int) -> tuple[tuple[Any, ...], str]:
+    """Return the facts about one image, and why it is unreadable if it is."""
     try:
         data = samples.data[position]
         content = Path(data).read_bytes() if isinstance(data, str | os.PathLike) else data
         image = _READER.read(content)
     except FileNotFoundError:
-        return _Image(MISSING)
+        return (MISSING, *_NOTHING), ""
     except UnreadableImageError as error:
-        return _Image(UNREADABLE, reason=error.reason or str(error))
+        return (UNREADABLE, *_NOTHING), error.reason or str(error)
     except (OSError, TypeError, ValueError) as error:
-        return _Image(UNREADABLE, reason=str(error))
+        return (UNREADABLE, *_NOTHING), str(error)
     height, width = image.shape[:2]
     is_blank = bool((image == image[0, 0]).all())
     is_dim = not is_blank and image.max() < _DIM and _has_16_bits(content)
-    return _Image(READ, _digest(content), (width, height), is_blank, is_dim)
+    return (READ, _digest(content), (width, height), is_blank, is_dim), ""
 
 
 def _has_16_bits(content: Any) -> bool:

@@ -85,13 +85,7 @@ class LabelFacts(NamedTuple):
 def check_labels(
     samples: AllSamples, expected: Expected, *, progress: bool = True
 ) -> tuple[LabelFacts, list[Match]]:
-    """Check each label once.
-
-    Args:
-        samples: all samples.
-        expected: what the model expects; without `vocab`, the characters of the training labels.
-        progress: show a progress bar after 2 s.
-    """
+    """Check each label once, with a progress bar after 2 s."""
     lengths = np.full(len(samples), -1, np.int32)
     hashes = np.zeros(len(samples), np.int64)
     counts: Counter[str] = Counter()

@@ -95,11 +95,12 @@ def _finding_text(finding: Finding) -> str:
     }
     count = ", ".join(f"{number:,} in {part}" for part, number in counts.items() if number)
     lines = [f"{finding.severity.upper()} {finding.name}: {count}"]
-    lines += _wrap(finding.meaning, "  ", "  ")
-    lines += _wrap(finding.fix, "  Fix: ", "  ")
+    lines += _wrap(finding.meaning, "  ")
+    lines += _wrap(finding.fix, "  Fix: ")
     for example in finding.examples[:_NUM_SHOWN]:
-        path = _cut_left(example.path, _PATH_WIDTH if example.detail else _WIDTH - len(_INDENT))
-        detail = _cut_middle(example.detail, _WIDTH - len(_INDENT) - len(path) - 2)
+        room = _WIDTH - len(_INDENT) - 2  # for both, with two spaces between
+        path = _cut_left(example.path, _PATH_WIDTH if example.detail else room)
+        detail = _cut_middle(example.detail, room - len(path))
         lines.append(f"{_INDENT}{path}  {detail}".rstrip())
     return "\n".join(lines)
 
@@ -108,10 +109,10 @@ def _closing(report: DataReport) -> str:
     names = {finding.name for finding in report.findings}
     needs = dict(report.skipped_checks)
     fine = [name for name in CHECKS if name not in names and name not in needs]
-    lines = _wrap("No " + ", ".join(map(_words, fine)) + ".", "Fine: ", "  ")
+    lines = _wrap("No " + ", ".join(map(_words, fine)) + ".", "Fine: ")
     if needs:
         skipped = [f"{_words(name)} (needs {argument})" for name, argument in needs.items()]
-        lines += _wrap(", ".join(skipped) + ".", "Skipped: ", "  ")
+        lines += _wrap(", ".join(skipped) + ".", "Skipped: ")
     counts = Counter(finding.severity for finding in report.findings)
     verdict = "Training can start." if report.ok else "Fix the errors before training."
     totals = ", ".join(f"{name}s: {counts[name]}" for name in SEVERITIES)
@@ -122,9 +123,9 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _wrap(text: str, first: str, rest: str) -> list[str]:
+def _wrap(text: str, first: str) -> list[str]:
     return textwrap.wrap(
-        text, _WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+        text, _WIDTH, initial_indent=first, subsequent_indent="  ", break_on_hyphens=False
     )
 
 

@@ -18,11 +18,7 @@ _SHARE = 0.1  # of the forms, for validation and for the test each
 _NUM_FIELDS = 9  # In both lists: the name comes first, then ok or err; the text comes last.
 _WORD_LINE = "a01-000u-00-00 ok 154 408 768 27 51 AT A"
 _TEXT_LINE = "a01-000u-00 ok 154 19 408 746 1661 89 A|MOVE|to|stop"
-_OFFICIAL = {
-    "training": ("trainset.txt",),
-    "validation": ("validationset1.txt", "validationset2.txt"),
-    "test": ("testset.txt",),
-}
+_OFFICIAL = (("trainset.txt",), ("validationset1.txt", "validationset2.txt"), ("testset.txt",))
 
 
 class IamSplit(NamedTuple):
@@ -172,7 +168,7 @@ def _line_name(path: str) -> str:
 
 def _official_parts(root: Path) -> list[set[str]] | None:
     """Return the names of the lines of each part; None if there are no lists."""
-    files = {name: root / name for names in _OFFICIAL.values() for name in names}
+    files = {name: root / name for names in _OFFICIAL for name in names}
     missing = [name for name, file in files.items() if not file.is_file()]
     if len(missing) == len(files):
         return None
@@ -183,7 +179,7 @@ def _official_parts(root: Path) -> list[set[str]] | None:
         )
     return [
         {line for name in names for line in files[name].read_text(encoding="utf-8-sig").split()}
-        for names in _OFFICIAL.values()
+        for names in _OFFICIAL
     ]
 
 

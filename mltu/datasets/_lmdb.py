@@ -352,7 +352,14 @@ def _digest(samples: Samples) -> str:
                 f"{type(label).__name__} in row {row}, for {_described(data)}."
             )
         name = data if isinstance(data, bytes) else str(data).encode("utf-8", "surrogatepass")
-        for part in (name, _label_bytes(label, row)):
+        try:
+            parts = name, label.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"The labels of `samples` must be valid UTF-8. Received {label!r} in row {row}: "
+                f"{error}"
+            ) from error
+        for part in parts:
             digest.update(b"%d:" % len(part) + part)
     return digest.hexdigest()
 
@@ -401,20 +408,11 @@ def _items(samples: Samples, start: int, end: int) -> Iterator[tuple[str, bytes]
                 "sample."
             )
         yield _image_key(row + 1), content
-        yield _label_key(row + 1), _label_bytes(samples.labels[row], row)
+        yield _label_key(row + 1), samples.labels[row].encode("utf-8")
 
 
 def _content(data: StrPath | bytes) -> bytes:
     return data if isinstance(data, bytes) else read_bytes(data, "an image")
-
-
-def _label_bytes(label: str, row: int) -> bytes:
-    try:
-        return label.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"The labels of `samples` must be valid UTF-8. Received {label!r} in row {row}: {error}"
-        ) from error
 
 
 def _described(data: Any) -> str:

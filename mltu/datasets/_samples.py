@@ -52,10 +52,6 @@ class JoinedColumn(LazyColumn):
     def __len__(self) -> int:
         return len(self._places)
 
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-    @overload
-    def __getitem__(self, index: slice) -> JoinedColumn: ...
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return JoinedColumn(self._columns, self._places[index])
@@ -63,11 +59,9 @@ class JoinedColumn(LazyColumn):
         return self._columns[column][place]
 
     def take(self, indices: npt.ArrayLike) -> JoinedColumn:
-        """Return the column of the entries at `indices`, shape (n,), without reading them."""
         return JoinedColumn(self._columns, self._places[as_indices(indices)])
 
     def name(self, index: int) -> Any:
-        """Return the name of an entry for messages, without reading it."""
         column, place = self._places[index].tolist()
         return _name(self._columns[column], place)
 

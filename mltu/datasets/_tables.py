@@ -175,31 +175,23 @@ def read_lines(path: StrPath) -> Iterator[tuple[int, str]]:
         FileNotFoundError: there is no such file.
         ValueError: a line is not UTF-8; it is quoted with its number.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="\n") as file:
-            yield from enumerate(file, 1)
-    except UnicodeDecodeError as error:
-        number, line = _first_undecodable(path)
-        raise ValueError(
-            f"{os.fspath(path)!r} must be a file in UTF-8. Received {shorten(line.rstrip())} in "
-            f"line {number}: {error.reason}. Save it again as UTF-8."
-        ) from error
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise ValueError(
+                    f"{os.fspath(path)!r} must be a file in UTF-8. Received "
+                    f"{shorten(line.rstrip())} in line {number}: {error.reason}. Save it again as "
+                    "UTF-8."
+                ) from error
+            yield number, text
 
 
 def count_lines(path: StrPath) -> int:
     """Count the lines of a file; a last line without a line feed counts."""
     with open(path, "rb") as file:
         return 1 + sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-
-
-def _first_undecodable(path: StrPath) -> tuple[int, bytes]:
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError:
-                return number, line
-    raise RuntimeError(f"The file {os.fspath(path)!r} changed while it was being read.")
 
 
 def _pairs(
@@ -222,12 +214,6 @@ def _pairs(
         yield cells[first], cells[second]
 
 
-def _numbered(rows: Any) -> Iterator[tuple[int, list[str]]]:
-    """Yield each row of a `csv.reader` with the number of its last line."""
-    for row in rows:
-        yield rows.line_num, row
-
-
 def _csv_pairs(
     path: StrPath, rows: Any, names: tuple[str | None, str | None]
 ) -> Iterator[tuple[str, str]]:
@@ -243,7 +229,8 @@ def _csv_pairs(
             "--label-column."
         )
     fix = "Put labels with commas in double quotes."
-    yield from _pairs(path, _numbered(rows), columns, len(header), fix)
+    numbered = ((rows.line_num, row) for row in rows)  # with the number of its last line
+    yield from _pairs(path, numbered, columns, len(header), fix)
 
 
 def _tsv_pairs(
@@ -276,7 +263,7 @@ def _spaced_pairs(path: StrPath) -> Iterator[tuple[str, str]]:
     written = (line for line in lines if line[1])
     head, second = next(written, (0, "")), next(written, (0, ""))
     words = head[1].replace(",", " ").split()
-    is_header = len(words) == 2 and not _spaced_pair(head[1]) and _spaced_pair(second[1])
+    is_header = len(words) == 2 and not _FILE.search(words[0]) and _spaced_pair(second[1])
     for number, text in chain([second] if is_header else [head, second], written):
         pair = _spaced_pair(text)
         if pair:

@@ -144,7 +144,8 @@ def _search(logs: Array, beam_width: int, automaton: Automaton | None) -> list[l
     for step in range(num_steps):
         bound = None if completions is None else completions[:, step + 1]
         history.append(beam.advance(logs[:, step], automaton, bound))
-    return [_texts(history, row, np.flatnonzero(beam.alive[row])) for row in range(num_rows)]
+    alive = np.maximum(beam.in_blank, beam.in_char) > -np.inf
+    return [_texts(history, row, np.flatnonzero(alive[row])) for row in range(num_rows)]
 
 
 class _Beam:
@@ -165,10 +166,6 @@ class _Beam:
         self.hash[:, 0] = 1
         self.parent = np.zeros(shape, np.uint64)  # the hash without the last character
         self.state = np.zeros(shape, np.int32)
-
-    @property
-    def alive(self) -> npt.NDArray[np.bool_]:
-        return np.asarray(np.maximum(self.in_blank, self.in_char) > -np.inf)
 
     def advance(
         self, logs: Array, automaton: Automaton | None, bound: Array | None

@@ -119,7 +119,10 @@ def _forward(probabilities: npt.NDArray[Any], labels: Ints, ends: Ints, skips: F
         if step == 1:
             sums[0, :, 1] = 0
         if step % _RESCALE == 0:
-            logs += _rescale(this[0])
+            now, totals = this[0], this[0].sum(axis=1)
+            totals[totals == 0] = 1
+            now /= totals[:, None]
+            logs += np.log(totals)
     rows, now = rows[:, 0], this[0]
     total = now[rows, ends] + np.where(ends > 0, now[rows, ends - 1], 0)
     with np.errstate(divide="ignore"):
@@ -179,11 +182,3 @@ def _with_blanks(classes: Sequence[Sequence[int] | Ints], blank: int) -> tuple[I
     if len(rows):
         labels[rows, 2 * places + 1] = np.concatenate(classes)
     return labels, 2 * lengths
-
-
-def _rescale(alphas: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    sums: npt.NDArray[np.float64] = alphas.sum(axis=1)
-    sums[sums == 0] = 1
-    alphas /= sums[:, None]
-    np.log(sums, out=sums)
-    return sums

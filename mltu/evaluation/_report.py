@@ -19,7 +19,6 @@ from rapidfuzz.distance import Levenshtein
 from mltu import __version__
 from mltu._extras import explain_missing
 from mltu.evaluation._confidence import (
-    Coverage,
     calibration_error,
     coverage_curve,
     reliability_bins,
@@ -213,7 +212,7 @@ def _confidence_context(samples: Sequence[Sample]) -> dict[str, Any] | None:
     confidences = [min(float(sample.confidence or 0), 1.0) for sample in rated]
     correct = [sample.reading == sample.truth for sample in rated]
     bins, curve = reliability_bins(confidences, correct), coverage_curve(confidences, correct)
-    points = _thin_out(curve)
+    points = [*curve[: -1 : -(-len(curve) // _MAX_POINTS)], curve[-1]]
     # The axis of a curve that stays high starts at the multiple of 10% below its lowest point.
     lowest = max(min(point.accuracy for point in points) - 0.02, 0)
     return {
@@ -227,10 +226,6 @@ def _confidence_context(samples: Sequence[Sample]) -> dict[str, Any] | None:
         "lowest": math.floor(lowest * 10) / 10,
         "targets": [(share, widest_coverage(curve, share, len(rated))) for share in _TARGETS],
     }
-
-
-def _thin_out(curve: Sequence[Coverage]) -> list[Coverage]:
-    return [*curve[: -1 : -(-len(curve) // _MAX_POINTS)], curve[-1]]
 
 
 def _cards(

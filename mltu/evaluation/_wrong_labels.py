@@ -67,15 +67,12 @@ class LabelReview:
         ]
         for found in self.doubtful[:num_shown]:
             path = f"  {paths[found.position]}" if paths else ""
+            percent = f"{found.probability:.0%}" if found.probability >= 0.01 else "<1%"
             lines.append(
-                f"  {_percent(found.probability):>4}  label {found.label!r}, read "
+                f"  {percent:>4}  label {found.label!r}, read "
                 f"{found.reading!r} (confidence {found.confidence:.1%}){path}"
             )
         return "\n".join(lines)
-
-
-def _percent(probability: float) -> str:
-    return f"{probability:.0%}" if probability >= 0.01 else "<1%"
 
 
 def review_labels(
