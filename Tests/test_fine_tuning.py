@@ -58,6 +58,14 @@ def test_a_reader_of_short_words_still_has_room_for_lines():
     assert configs.width[-1] == 2 * known[-1]
 
 
+@pytest.mark.parametrize(("count", "rate"), [(4, 3e-4), (400, 6e-4), (1200, 1e-3)])
+def test_more_images_are_learned_at_a_higher_rate(count, rate):
+    configs, _ = choose(["ab"] * count, [(64, 32)] * count)
+    assert configs.learning_rate == pytest.approx(rate)
+    configs, _ = choose(["ab"] * 4, [(64, 32)] * 4, learning_rate=1e-5)
+    assert configs.learning_rate == 1e-5
+
+
 def test_what_is_given_stays():
     configs, _ = choose(["ab"] * 4, [(64, 32)] * 4, width=96, epochs=3, batch_size=4)
     assert (configs.width, configs.resize) == (96, "fit")
