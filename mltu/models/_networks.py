@@ -47,11 +47,8 @@ def row_reader(
     """
     _check_sides(input_shape, 4, 4)
     inputs, x = _inputs(input_shape)
-    for filters, strides, skip in ((16, 1, True), (16, 2, True), (16, 1, False), (32, 2, True),
-                                   (32, 1, False), (64, 1, True), (64, 1, False)):  # fmt: skip
-        x = residual_block(
-            x, filters, strides=strides, skip_conv=skip, activation=activation, dropout=dropout
-        )
+    for filters, strides, num_blocks in ((16, 1, 1), (16, 2, 2), (32, 2, 2), (64, 1, 2)):
+        x = _stage(x, filters, strides, num_blocks, activation, dropout)
     x = layers.Reshape((-1, x.shape[3]))(x)
     return _head(inputs, x, num_characters, (64,))
 
