@@ -9,6 +9,7 @@ from mltu._extras import explain_missing
 from mltu.configs import ReaderConfigs
 from mltu.data_check import DataReport
 from mltu.inference import TextRecognizer
+from mltu.models._networks import NETWORKS
 from mltu.models._pretrained import Pretrained, open_pretrained
 from mltu.utils.gpus import num_gpus, processor_flags
 
@@ -145,8 +146,6 @@ def _choose_size(
 
 
 def _fill_in_from_scratch(configs: ReaderConfigs, report: DataReport) -> list[str]:
-    from mltu.training._reader import NETWORKS
-
     choice = choose_settings(report)
     given = [configs.height, configs.width, configs.model]
     configs.height, configs.width = configs.height or choice.height, configs.width or choice.width

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from mltu._extras import explain_missing
 from mltu.configs import ReaderConfigs
 from mltu.data_check import check_data
 from mltu.datasets import Samples
 from mltu.evaluation import Evaluation
-from mltu.models import column_reader, refresh_statistics, row_reader, strong_reader, text_reader
+from mltu.models import refresh_statistics
 from mltu.models._adapt import dtype_policy, in_precision, with_height
+from mltu.models._networks import NETWORKS
 from mltu.models._pretrained import Pretrained, open_pretrained
 from mltu.onnx_export import check_packages
 from mltu.training._choice import choose_precision, choose_start, fill_in
@@ -44,22 +44,6 @@ with explain_missing():
 
 _NUM_MEASURED = 500  # images whose shapes decide the size of the input
 _NUM_REFRESHED = 32  # batches that give the first statistics of batch normalization
-
-
-class Network(NamedTuple):
-    """A network that can be trained, and the peak learning rate that suits it."""
-
-    build: Callable[..., keras.Model]
-    channels: int
-    learning_rate: float
-
-
-NETWORKS = {
-    "columns": Network(column_reader, 3, 2e-3),
-    "rows": Network(row_reader, 3, 3e-3),
-    "strong": Network(strong_reader, 1, 1.5e-3),
-    "text": Network(text_reader, 3, 1.5e-3),
-}
 
 
 @dataclass(frozen=True, slots=True)
