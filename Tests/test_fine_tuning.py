@@ -10,7 +10,7 @@ from mltu.configs import ReaderConfigs
 from mltu.data_check import check_data
 from mltu.datasets import Samples
 from mltu.inference import TextRecognizer, find_pretrained
-from mltu.models import text_reader
+from mltu.models import column_reader, text_reader
 from mltu.synthetic import render_word, shipped_fonts
 from mltu.training import _choice, read_out_of_fold, resume_reader, train_reader
 from mltu.training._choice import choose_precision, choose_start, fill_in
@@ -73,6 +73,17 @@ def test_a_reader_of_one_size_keeps_it():
     assert (configs.width, configs.height, configs.color) == (128, 32, "GRAY")
     assert (configs.model, configs.resize) == ("rows", "stretch")
     assert lines[1].startswith("width 128, height 32: those of the reader")
+
+
+def test_only_the_network_of_words_is_made_higher(tmp_path):
+    column_reader((32, None, 3), 2).save(tmp_path / "model.keras")
+    saved = ReaderConfigs(model="columns", vocab="ab", model_path=str(tmp_path))
+    saved.save()
+    low_letters = ["abababa"] * 4, [(160, 80)] * 4
+    configs, _ = choose(*low_letters, start_from=tmp_path)
+    assert (configs.model, configs.height, configs.width) == ("columns", 32, 128)
+    with pytest.raises(ValueError, match=r"`height` must be 32, .* Received 64"):
+        choose(*low_letters, start_from=tmp_path, height=64)
 
 
 def test_captchas_keep_their_shape_and_height():

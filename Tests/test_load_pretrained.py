@@ -78,6 +78,9 @@ def test_a_higher_reader_reads_the_middle_of_its_images():
     old, new = outputs(model, images), outputs(higher, padded)
     assert new.shape == old.shape
     assert np.corrcoef(old.ravel(), new.ravel())[0, 1] > 0.9
+    for height in (8, 40):  # 8 was "index can't contain negative values".
+        with pytest.raises(ValueError, match=f"`height` must be at least 16, .* Received {height}"):
+            with_height(text_reader((16, None, 3), 2), height)
 
 
 def test_a_layer_as_wide_as_the_classes_keeps_its_width():

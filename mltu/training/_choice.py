@@ -67,16 +67,20 @@ def fill_in(configs: ReaderConfigs, report: DataReport, start: Pretrained | None
     configs.resize = start.prepared.get("resize", "stretch")
     configs.padding_color = list(start.prepared.get("padding_color", [0]))
     own_width = start.prepared.get("width")
-    if width is None and not isinstance(own_width, int):
+    is_wide = width is None and not isinstance(own_width, int)
+    fixed = {} if is_wide else {"width": width or own_width}
+    if not is_wide or start.network != "text":  # Only that one can be made higher.
+        fixed["height"] = height
+    for name, value in fixed.items():
+        if getattr(configs, name) not in (None, value):
+            raise ValueError(
+                f"`{name}` must be {value}, that of the reader to start from. Received "
+                f"{getattr(configs, name)}. Omit it, or start from another (--start-from)."
+            )
+        setattr(configs, name, value)
+    if is_wide:
         reason = _choose_size(configs, report, height, own_width or [])
     else:
-        for name, value in (("height", height), ("width", width or own_width)):
-            if getattr(configs, name) not in (None, value):
-                raise ValueError(
-                    f"`{name}` must be {value}, that of the reader to start from. Received "
-                    f"{getattr(configs, name)}. Omit it, or start from another (--start-from)."
-                )
-            setattr(configs, name, value)
         reason = f"width {configs.width}, height {height}: those of the reader"
     configs.batch_size = configs.batch_size or (16 if report.num_samples < _FEW else 32)
     configs.learning_rate = configs.learning_rate or _FINE_TUNING_RATE
