@@ -171,6 +171,16 @@ def test_a_run_from_another_run_is_exported_and_resumed(
     assert ReaderConfigs.load(outcome.run / "configs.yaml").precision == configs.precision
 
 
+def test_a_run_that_starts_from_a_folder_can_be_resumed_elsewhere(
+    small_start, samples, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(small_start.parent)
+    monkeypatch.setattr("mltu.training._reader._train", lambda configs, *_, **__: configs)
+    for start_from, kept in ((small_start.name, str(small_start)), ("words", "words")):
+        configs = train_reader(samples, output=tmp_path / "run", start_from=start_from)
+        assert configs.start_from == kept
+
+
 def test_each_image_is_read_by_a_reader_that_did_not_see_it(samples, monkeypatch, capsys):
     seen = []
 

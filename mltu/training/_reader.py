@@ -12,6 +12,7 @@ from mltu.configs import ReaderConfigs
 from mltu.data_check import check_data
 from mltu.datasets import Samples
 from mltu.evaluation import Evaluation
+from mltu.inference import pretrained_names
 from mltu.models import refresh_statistics
 from mltu.models._adapt import dtype_policy, in_precision, with_height
 from mltu.models._networks import NETWORKS
@@ -98,6 +99,8 @@ def train_reader(
     """
     configs = ReaderConfigs.from_options(**settings)
     configs.data, configs.validation = _as_path(data), _as_path(validation)
+    if configs.start_from not in ("none", *pretrained_names()):
+        configs.start_from = _as_path(configs.start_from)
     if output is not None:
         configs.model_path = os.fspath(output)
     require_new_run(configs.model_path)
