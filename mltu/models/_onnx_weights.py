@@ -98,7 +98,8 @@ class OnnxWeights:
 
         Batch normalization becomes the addition of a bias; `refresh_statistics` makes it normalize.
         """
-        following = {id(x.input): x for x in model.layers if _is_normalization(x)}
+        norms = (x for x in model.layers if isinstance(x, layers.BatchNormalization))
+        following = {id(x.input): x for x in norms}
         for place, layer in _convolutions(model):
             kernel, bias = self.convolutions[place]
             normalization = following.get(id(layer.output))
@@ -126,7 +127,8 @@ def refresh_statistics(model: keras.Model, batches: Iterator[Array] | list[Array
     Raises:
         ValueError: there are no images.
     """
-    found = [x for x in model.layers if _is_normalization(x) and x.scale and x.center]
+    norms = (x for x in model.layers if isinstance(x, layers.BatchNormalization))
+    found = [x for x in norms if x.scale and x.center]
     if not found:
         return
     watch = keras.Model(model.inputs[0], [x.input for x in found])
@@ -152,10 +154,6 @@ def refresh_statistics(model: keras.Model, batches: Iterator[Array] | list[Array
                 variance,
             ]
         )
-
-
-def _is_normalization(layer: keras.Layer) -> bool:
-    return isinstance(layer, layers.BatchNormalization)
 
 
 def _convolutions(model: keras.Model) -> Iterator[tuple[_Place, Any]]:

@@ -232,7 +232,9 @@ def make_model(configs: ReaderConfigs, start: Pretrained | None) -> keras.Model:
     precision = configs.precision or "float32"
     with dtype_policy(precision):
         if start is None:
-            model = _build(configs)
+            network = NETWORKS[configs.model or "columns"]
+            shape = (configs.height, configs.width, network.channels)
+            model = network.build(shape, len(configs.vocab or ""))
         else:
             model = start.model
             if model.input_shape[1] != configs.height:
@@ -242,12 +244,6 @@ def make_model(configs: ReaderConfigs, start: Pretrained | None) -> keras.Model:
         learning_rate = configs.learning_rate or 0.0
         compile_reader(model, learning_rate, configs.vocab or "", is_new=is_new)
     return model
-
-
-def _build(configs: ReaderConfigs) -> keras.Model:
-    network = NETWORKS[configs.model or "columns"]
-    shape = (configs.height, configs.width, network.channels)
-    return network.build(shape, len(configs.vocab or ""))
 
 
 def _time_steps(model: keras.Model, configs: ReaderConfigs) -> int:
