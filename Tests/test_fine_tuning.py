@@ -103,6 +103,12 @@ def test_from_scratch_where_the_shipped_reader_does_not_fit(case):
     assert lines[0].startswith("start from scratch")
 
 
+def test_choosing_where_to_begin_does_not_warn_that_reading_runs_on_the_cpu(monkeypatch, caplog):
+    monkeypatch.setattr("mltu.inference._session.nvidia_smi", lambda: "/usr/bin/nvidia-smi")
+    choose(["大中"] * 4, [(64, 32)] * 4)
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(
     ("case", "expected"),
     [

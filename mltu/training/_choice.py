@@ -36,7 +36,7 @@ def choose_start(configs: ReaderConfigs) -> tuple[Pretrained | None, str]:
     vocab = configs.vocab or ""
     given = configs.start_from
     if given is None:
-        known = set(vocab) & set(TextRecognizer(_SHIPPED).card.vocab)
+        known = set(vocab) & set(TextRecognizer(_SHIPPED, force_cpu=True).card.vocab)
         is_known = len(known) >= _KNOWN_SHARE * len(set(vocab))
         height = configs.height or 32
         other = configs.model not in (None, "text") or height < 32 or height % 16
