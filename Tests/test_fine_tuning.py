@@ -103,6 +103,15 @@ def test_from_scratch_where_the_shipped_reader_does_not_fit(case):
     assert lines[0].startswith("start from scratch")
 
 
+def test_an_own_run_called_words_is_not_in_the_way(tmp_path, monkeypatch):
+    """The second training beside `mltu train --output words` was refused as ambiguous."""
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "model.onnx").touch()
+    monkeypatch.chdir(tmp_path)
+    configs, _ = choose(["ab"] * 4, [(64, 32)] * 4)
+    assert configs.start_from == "words"
+
+
 def test_choosing_where_to_begin_does_not_warn_that_reading_runs_on_the_cpu(monkeypatch, caplog):
     monkeypatch.setattr("mltu.inference._session.nvidia_smi", lambda: "/usr/bin/nvidia-smi")
     choose(["大中"] * 4, [(64, 32)] * 4)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mltu._extras import explain_missing
 from mltu.configs import ReaderConfigs
 from mltu.data_check import DataReport
-from mltu.inference import TextRecognizer
+from mltu.inference import TextRecognizer, find_pretrained
 from mltu.models._networks import NETWORKS
 from mltu.models._pretrained import Pretrained, open_pretrained
 from mltu.utils.gpus import num_gpus, processor_flags
@@ -36,7 +36,8 @@ def choose_start(configs: ReaderConfigs) -> tuple[Pretrained | None, str]:
     vocab = configs.vocab or ""
     given = configs.start_from
     if given is None:
-        known = set(vocab) & set(TextRecognizer(_SHIPPED, force_cpu=True).card.vocab)
+        shipped = TextRecognizer(find_pretrained(_SHIPPED), force_cpu=True)
+        known = set(vocab) & set(shipped.card.vocab)
         is_known = len(known) >= _KNOWN_SHARE * len(set(vocab))
         height = configs.height or 32
         other = configs.model not in (None, "text") or height < 32 or height % 16
@@ -48,7 +49,8 @@ def choose_start(configs: ReaderConfigs) -> tuple[Pretrained | None, str]:
         reason = "as given"
     if configs.start_from == "none":
         return None, f"start from scratch: {reason}"
-    start = open_pretrained(configs.start_from or _SHIPPED, vocab)
+    # Not by its name, which a folder here may have too.
+    start = open_pretrained(given or find_pretrained(_SHIPPED), vocab)
     return start, f"start from {configs.start_from!r}: {reason}; --start-from none overrides it"
 
 
