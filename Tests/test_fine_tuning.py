@@ -10,7 +10,7 @@ from mltu.configs import ReaderConfigs
 from mltu.data_check import check_data
 from mltu.datasets import Samples
 from mltu.inference import TextRecognizer, find_pretrained
-from mltu.models import text_reader
+from mltu.models import column_reader, text_reader
 from mltu.synthetic import render_word, shipped_fonts
 from mltu.training import _choice, read_out_of_fold, resume_reader, train_reader
 from mltu.training._choice import choose_precision, choose_start, fill_in
@@ -83,6 +83,17 @@ def test_a_reader_of_one_size_keeps_it():
     assert lines[1].startswith("width 128, height 32: those of the reader")
 
 
+def test_only_the_network_of_words_is_made_higher(tmp_path):
+    column_reader((32, None, 3), 2).save(tmp_path / "model.keras")
+    saved = ReaderConfigs(model="columns", vocab="ab", model_path=str(tmp_path))
+    saved.save()
+    low_letters = ["abababa"] * 4, [(160, 80)] * 4
+    configs, _ = choose(*low_letters, start_from=tmp_path)
+    assert (configs.model, configs.height, configs.width) == ("columns", 32, 128)
+    with pytest.raises(ValueError, match=r"`height` must be 32, .* Received 64"):
+        choose(*low_letters, start_from=tmp_path, height=64)
+
+
 def test_captchas_keep_their_shape_and_height():
     configs, _ = choose(["2b827"] * 4, [(200, 50)] * 4)
     assert (configs.height, configs.width, configs.resize) == (32, 128, "stretch")
@@ -98,6 +109,21 @@ def test_from_scratch_where_the_shipped_reader_does_not_fit(case):
     assert configs.learning_rate
     assert configs.train_epochs > 100
     assert lines[0].startswith("start from scratch")
+
+
+def test_an_own_run_called_words_is_not_in_the_way(tmp_path, monkeypatch):
+    """The second training beside `mltu train --output words` was refused as ambiguous."""
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "model.onnx").touch()
+    monkeypatch.chdir(tmp_path)
+    configs, _ = choose(["ab"] * 4, [(64, 32)] * 4)
+    assert configs.start_from == "words"
+
+
+def test_choosing_where_to_begin_does_not_warn_that_reading_runs_on_the_cpu(monkeypatch, caplog):
+    monkeypatch.setattr("mltu.inference._session.nvidia_smi", lambda: "/usr/bin/nvidia-smi")
+    choose(["大中"] * 4, [(64, 32)] * 4)
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(
@@ -166,6 +192,16 @@ def test_a_run_from_another_run_is_exported_and_resumed(
     again = resume_reader(outcome.run, epochs=2, export=False)
     assert len(again.history["val_CER"]) == 2
     assert ReaderConfigs.load(outcome.run / "configs.yaml").precision == configs.precision
+
+
+def test_a_run_that_starts_from_a_folder_can_be_resumed_elsewhere(
+    small_start, samples, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(small_start.parent)
+    monkeypatch.setattr("mltu.training._reader._train", lambda configs, *_, **__: configs)
+    for start_from, kept in ((small_start.name, str(small_start)), ("words", "words")):
+        configs = train_reader(samples, output=tmp_path / "run", start_from=start_from)
+        assert configs.start_from == kept
 
 
 def test_each_image_is_read_by_a_reader_that_did_not_see_it(samples, monkeypatch, capsys):

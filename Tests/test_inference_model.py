@@ -171,6 +171,28 @@ def test_an_empty_batch_cannot_be_bound(tmp_path):
     np.testing.assert_array_equal(binding.copy_outputs_to_cpu()[0], ones * 2)
 
 
+def test_a_session_takes_what_that_of_onnxruntime_takes(tmp_path):
+    """OrtValues in `run`, and the keywords of its documentation."""
+    session = OnnxInferenceModel(write_model(tmp_path / "a.onnx"), force_cpu=True).model
+    ones = np.ones((1, 2, 3), np.float32)
+    feed = {"x": ort.OrtValue.ortvalue_from_numpy(ones)}
+    binding = session.io_binding()
+    binding.bind_input(
+        name="x", device_type="cpu", device_id=0, element_type=np.float32, shape=[1, 2, 3],
+        buffer_ptr=ones.ctypes.data,
+    )  # fmt: skip
+    binding.bind_output("y")
+    session.run_with_iobinding(binding)
+    for outputs in (
+        session.run(None, feed),
+        [each.numpy() for each in session.run_with_ort_values(None, input_dict_ort_values=feed)],
+        binding.copy_outputs_to_cpu(),
+    ):
+        np.testing.assert_array_equal(outputs[0], ones * 2)
+    with pytest.raises(ValueError, match="at least one value"):
+        session.run(None, {"x": ort.OrtValue.ortvalue_from_numpy(ones[:0])})
+
+
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
 def test_a_copy_opens_the_file_again(clone, tmp_path):
     model = clone(Doubler(write_model(tmp_path / "a.onnx"), force_cpu=True, num_threads=1))

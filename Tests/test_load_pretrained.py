@@ -60,6 +60,24 @@ def test_statistics_of_other_images_change_no_output(words):
     )
 
 
+@pytest.mark.parametrize("norms", [0, 1, 2])
+def test_statistics_of_any_number_of_layers_are_taken(norms):
+    """One was an IndexError, none an error of Keras, no batch NaN in all weights."""
+    x = inputs = keras.Input((8, 8, 1))
+    for _ in range(norms):
+        x = layers.BatchNormalization(scale=False)(layers.BatchNormalization()(x))
+    model = keras.Model(inputs, layers.Conv2D(2, 3)(x))
+    images = noise(model)
+    before = outputs(model, images)
+    refresh_statistics(model, [images])
+    np.testing.assert_allclose(outputs(model, images), before, atol=1e-3, rtol=1e-4)
+    if norms:
+        mean = keras.ops.convert_to_numpy(model.layers[1].moving_mean)
+        np.testing.assert_allclose(mean, images.mean(), rtol=1e-5)
+        with pytest.raises(ValueError, match="`batches` must have at least one image"):
+            refresh_statistics(model, [])
+
+
 def test_another_vocabulary_keeps_what_it_knows():
     model = small_reader()
     other = with_vocab(model, "cAx", "abc")
@@ -78,6 +96,9 @@ def test_a_higher_reader_reads_the_middle_of_its_images():
     old, new = outputs(model, images), outputs(higher, padded)
     assert new.shape == old.shape
     assert np.corrcoef(old.ravel(), new.ravel())[0, 1] > 0.9
+    for height in (8, 40):  # 8 was "index can't contain negative values".
+        with pytest.raises(ValueError, match=f"`height` must be at least 16, .* Received {height}"):
+            with_height(text_reader((16, None, 3), 2), height)
 
 
 def test_a_layer_as_wide_as_the_classes_keeps_its_width():

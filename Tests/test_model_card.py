@@ -71,6 +71,7 @@ HOSTILE = [
     ("vocab", "\ud800"), ("vocab", {"a": 1}), ("blank", 2), ("blank", 4), ("color", "RGB"),
     ("color", "GRAY"),
     ("height", 0), ("height", 100_000), ("height", "2"), ("width", [4, 2]), ("width", [2, 4]),
+    ("width", [4]),
     ("width", list(range(1, 200))), ("channels", 4), ("resize", "crop"), ("format", 2),
     ("padding_color", [300]), ("padding_color", [0, 0]), ("padding_color", "black"),
     ("metrics", [1]), ("metrics", {"a": "b"}), ("metrics", {str(i): i for i in range(200)}),
@@ -79,7 +80,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-TOGETHER = [("width", [2, 4])]
+TOGETHER = [("width", [2, 4]), ("width", [4])]
 
 
 @pytest.mark.parametrize(("key", "value"), HOSTILE)

@@ -1,17 +1,21 @@
 """What prepares a model for training, without a training."""
 
+import cv2
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
+from mltu.augmentors import RandomBrightness
 from mltu.configs import ReaderConfigs
 from mltu.dataProvider import DataProvider
 from mltu.datasets import load_samples
 from mltu.losses import CTCLoss
 from mltu.models import column_reader, row_reader, strong_reader
+from mltu.preprocessors import ImageReader
 from mltu.training import compile_reader, fit_reader, start_with_blanks, train_reader
 from mltu.training._data import make_provider
+from mltu.training._run import draw_augmented
 from mltu.transformers import LabelIndexer
 
 
@@ -72,6 +76,17 @@ def test_processes_prepare_the_batches_of_training_alone():
     assert make_provider(samples, processes, training=False)._loader.num_processes == 0
     for ours, theirs in zip(*(each[0] for each in providers), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_an_image_that_the_training_replaces_is_not_among_the_augmented(tmp_path):
+    """One broken file of 1,200 ended a training if it was one of the six that are shown."""
+    path = tmp_path / "word.png"
+    cv2.imwrite(str(path), np.zeros((32, 64, 3), np.uint8))
+    samples = load_samples([(str(tmp_path / "absent.png"), "a"), (str(path), "a"), (b"x", "a")])
+    draw_augmented(tmp_path / "run", samples, [RandomBrightness()])
+    assert ImageReader().read(tmp_path / "run" / "augmented.png").size
+    draw_augmented(tmp_path / "none", samples[:1], [RandomBrightness()])
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_data_set_without_text_is_refused():

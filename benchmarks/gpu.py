@@ -50,8 +50,6 @@ def build(name):
     """Return a network of `mltu.models`, as its users get it."""
     import mltu.models
 
-    if name == "text_reader":
-        return mltu.models.text_reader(len(VOCAB), width=WIDTH)
     return getattr(mltu.models, name)((HEIGHT, WIDTH, CHANNELS), len(VOCAB))
 
 

@@ -35,7 +35,7 @@ def evaluate(name, readings, labels):
 
 configs = FoldConfigs.from_command_line()
 own = ("model_path=", "num_folds=", "pattern=")
-settings = [word for word in sys.argv[1:] if not word.startswith(own)]
+settings = [word for word in sys.argv[1:] if not word.removeprefix("--").startswith(own)]
 patterns = {"greedy": None, configs.pattern or "greedy": configs.pattern or None}
 readings, labels, paths = {name: [] for name in patterns}, [], []
 for fold in range(configs.num_folds):

@@ -77,7 +77,7 @@ else:
 
 # %%
 validation = read_csv(run / "val.csv")
-readings = TextRecognizer(run).predict_batch(validation.data)
+readings = TextRecognizer(run).predict_batch(validation.data, on_error="keep")
 rows = [
     Sample(path, label, reading.text, reading.confidence)
     for (path, label), reading in zip(validation, readings, strict=True)

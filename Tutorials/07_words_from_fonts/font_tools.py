@@ -8,7 +8,7 @@ import argparse
 import random
 import unicodedata
 from collections import Counter, defaultdict
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -53,7 +53,7 @@ def shape_of(mask):
     return vector / norm if (norm := np.linalg.norm(vector)) > 1 else np.ones(SIDE**2) / SIDE
 
 
-@lru_cache(maxsize=1)
+@cache
 def templates():
     """Return for each character the shapes and the extents it has in the shipped fonts."""
     found = {}
@@ -113,10 +113,7 @@ def check_sheet(path):
             rows, columns, _, top, _ = boxes[place].tolist()
             if unlike(char, shapes[char], extent(top, rows, columns)):
                 bad.add(char)
-    for char in LATIN:
-        plain = unicodedata.normalize("NFD", char)[0]
-        if plain != char and (plain in bad or not differs(char, plain, masks)):
-            bad.add(char)
+    bad |= {char for char in LATIN if unicodedata.normalize("NFD", char)[0] in bad}
     kept = [mask.ravel() for char, mask in masks.items() if char not in bad]
     boxes[[char in bad for char in LATIN]] = -1
     return FontSheet(np.concatenate(kept), boxes, sheet.kerning)
@@ -147,13 +144,6 @@ def unlike(char, shape, here):
     apart = np.abs(extents - here)
     fits = (apart[:, 0] < 0.35) & (apart[:, 1] < 0.35) & (apart[:, 2] < 0.35)
     return not (fits & (shapes @ shape > (-1 if char in "-_–—|" else MIN_LIKENESS))).any()
-
-
-def differs(char, plain, masks):
-    """Tell whether an accented letter is drawn otherwise than its base letter."""
-    if plain == char or not {plain, char} <= masks.keys():
-        return True
-    return not np.array_equal(masks[char], masks[plain])
 
 
 def plainness(sheet):

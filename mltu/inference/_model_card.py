@@ -102,13 +102,14 @@ def read_card(entries: Mapping[str, str], source: str = "the file") -> ModelCard
             )
     values = {key: _parse(key, entries[key], source) for key in _RULES if key in entries}
     card = ModelCard(**check_card_fields(values, source))
+    has_one = isinstance(card.width, int)
     widths = card.width if isinstance(card.width, tuple) else (card.width,)
     area, channels = card.height * widths[-1], f"{card.color} for {card.channels}"
     together = [  # What each may be, given the others.
         ("blank", card.blank == len(card.vocab), f"{len(card.vocab)}, behind the last", card.blank),
         ("color", (card.color == "GRAY") == (card.channels == 1), "'GRAY' for 1 channel", channels),
         ("width", area <= _MAX_AREA, f"so that images have at most {_MAX_AREA} pixels", widths),
-        ("resize", len(widths) == 1 or card.resize == "fit", "'fit' for many widths", card.resize),
+        ("resize", has_one or card.resize == "fit", "'fit' for a list of widths", card.resize),
     ]
     for key, is_right, expected, received in together:
         if not is_right:

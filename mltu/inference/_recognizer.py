@@ -155,8 +155,7 @@ class TextRecognizer(OnnxInferenceModel):
             batch_size = 1
         if on_error not in ("raise", "keep"):
             raise ValueError(f"`on_error` must be 'raise' or 'keep'. Received {on_error!r}.")
-        is_one = isinstance(images, str | bytes | bytearray | memoryview | os.PathLike)
-        if is_one or _is_one_image(images):
+        if _is_one_image(images):
             raise TypeError(
                 f"`images` must be a sequence of images. Received one {type(images).__name__}. "
                 "Read it with `predict`, or put it into a list."
@@ -260,9 +259,9 @@ class TextRecognizer(OnnxInferenceModel):
 
 
 def _is_one_image(images: object) -> bool:
-    if not isinstance(images, np.ndarray):
-        return False
-    return images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (1, 3, 4))
+    if isinstance(images, np.ndarray):
+        return images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (1, 3, 4))
+    return isinstance(images, str | bytes | bytearray | memoryview | os.PathLike)
 
 
 def _output_fault(outputs: Any, num_rows: int, card: ModelCard) -> str | None:
@@ -301,16 +300,11 @@ def _check_model(model: OnnxInferenceModel, card: ModelCard) -> None:
             f"which reads exactly {batch} images at once. Export it with a free first axis, or "
             "subclass OnnxInferenceModel to run it."
         )
-    sizes = [*model.input_shape, output_shape[2]]
-    width = card.width if isinstance(card.width, int) else None  # Several widths: it is free.
-    carded = {
-        "height": card.height,
-        "width": width,
-        "channels": card.channels,
-        "classes": len(card.vocab) + 1,
-    }
-    for (name, said), size in zip(carded.items(), sizes, strict=True):
-        if isinstance(size, int) and said is not None and size != said:
+    names = ("height", "width", "channels", "classes")
+    carded = (card.height, card.width, card.channels, len(card.vocab) + 1)
+    sizes = [*model.input_shape, output_shape[2]]  # The width is free where the card has several.
+    for name, said, size in zip(names, carded, sizes, strict=True):
+        if isinstance(size, int) and isinstance(said, int) and size != said:
             verb = "has" if name == "classes" else "takes"
             raise ValueError(
                 f"The card of {model.model_path!r} says {name} {said}, the model {verb} {size}. "

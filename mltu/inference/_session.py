@@ -141,9 +141,8 @@ def _find(path: Path, default_name: str) -> str:
 
 
 def _providers(force_cpu: bool) -> list[str]:
-    wanted = [] if force_cpu else [_CUDA]
-    available = ort.get_available_providers()
-    return [name for name in wanted if name in available] + [_CPU]
+    has_cuda = not force_cpu and _CUDA in ort.get_available_providers()
+    return [_CUDA, _CPU] if has_cuda else [_CPU]
 
 
 def _known_providers(names: Sequence[str]) -> list[str]:
@@ -188,22 +187,24 @@ class _Session(ort.InferenceSession):  # type: ignore[misc]
     """Refuses arrays without values: an LSTM of onnxruntime would end the process on them."""
 
     def run(self, output_names: Any, input_feed: Any, run_options: Any = None) -> Any:
-        _refuse_empty({name: getattr(x, "shape", ()) for name, x in input_feed.items()})
+        _refuse_empty(input_feed)
         return super().run(output_names, input_feed, run_options)
 
     def run_async(self, output_names: Any, input_feed: Any, *args: Any, **options: Any) -> Any:
-        _refuse_empty({name: getattr(x, "shape", ()) for name, x in input_feed.items()})
+        _refuse_empty(input_feed)
         return super().run_async(output_names, input_feed, *args, **options)
 
-    def run_with_ort_values(self, output_names: Any, values: Any, run_options: Any = None) -> Any:
-        _refuse_empty({name: value.shape() for name, value in values.items()})
-        return super().run_with_ort_values(output_names, values, run_options)
+    def run_with_ort_values(
+        self, output_names: Any, input_dict_ort_values: Any, run_options: Any = None
+    ) -> Any:
+        _refuse_empty(input_dict_ort_values)
+        return super().run_with_ort_values(output_names, input_dict_ort_values, run_options)
 
     def run_with_ortvaluevector(
-        self, run_options: Any, feed_names: Sequence[str], feeds: Any, *args: Any
+        self, run_options: Any, feed_names: Any, feeds: Any, *args: Any, **options: Any
     ) -> None:
-        _refuse_empty({name: value.shape() for name, value in zip(feed_names, feeds, strict=True)})
-        super().run_with_ortvaluevector(run_options, feed_names, feeds, *args)
+        _refuse_empty(dict(zip(feed_names, feeds, strict=True)))
+        super().run_with_ortvaluevector(run_options, feed_names, feeds, *args, **options)
 
     def io_binding(self) -> ort.IOBinding:
         return _Binding(self)
@@ -213,27 +214,33 @@ class _Binding(ort.IOBinding):  # type: ignore[misc]
     """Refuses arrays without values; a session cannot ask a binding for its inputs."""
 
     def bind_cpu_input(self, name: str, arr_on_cpu: Any) -> None:
-        _refuse_empty({name: arr_on_cpu.shape})
+        _refuse_empty({name: arr_on_cpu})
         super().bind_cpu_input(name, arr_on_cpu)
 
     def bind_input(
-        self, name: str, device_type: str, device_id: int, element_type: Any, shape: Any, *args: Any
-    ) -> None:
-        _refuse_empty({name: shape})
-        super().bind_input(name, device_type, device_id, element_type, shape, *args)
+        self, name: str, device_type: str, device_id: int, element_type: Any, shape: Any,
+        buffer_ptr: int,
+    ) -> None:  # fmt: skip
+        _refuse_shape(name, shape)
+        super().bind_input(name, device_type, device_id, element_type, shape, buffer_ptr)
 
     def bind_ortvalue_input(self, name: str, ortvalue: Any) -> None:
-        _refuse_empty({name: ortvalue.shape()})
+        _refuse_empty({name: ortvalue})
         super().bind_ortvalue_input(name, ortvalue)
 
 
-def _refuse_empty(shapes: Mapping[str, Sequence[int]]) -> None:
-    for name, shape in shapes.items():
-        if 0 in shape:
-            raise ValueError(
-                f"The input {name!r} must have at least one value. Received the shape "
-                f"{tuple(shape)}. Leave out empty batches."
-            )
+def _refuse_empty(feed: Mapping[str, Any]) -> None:
+    for name, value in feed.items():
+        shape = getattr(value, "shape", ())
+        _refuse_shape(name, shape() if callable(shape) else shape)  # It is a method of OrtValue.
+
+
+def _refuse_shape(name: str, shape: Sequence[int]) -> None:
+    if 0 in shape:
+        raise ValueError(
+            f"The input {name!r} must have at least one value. Received the shape "
+            f"{tuple(shape)}. Leave out empty batches."
+        )
 
 
 def _parse(key: str, text: str) -> Any:

@@ -64,8 +64,16 @@ def with_height(model: keras.Model, height: int) -> keras.Model:
     Args:
         model: its convolution of whole columns gets rows of zeros above and below.
         height: at least that of the model, and divisible by 16.
+
+    Raises:
+        ValueError: it is another height.
     """
-    width, channels = model.input_shape[2:]
+    own, width, channels = model.input_shape[1:]
+    if height < own or height % 16:
+        raise ValueError(
+            f"`height` must be at least {own}, that of the reader to start from, and divisible by "
+            f"16. Received {height}. Omit it, or start from another (--start-from)."
+        )
     copy = text_reader((height, width, channels), model.output_shape[-1] - 1)
 
     def pad_rows(values: Array, shape: tuple[int, ...]) -> Array:

@@ -9,7 +9,8 @@ All take (batch, height, width, channels) images with values in 0..255 and retur
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,11 +48,8 @@ def row_reader(
     """
     _check_sides(input_shape, 4, 4)
     inputs, x = _inputs(input_shape)
-    for filters, strides, skip in ((16, 1, True), (16, 2, True), (16, 1, False), (32, 2, True),
-                                   (32, 1, False), (64, 1, True), (64, 1, False)):  # fmt: skip
-        x = residual_block(
-            x, filters, strides=strides, skip_conv=skip, activation=activation, dropout=dropout
-        )
+    for filters, strides, num_blocks in ((16, 1, 1), (16, 2, 2), (32, 2, 2), (64, 1, 2)):
+        x = _stage(x, filters, strides, num_blocks, activation, dropout)
     x = layers.Reshape((-1, x.shape[3]))(x)
     return _head(inputs, x, num_characters, (64,))
 
@@ -201,3 +199,19 @@ def _head(inputs: Any, x: Any, num_characters: int, units: tuple[int, ...]) -> M
     # Probabilities need float32, also under mixed precision.
     output = layers.Dense(num_characters + 1, activation="softmax", dtype="float32", name="output")
     return Model(inputs=inputs, outputs=output(x))
+
+
+class Network(NamedTuple):
+    """A network that can be trained, and the peak learning rate that suits it."""
+
+    build: Callable[..., Model]
+    channels: int
+    learning_rate: float
+
+
+NETWORKS = {
+    "columns": Network(column_reader, 3, 2e-3),
+    "rows": Network(row_reader, 3, 3e-3),
+    "strong": Network(strong_reader, 1, 1.5e-3),
+    "text": Network(text_reader, 3, 1.5e-3),
+}

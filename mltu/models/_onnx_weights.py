@@ -98,7 +98,8 @@ class OnnxWeights:
 
         Batch normalization becomes the addition of a bias; `refresh_statistics` makes it normalize.
         """
-        following = {id(x.input): x for x in model.layers if _is_normalization(x)}
+        norms = (x for x in model.layers if isinstance(x, layers.BatchNormalization))
+        following = {id(x.input): x for x in norms}
         for place, layer in _convolutions(model):
             kernel, bias = self.convolutions[place]
             normalization = following.get(id(layer.output))
@@ -120,18 +121,26 @@ def refresh_statistics(model: keras.Model, batches: Iterator[Array] | list[Array
     Training with the statistics of batches then starts where inference is.
 
     Args:
-        model: changed in place.
+        model: changed in place, but for layers without scale or center, which cannot be.
         batches: images, shape (batch, *input_shape).
+
+    Raises:
+        ValueError: there are no images.
     """
-    found = [x for x in model.layers if _is_normalization(x)]
+    norms = (x for x in model.layers if isinstance(x, layers.BatchNormalization))
+    found = [x for x in norms if x.scale and x.center]
+    if not found:
+        return
     watch = keras.Model(model.inputs[0], [x.input for x in found])
     sums = [np.zeros((2, x.gamma.shape[0])) for x in found]
     counts = np.zeros(len(found))
     for batch in batches:
-        for i, values in enumerate(watch.predict_on_batch(batch)):
+        for i, values in enumerate(keras.tree.flatten(watch.predict_on_batch(batch))):
             values = values.reshape(-1, values.shape[-1]).astype(np.float64)
             sums[i] += values.sum(0), (values**2).sum(0)
             counts[i] += len(values)
+    if not counts.all():
+        raise ValueError("`batches` must have at least one image. Received none.")
     for layer, (first, second), count in zip(found, sums, counts, strict=True):
         gamma, beta, old_mean, old_variance = layer.get_weights()
         mean = first / count
@@ -145,10 +154,6 @@ def refresh_statistics(model: keras.Model, batches: Iterator[Array] | list[Array
                 variance,
             ]
         )
-
-
-def _is_normalization(layer: keras.Layer) -> bool:
-    return isinstance(layer, layers.BatchNormalization)
 
 
 def _convolutions(model: keras.Model) -> Iterator[tuple[_Place, Any]]:

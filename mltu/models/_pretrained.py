@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,22 +15,13 @@ from mltu.configs import BaseModelConfigs
 from mltu.inference import TextRecognizer, pretrained_names
 from mltu.inference._weights import resolve_model
 from mltu.models._adapt import dtype_policy, in_precision, with_color, with_vocab
-from mltu.models._networks import (
-    Shape,
-    column_reader,
-    row_reader,
-    strong_reader,
-    text_reader,
-)
+from mltu.models._networks import NETWORKS, Shape
 from mltu.models._onnx_weights import OnnxWeights
 from mltu.utils.files import StrPath
 
 with explain_missing():
     import keras
 
-_NETWORKS: dict[str, Callable[..., Any]] = {
-    "text": text_reader, "strong": strong_reader, "rows": row_reader, "columns": column_reader
-}  # fmt: skip
 _TOLERANCE = 1e-2  # of logits or probabilities; they differ by about 1e-5
 
 
@@ -80,12 +71,12 @@ def load_pretrained(
     channels = found.model.input_shape[-1]
     if color is None or channels == (3 if color else 1):
         return found.model
-    if not color or found.network is None:
+    if not color or found.network not in NETWORKS:
         raise ValueError(
             f"`color` must be {channels == 3} for {os.fspath(source)!r}, which reads images of "
             f"{channels} channels. Received {color}."
         )
-    return with_color(found.model, _NETWORKS[found.network])
+    return with_color(found.model, NETWORKS[found.network].build)
 
 
 def open_pretrained(source: StrPath, vocab: str | None = None) -> Pretrained:
@@ -152,12 +143,12 @@ def _open_onnx(path: Path) -> Pretrained:
 
 def _rebuild(weights: OnnxWeights, shape: Shape, num_characters: int) -> tuple[str, keras.Model]:
     """Return the network that the weights belong to, with these weights."""
-    for network, build in _NETWORKS.items():
+    for name in reversed(NETWORKS):  # The shipped ones come last.
         try:
-            model = build(shape, num_characters)
+            model = NETWORKS[name].build(shape, num_characters)
         except ValueError:  # Its height or width does not suit this network.
             continue
         if weights.fit(model):
             weights.assign(model)
-            return network, model
+            return name, model
     raise ValueError("it has the convolutions of no network in mltu.models.")

@@ -221,7 +221,9 @@ def compare(
     readings: tuple[list[str], list[str]] = ([], [])
     kept: list[Array] = []
     leads: list[Array] = []
-    for ours, theirs in _run_both(model, path, batches):
+    file = OnnxInferenceModel(path, force_cpu=True)
+    for images, ours in zip(batches, keras_outputs(model, batches), strict=True):
+        theirs = file.model.run(None, {file.input_name: np.asarray(images, np.float32)})[0]
         # NaN stays NaN in `np.maximum`, and so fails the check below.
         difference = float(np.maximum(difference, _difference(ours, theirs)))
         largest = max(largest, float(np.abs(ours).max(initial=0.0)))
@@ -250,16 +252,6 @@ def compare(
         temperature=calibrated.temperature,
         calibration_error=calibrated.error_after,
     )
-
-
-def _run_both(
-    model: keras.Model, path: StrPath, batches: Sequence[Array]
-) -> Iterator[tuple[Array, Array]]:
-    """Yield the outputs of the model and of the file for each batch."""
-    exported = OnnxInferenceModel(path, force_cpu=True)
-    for images, ours in zip(batches, keras_outputs(model, batches), strict=True):
-        inputs = np.asarray(images, np.float32)
-        yield ours, exported.model.run(None, {exported.input_name: inputs})[0]
 
 
 def keras_outputs(model: keras.Model, batches: Sequence[Array]) -> Iterator[Array]:

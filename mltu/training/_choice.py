@@ -8,7 +8,8 @@ from typing import NamedTuple
 from mltu._extras import explain_missing
 from mltu.configs import ReaderConfigs
 from mltu.data_check import DataReport
-from mltu.inference import TextRecognizer
+from mltu.inference import TextRecognizer, find_pretrained
+from mltu.models._networks import NETWORKS
 from mltu.models._pretrained import Pretrained, open_pretrained
 from mltu.utils.gpus import num_gpus, processor_flags
 
@@ -37,7 +38,8 @@ def choose_start(configs: ReaderConfigs) -> tuple[Pretrained | None, str]:
     vocab = configs.vocab or ""
     given = configs.start_from
     if given is None:
-        known = set(vocab) & set(TextRecognizer(_SHIPPED).card.vocab)
+        shipped = TextRecognizer(find_pretrained(_SHIPPED), force_cpu=True)
+        known = set(vocab) & set(shipped.card.vocab)
         is_known = len(known) >= _KNOWN_SHARE * len(set(vocab))
         height = configs.height or 32
         other = configs.model not in (None, "text") or height < 32 or height % 16
@@ -49,7 +51,8 @@ def choose_start(configs: ReaderConfigs) -> tuple[Pretrained | None, str]:
         reason = "as given"
     if configs.start_from == "none":
         return None, f"start from scratch: {reason}"
-    start = open_pretrained(configs.start_from or _SHIPPED, vocab)
+    # Not by its name, which a folder here may have too.
+    start = open_pretrained(given or find_pretrained(_SHIPPED), vocab)
     return start, f"start from {configs.start_from!r}: {reason}; --start-from none overrides it"
 
 
@@ -68,16 +71,20 @@ def fill_in(configs: ReaderConfigs, report: DataReport, start: Pretrained | None
     configs.resize = start.prepared.get("resize", "stretch")
     configs.padding_color = list(start.prepared.get("padding_color", [0]))
     own_width = start.prepared.get("width")
-    if width is None and not isinstance(own_width, int):
+    is_wide = width is None and not isinstance(own_width, int)
+    fixed = {} if is_wide else {"width": width or own_width}
+    if not is_wide or start.network != "text":  # Only that one can be made higher.
+        fixed["height"] = height
+    for name, value in fixed.items():
+        if getattr(configs, name) not in (None, value):
+            raise ValueError(
+                f"`{name}` must be {value}, that of the reader to start from. Received "
+                f"{getattr(configs, name)}. Omit it, or start from another (--start-from)."
+            )
+        setattr(configs, name, value)
+    if is_wide:
         reason = _choose_size(configs, report, height, own_width or [])
     else:
-        for name, value in (("height", height), ("width", width or own_width)):
-            if getattr(configs, name) not in (None, value):
-                raise ValueError(
-                    f"`{name}` must be {value}, that of the reader to start from. Received "
-                    f"{getattr(configs, name)}. Omit it, or start from another (--start-from)."
-                )
-            setattr(configs, name, value)
         reason = f"width {configs.width}, height {height}: those of the reader"
     configs.batch_size = configs.batch_size or (16 if report.num_samples < _FEW else 32)
     if configs.learning_rate is None:
@@ -149,8 +156,6 @@ def _choose_size(
 
 
 def _fill_in_from_scratch(configs: ReaderConfigs, report: DataReport) -> list[str]:
-    from mltu.training._reader import NETWORKS
-
     choice = choose_settings(report)
     given = [configs.height, configs.width, configs.model]
     configs.height, configs.width = configs.height or choice.height, configs.width or choice.width

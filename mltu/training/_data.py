@@ -68,11 +68,10 @@ def gather_samples(data: Any, validation: Any, seed: int) -> tuple[Samples, Samp
         OSError, ValueError, TypeError: a data set cannot be read, or is too small to be split.
     """
     training = _open(data)
-    if validation is not None:
-        own = _validation_list(validation)
-        return training, _open(validation) if own is None else own
-    own = _validation_list(data)
-    return _split(training, seed) if own is None else (training, own)
+    own = _validation_list(data if validation is None else validation)
+    if own is not None:
+        return training, own
+    return _split(training, seed) if validation is None else (training, _open(validation))
 
 
 def require_sound_data(

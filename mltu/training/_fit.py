@@ -21,6 +21,7 @@ from mltu.callbacks import (
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
 from mltu.models import Processes, use_native_layers
+from mltu.models._adapt import output_layer
 from mltu.models._distribute import LocalCheckpoint
 from mltu.plots import plot_history
 from mltu.utils.files import StrPath, naming_full_disk
@@ -62,17 +63,15 @@ def start_with_blanks(model: keras.Model, label_length: float = 8) -> None:
     # Where the width is free, two of three steps are blank, as with letters of usual shape.
     blanks_per_character = max(num_steps / label_length - 1, 1) if num_steps else 2
     blank_bias = np.log(blanks_per_character * (num_classes - 1))
-    for layer in reversed(model.layers):
-        is_output = isinstance(layer, keras.layers.Dense) and not layer.units % num_classes
-        if is_output and layer.use_bias:
-            is_blank = np.arange(layer.units) % num_classes == num_classes - 1
-            bias = keras.ops.convert_to_numpy(layer.bias)
-            layer.bias.assign(np.where(is_blank, np.float32(blank_bias), bias))
-            return
-    raise ValueError(
-        f"`model` must have a Dense layer with a bias and {num_classes} units, one per class. "
-        f"Received {model.name!r} without one."
-    )
+    layer = output_layer(model)
+    if layer.units % num_classes or not layer.use_bias:
+        raise ValueError(
+            f"`model` must have a Dense layer with a bias and {num_classes} units, one per class. "
+            f"Received {model.name!r} without one."
+        )
+    is_blank = np.arange(layer.units) % num_classes == num_classes - 1
+    bias = keras.ops.convert_to_numpy(layer.bias)
+    layer.bias.assign(np.where(is_blank, np.float32(blank_bias), bias))
 
 
 def compile_reader(

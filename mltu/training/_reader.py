@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from mltu._extras import explain_missing
 from mltu.configs import ReaderConfigs
 from mltu.data_check import check_data
 from mltu.datasets import Samples
 from mltu.evaluation import Evaluation
-from mltu.models import column_reader, refresh_statistics, row_reader, strong_reader, text_reader
+from mltu.inference import pretrained_names
+from mltu.models import refresh_statistics
 from mltu.models._adapt import dtype_policy, in_precision, with_height
+from mltu.models._networks import NETWORKS
 from mltu.models._pretrained import Pretrained, open_pretrained
 from mltu.onnx_export import check_packages
 from mltu.training._choice import choose_precision, choose_start, fill_in
@@ -44,22 +45,6 @@ with explain_missing():
 
 _NUM_MEASURED = 500  # images whose shapes decide the size of the input
 _NUM_REFRESHED = 32  # batches that give the first statistics of batch normalization
-
-
-class Network(NamedTuple):
-    """A network that can be trained, and the peak learning rate that suits it."""
-
-    build: Callable[..., keras.Model]
-    channels: int
-    learning_rate: float
-
-
-NETWORKS = {
-    "columns": Network(column_reader, 3, 2e-3),
-    "rows": Network(row_reader, 3, 3e-3),
-    "strong": Network(strong_reader, 1, 1.5e-3),
-    "text": Network(text_reader, 3, 1.5e-3),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +99,8 @@ def train_reader(
     """
     configs = ReaderConfigs.from_options(**settings)
     configs.data, configs.validation = _as_path(data), _as_path(validation)
+    if configs.start_from not in ("none", *pretrained_names()):
+        configs.start_from = _as_path(configs.start_from)
     if output is not None:
         configs.model_path = os.fspath(output)
     require_new_run(configs.model_path)
@@ -245,7 +232,9 @@ def make_model(configs: ReaderConfigs, start: Pretrained | None) -> keras.Model:
     precision = configs.precision or "float32"
     with dtype_policy(precision):
         if start is None:
-            model = _build(configs)
+            network = NETWORKS[configs.model or "columns"]
+            shape = (configs.height, configs.width, network.channels)
+            model = network.build(shape, len(configs.vocab or ""))
         else:
             model = start.model
             if model.input_shape[1] != configs.height:
@@ -255,12 +244,6 @@ def make_model(configs: ReaderConfigs, start: Pretrained | None) -> keras.Model:
         learning_rate = configs.learning_rate or 0.0
         compile_reader(model, learning_rate, configs.vocab or "", is_new=is_new)
     return model
-
-
-def _build(configs: ReaderConfigs) -> keras.Model:
-    network = NETWORKS[configs.model or "columns"]
-    shape = (configs.height, configs.width, network.channels)
-    return network.build(shape, len(configs.vocab or ""))
 
 
 def _time_steps(model: keras.Model, configs: ReaderConfigs) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -126,10 +127,12 @@ def evaluate_export(run: StrPath, samples: Samples, *, progress: bool = True) ->
 
 def draw_augmented(run: StrPath, samples: Samples, augmentors: Sequence[Augmentor]) -> None:
     """Write augmented.png: some images as they are, and as training varies them."""
-    read = ImageReader().read
-    count = min(len(samples), _NUM_AUGMENTED)
-    images = [read(samples.data[i * len(samples) // count]) for i in range(count)]
-    write_augmented_sheet(Path(run) / "augmented.png", images, augmentors)
+    count, images = min(len(samples), _NUM_AUGMENTED), []
+    for i in range(count):
+        with suppress(OSError, ValueError):  # Training replaces images that cannot be read.
+            images.append(ImageReader().read(samples.data[i * len(samples) // count]))
+    if images:
+        write_augmented_sheet(Path(run) / "augmented.png", images, augmentors)
 
 
 def _draw_readings(run: Path, samples: Samples, readings: Sequence[Reading]) -> None:

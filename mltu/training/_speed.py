@@ -68,9 +68,9 @@ def measure_speed(data: Any, *, seconds: float = 5.0, **settings: Any) -> Traini
     rate = _rate(load, seconds)
     has_gpu = num_gpus(keras.backend.backend()) > 0
     precision = configs.precision or "float32"
-    policies = dict.fromkeys(["float32", precision, *_fast_policies(has_gpu)])
+    fast = ["mixed_bfloat16"] if has_gpu or has_bfloat16() else []
     steps = {}
-    for policy in policies:
+    for policy in dict.fromkeys(["float32", precision, *fast]):
         model = make_model(replace(configs, precision=policy), start)
 
         def step(model: keras.Model = model) -> int:
@@ -80,10 +80,6 @@ def measure_speed(data: Any, *, seconds: float = 5.0, **settings: Any) -> Traini
         steps[policy] = _rate(step, seconds)
     advice = tuple(_advise(rate, steps, precision, has_gpu=has_gpu))
     return TrainingSpeed(configs.batch_size or 1, rate, steps, advice)
-
-
-def _fast_policies(has_gpu: bool) -> list[str]:
-    return ["mixed_bfloat16"] if has_gpu or has_bfloat16() else []
 
 
 def has_bfloat16() -> bool:
