@@ -578,6 +578,10 @@ def test_check_takes_what_a_run_was_trained_with(table, tmp_path):
     printed = run("check", table, "--model", configs.model_path, status=1).stdout
     assert "ERROR unknown_character" in printed
 
+    (tmp_path / "run" / "model.onnx").unlink()
+    done = run("check", table, "--model", configs.model_path, status=1)
+    assert "has no model.onnx to read with, so no labels are reviewed" in done.stderr
+
 
 def test_pack_writes_an_lmdb_and_goes_on(words, table, tmp_path):
     out = tmp_path / "out.lmdb"

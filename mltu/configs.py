@@ -211,7 +211,9 @@ class ReaderConfigs(BaseModelConfigs):
     batch_size: int | None = _option(
         None, "Images per step (default depends on the number of samples).", least=1
     )
-    learning_rate: float | None = _option(None, "Peak learning rate (default depends on --start-from and --model).")
+    learning_rate: float | None = _option(
+        None, "Peak learning rate (default depends on --start-from and --model)."
+    )
     width: Any = _option(  # noqa: RUF009  # an int, or a list where images keep their shape
         None, "Width of the model input, in pixels (default: chosen for the images).", least=1
     )
@@ -276,7 +278,7 @@ class ReaderConfigs(BaseModelConfigs):
                     f"{', '.join(options)}."
                 )
             choices, least = options[name].metadata["choices"], options[name].metadata["least"]
-            if choices and value not in choices:
+            if choices and value not in (*choices, options[name].default):
                 raise ValueError(
                     f"`{name}` must be one of {', '.join(map(repr, choices))}. Received {value!r}."
                 )

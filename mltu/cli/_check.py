@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mltu.cli._common import WHERE, count_option, data_options, is_watched, open_data
+from mltu.cli._common import (
+    WHERE,
+    count_option,
+    data_options,
+    is_watched,
+    open_data,
+    quoted,
+)
 
 if TYPE_CHECKING:
     from mltu.datasets import Samples
@@ -160,6 +167,12 @@ def _review(
         images = samples.take(np.asarray(positions, int)).data
         readings = list(reader.predict_stream(images, on_error="keep", progress=is_watched()))
     else:
+        if run is not None:
+            click.echo(
+                f"{run} has no model.onnx to read with, so no labels are reviewed. To write it: "
+                f"mltu export {quoted(run)}",
+                err=True,
+            )
         return None
     read = [(i, x) for i, x in zip(positions, readings, strict=True) if x.error is None]
     return review_labels(
