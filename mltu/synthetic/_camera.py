@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from mltu.synthetic import _draw as d
 from mltu.synthetic import _textures as t
-from mltu.synthetic._textures import Banks
-
-Array = npt.NDArray[Any]
-Rng = np.random.Generator
+from mltu.synthetic._textures import Array, Banks, Rng
 
 
 def photograph(rng: Rng, banks: Banks, picture: Array, poor: float) -> Array:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import NamedTuple
 
 from mltu.synthetic._atlas import FontAtlas
 from mltu.synthetic._draw import Task
 from mltu.synthetic._overlays import covered, stamped
 from mltu.synthetic._print import mixed, receipt, scan, screen
 from mltu.synthetic._signs import display, distant, plain, scene
-from mltu.synthetic._textures import Banks
-
-Array = npt.NDArray[Any]
-Rng = np.random.Generator
+from mltu.synthetic._textures import Array, Banks, Rng
 
 Painter = Callable[[Rng, FontAtlas, Banks, Task], tuple[Array, Array]]
 

@@ -19,12 +19,11 @@ from mltu.synthetic._atlas import FontAtlas, shipped_atlas
 from mltu.synthetic._draw import Task
 from mltu.synthetic._image_kinds import KINDS, Kind
 from mltu.synthetic._texts import ALPHABET, LATIN, Texts
-from mltu.synthetic._textures import make_banks
+from mltu.synthetic._textures import Rng, make_banks
 from mltu.utils.files import StrPath
 from mltu.utils.text_columns import distinct_characters, text_lengths
 
 Image = npt.NDArray[np.uint8]
-Rng = np.random.Generator
 
 _MIN_HEIGHT = 16
 _MAX_DRAWS = 50

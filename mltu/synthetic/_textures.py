@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+Array = npt.NDArray[Any]  # whose dtype OpenCV does not tell
 Rng = np.random.Generator
 
 SIZE = (96, 1280)  # height and width in pixels
