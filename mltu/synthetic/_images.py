@@ -86,8 +86,9 @@ class TextImages(Augmentor):
         drawn = np.flatnonzero(self.atlas.has.any(axis=0)).tolist()
         self._characters = frozenset(self.atlas.characters[place] for place in drawn)
         every = np.ones(len(self.atlas), np.bool_)
+        # Of each trait the fonts, and their weights added up.
         self._fonts = {
-            trait: _Choice(np.flatnonzero(fonts), self.atlas.weights[fonts])
+            trait: (np.flatnonzero(fonts), np.cumsum(self.atlas.weights[fonts]))
             for trait, fonts in (
                 ("", every), ("mono", _is_mono(self.atlas)), ("plain", self.atlas.plain)
             )
@@ -196,9 +197,9 @@ class TextImages(Augmentor):
         """Draw a font that has the text, by the weights of the families."""
         trait = rng.random()
         name = "mono" if trait < kind.mono else "plain" if trait < kind.mono + kind.plain else ""
-        choice = self._fonts.get(name, self._fonts[""])
+        every, ends = self._fonts.get(name, self._fonts[""])
         for _ in range(20):
-            font = choice.draw(rng)
+            font = int(every[np.searchsorted(ends, rng.random() * ends[-1], "right")])
             if self.atlas.has_text(font, text):
                 return font
         fonts = self.atlas.fonts_for(text)
@@ -213,17 +214,6 @@ class TextImages(Augmentor):
             if self._characters.issuperset(f"{text} ") and self.atlas.has_text(font, f"{text} "):
                 return text
         return ""
-
-
-class _Choice:
-    """Draws fonts by their weights."""
-
-    def __init__(self, fonts: npt.NDArray[np.intp], weights: npt.NDArray[np.float64]) -> None:
-        self._fonts, self._ends = fonts, np.cumsum(weights)
-
-    def draw(self, rng: Rng) -> int:
-        place = np.searchsorted(self._ends, rng.random() * self._ends[-1], "right")
-        return int(self._fonts[place])
 
 
 def render_word(text: str, font_path: StrPath, rng: Rng, *, height: int = 31) -> Image:
