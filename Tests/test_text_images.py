@@ -85,10 +85,12 @@ def test_fonts_may_lack_optional_characters(atlas):
 
 def test_a_saved_atlas_draws_the_same_in_any_process(atlas, tmp_path):
     atlas = atlas.subset([0, 3, 1, 2])
+    atlas.plain = np.array([True, False, True, False])  # Processes forgot it, and drew others.
     folder = atlas.save(tmp_path / "atlas é")
     loaded = FontAtlas.load(folder)
     for again in (loaded, pickle.loads(pickle.dumps(loaded)), pickle.loads(pickle.dumps(atlas))):
         assert (again.names, again.characters) == (atlas.names, atlas.characters)
+        np.testing.assert_array_equal(again.plain, atlas.plain)
         for font in (0, 3):
             np.testing.assert_array_equal(again.draw(font, "Zebra"), atlas.draw(font, "Zebra"))
     assert len(pickle.dumps(loaded)) < 1000  # the folder's name, not the glyphs

@@ -300,7 +300,7 @@ class FontAtlas:
         if self._folder is not None:
             return type(self).load, (self._folder,)
         sheets = [self.sheet(font) for font in range(len(self))]
-        return type(self), (self.names, self.characters, sheets)
+        return type(self), (self.names, self.characters, sheets), {"plain": self.plain}
 
     def places(self, text: str) -> list[int]:
         """Return the places of the characters of a text in `characters`.
