@@ -204,7 +204,7 @@ def test_texts_are_loaded_from_a_zip_file(tmp_path):
     import zipfile
 
     with zipfile.ZipFile(tmp_path / "texts.pack", "w") as file:
-        file.writestr("en.words", "house\t7\nboat\t0")
+        file.writestr("en.words", "house\t7\nboat\t0\n")  # A last line end was an IndexError.
         file.writestr("en.prose", "One house.")
     texts = Texts.load(tmp_path / "texts.pack")
     assert {texts.draw(np.random.default_rng(i), "words") for i in range(20)} == {"house", "boat"}

@@ -149,9 +149,12 @@ class Texts:
         languages = {}
         with zipfile.ZipFile(path) as file:
             for code in [name[:-6] for name in file.namelist() if name.endswith(".words")]:
-                rows = [row.split("\t") for row in file.read(f"{code}.words").decode().split("\n")]
-                prose = list(filter(None, file.read(f"{code}.prose").decode().split("\n")))
-                languages[code] = Words([r[0] for r in rows], [int(r[1]) for r in rows], prose)
+                lines, prose = (
+                    list(filter(None, file.read(f"{code}.{part}").decode().split("\n")))
+                    for part in ("words", "prose")
+                )
+                words, counts = zip(*(line.split("\t") for line in lines), strict=True)
+                languages[code] = Words(words, list(map(int, counts)), prose)
         return cls(languages)
 
     def draw(self, rng: Rng, form: str, max_length: int = _MAX_LINE) -> str:
