@@ -18,8 +18,6 @@ from mltu.synthetic import (
     Words,
     _draw,
     _place,
-    _writer,
-    load_words,
     shipped_fonts,
     write_mjsynth,
 )
@@ -478,26 +476,6 @@ def test_labels_that_stay_are_checked_before_training(images):
 # On disk
 
 
-def test_a_set_of_scenes_does_not_depend_on_the_number_of_workers(atlas, tmp_path, monkeypatch):
-    monkeypatch.setattr(_writer, "_JOBS_PER_CHUNK", 5)  # work for both processes
-    few = atlas.subset([0, 1, 2])
-    sets = [
-        write_mjsynth(
-            tmp_path / str(workers), num_train=15, num_validation=5, seed=3, workers=workers,
-            progress=False, atlas=few, kind="scene_word",
-        )
-        for workers in (0, 2)
-    ]  # fmt: skip
-    first, second = (
-        {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-        for root in sets
-    )
-    assert first == second
-    assert sum(path.suffix == ".jpg" for path in first) == 20
-    with pytest.raises(FileExistsError, match="another recipe"):
-        write_mjsynth(sets[0], num_train=15, num_validation=5, seed=3, atlas=atlas.subset([0, 1]))
-
-
 def test_what_the_writer_refuses(atlas, tmp_path):
     with pytest.raises(ValueError, match="not both"):
         write_mjsynth(tmp_path / "set", fonts=FONTS, atlas=atlas)
@@ -507,4 +485,3 @@ def test_what_the_writer_refuses(atlas, tmp_path):
         )
     with pytest.raises(ValueError, match="Unknown kind 'words'"):
         write_mjsynth(tmp_path / "set", atlas=atlas, kind="words")
-    assert len(load_words()) > 40_000

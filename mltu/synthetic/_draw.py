@@ -331,7 +331,7 @@ def segments(rng: Rng, text: str) -> Setting:
             across = np.array([-along[1], along[0]]) * thick / 2
             start, end = start + along * (gap + thick / 4), end - along * (gap + thick / 4)
             tip = along * thick / 2
-            points = np.array([start - 0, start + tip + across, end - tip + across, end,
+            points = np.array([start, start + tip + across, end - tip + across, end,
                                end - tip - across, start + tip - across])  # fmt: skip
             points[:, 0] += x + slant * (height - points[:, 1])
             points[:, 1] += PAD

@@ -30,11 +30,11 @@ class Banks(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def make_banks(number: int = 48, seed: int = 0) -> Banks:
-    """Draw so many grounds, and fewer of the others; equal seeds give equal pictures."""
-    rng = np.random.default_rng(seed)
-    grounds = np.stack([_ground(rng) for _ in range(number)])
-    lights = np.stack([_light(rng) for _ in range(number // 2)])
+def make_banks() -> Banks:
+    """Draw the banks, once per process."""
+    rng = np.random.default_rng(0)
+    grounds = np.stack([_ground(rng) for _ in range(48)])
+    lights = np.stack([_light(rng) for _ in range(24)])
     noise: Array = rng.standard_normal((4, *SIZE, 3), np.float32)
     # The noise of a camera is grey for the most part.
     noise = (noise[..., :1] * 0.8 + noise * 0.6) / np.float32(1.15)
