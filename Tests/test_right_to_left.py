@@ -56,6 +56,10 @@ def test_labels_are_indexed_in_the_order_of_the_image():
     assert [row.tolist() for row in indexer.batch([0, 0], ["אב", "1"])[1]] == [[1, 0], [2]]
     assert indexer.describe() == {"vocab": "אב1", "label_order": "visual"}
     assert LabelIndexer("אב").describe() == {"vocab": "אב"}
+    with pytest.raises(ValueError, match=r"outside `vocab`: '\)'"):  # A bracket is mirrored.
+        LabelIndexer("(א", order="visual")(None, "(א")
+    with pytest.raises(ValueError, match=r"1 of 2 labels have others, '\)'"):
+        LabelIndexer("(א", order="visual").check_labels(["א", "(א"])
     with pytest.raises(ValueError, match="`order` must be 'logical' or 'visual'"):
         LabelIndexer("אב", order="rtl")
 
