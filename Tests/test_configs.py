@@ -161,6 +161,8 @@ def test_settings_are_changed_on_the_command_line():
     }
     assert vars(Commented.from_command_line([])) == vars(Commented())
     assert Commented.from_command_line(["model_path=a=b", "limit=x"]).model_path == "a=b"
+    # A folder of digits became that of a number.
+    assert BaseModelConfigs.from_command_line(["model_path=007"]).model_path == "007"
 
 
 def test_a_run_that_exists_gives_its_settings(tmp_path):

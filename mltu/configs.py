@@ -114,14 +114,13 @@ class BaseModelConfigs:
                 )
             default = vars(configs)[name]
             try:
-                given[name] = _parse(text, default)
+                given[name] = text if name == "model_path" else _parse(text, default)
             except ValueError:
                 raise SystemExit(
                     f"{name} must be {type(default).__name__}, such as {default!r}. "
                     f"Received {text!r}."
                 ) from None
-        if given.get("model_path"):
-            run = given["model_path"] = str(given["model_path"])
+        if run := given.get("model_path"):
             if not {"{", "}"}.isdisjoint(run):
                 # After an epoch, Keras's ModelCheckpoint would look for fields in the path.
                 raise SystemExit(f"model_path must have no {{ and no }}. Received {run!r}.")
