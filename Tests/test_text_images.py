@@ -316,6 +316,12 @@ def test_a_font_that_has_the_characters_is_found(atlas):
         TextImages(few).draw(rng, "né")
 
 
+def test_an_atlas_may_have_no_latin_letters():
+    """It was refused for want of letters to measure."""
+    images = TextImages(FontAtlas.build([ROBOTO], "αβγ"))
+    assert images.draw(np.random.default_rng(0), "βγ", kind="scan_line")[1] == "βγ"
+
+
 def test_neighbours_stay_outside_of_the_box(atlas):
     rng = np.random.default_rng(0)
     alone = _draw.set_text(rng, atlas, 0, "word")

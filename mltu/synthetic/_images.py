@@ -260,9 +260,8 @@ def _no_texts() -> Texts:
 
 def _is_mono(atlas: FontAtlas) -> npt.NDArray[np.bool_]:
     """Tell which fonts have one width for all letters and digits."""
-    places = [
-        place for place, char in enumerate(atlas.characters) if char in ALPHABET and char.isascii()
-    ]
-    widths = atlas.advances(places).astype(np.float64)
-    widths[widths < 0] = np.nan
-    return np.asarray(np.nanmax(widths, axis=1) - np.nanmin(widths, axis=1) <= 1)
+    places = [place for place, char in enumerate(atlas.characters) if char in ALPHABET]
+    widths = atlas.advances(places)
+    widest = widths.max(axis=1, initial=-1)  # -1: the font has none of them
+    narrowest = np.where(widths < 0, widest[:, None], widths).min(axis=1, initial=2**15 - 1)
+    return np.asarray((widest >= 0) & (widest - narrowest <= 1))
