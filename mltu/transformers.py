@@ -348,8 +348,7 @@ class LabelPadding(Step):
         padding_value: the index of the blank, `len(vocab)`; a negative number means the same.
 
     Raises:
-        ValueError: `max_word_length` is not positive, or `padding_value` is no int32.
-        TypeError: one of them is not an integer.
+        ValueError: `max_word_length` is not positive, or one of them is not an integer.
     """
 
     def __init__(self, max_word_length: int, padding_value: int) -> None:
