@@ -406,7 +406,8 @@ def test_banks_are_made_from_a_fixed_seed():
 
 def test_a_pickled_generator_of_images_draws_the_same(atlas, tmp_path):
     folder = atlas.subset([0, 1]).save(tmp_path / "atlas")
-    images = TextImages(folder, height=40, color=False, weights={"scan_word": 1})
+    texts = Texts({"en": Words(["house", "boat"], [1, 1], [])})  # It could not be pickled.
+    images = TextImages(folder, texts, height=40, color=False, weights={"scan_word": 1})
     stored = pickle.dumps(images)
     assert len(stored) < 1000
     first, again = (x.draw(np.random.default_rng(3)) for x in (images, pickle.loads(stored)))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -137,7 +137,7 @@ class Texts:
         if languages is None:
             words = load_words()
             languages = {"en": Words(words, [1] * len(words), [])}
-        self._languages = list(languages.values())
+        self._languages, self._words = languages, list(languages.values())
         rest = (1 - _ENGLISH_SHARE) / max(len(languages) - 1, 1)
         shares = [_ENGLISH_SHARE if code == "en" else rest for code in languages]
         self._ends = [end / sum(shares) for end in accumulate(shares)]
@@ -157,6 +157,9 @@ class Texts:
                 languages[code] = Words(words, list(map(int, counts)), prose)
         return cls(languages)
 
+    def __reduce__(self) -> Any:
+        return type(self), (self._languages,)
+
     def draw(self, rng: Rng, form: str, max_length: int = _MAX_LINE) -> str:
         """Draw a text: no space at its ends, no two in a row, not empty.
 
@@ -166,8 +169,8 @@ class Texts:
             max_length: longer texts are cut, at a space if there is one.
         """
         while True:
-            language = self._languages[bisect_right(self._ends, rng.random())]
-            text = " ".join(self.forms[form](rng, language).split())
+            words = self._words[bisect_right(self._ends, rng.random())]
+            text = " ".join(self.forms[form](rng, words).split())
             if len(text) > max_length:
                 cut = text.rfind(" ", 0, max_length + 1)
                 text = text[: cut if cut > 0 else max_length].rstrip()
