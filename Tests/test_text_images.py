@@ -474,8 +474,9 @@ def test_a_provider_draws_new_texts_in_each_epoch(images):
 def test_labels_that_stay_are_checked_before_training(images):
     with pytest.raises(ValueError, match="characters that no font of the atlas draws: '語'"):
         make_provider(images, [["-", "n語"]])
-    with pytest.raises(ValueError, match="A label is empty"):
-        make_provider(images, [["-", ""]])
+    for label in ("", " "):
+        with pytest.raises(ValueError, match="A label is blank"):
+            make_provider(images, [["-", label]])
     with pytest.raises(ValueError, match="consist of characters in `vocab`"):
         make_provider(images, [["-", "xyz"]], "abc")
 

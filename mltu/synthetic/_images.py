@@ -21,7 +21,7 @@ from mltu.synthetic._image_kinds import KINDS, Kind
 from mltu.synthetic._texts import ALPHABET, LATIN, Texts
 from mltu.synthetic._textures import Rng, make_banks
 from mltu.utils.files import StrPath
-from mltu.utils.text_columns import distinct_characters, text_lengths
+from mltu.utils.text_columns import distinct_characters
 
 Image = npt.NDArray[np.uint8]
 
@@ -158,7 +158,7 @@ class TextImages(Augmentor):
         """Draw the label, or a new text: uint8 of shape (height, width, channels), and the text.
 
         Raises:
-            ValueError: the label is empty or has characters that no font has.
+            ValueError: the label is blank or has characters that no font has.
         """
         image, text = self.draw(rng, label if self.keeps_label else None)
         return image if self.color else image[:, :, None], text
@@ -167,7 +167,7 @@ class TextImages(Augmentor):
         """Check that the atlas has the characters of all labels of a data set, if they stay.
 
         Raises:
-            ValueError: it has not, or a label is empty.
+            ValueError: it has not, or a label is blank.
         """
         if not self.keeps_label:
             return None
@@ -176,8 +176,8 @@ class TextImages(Augmentor):
                 f"The labels have characters that no font of the atlas draws: "
                 f"{''.join(sorted(unknown))!r}. Build the atlas with them or drop the samples."
             )
-        if not text_lengths(labels).all():
-            raise ValueError("A label is empty, so there is nothing to draw. Drop the sample.")
+        if not all(map(str.strip, labels)):
+            raise ValueError("A label is blank, so there is nothing to draw. Drop the sample.")
         return labels
 
     def _draw_text(self, rng: Rng, kind: Kind, font: int | None) -> tuple[str, int]:
