@@ -274,12 +274,14 @@ class ReaderConfigs(BaseModelConfigs):
                     f"`train_reader` has no argument `{name}`. Its settings are: "
                     f"{', '.join(options)}."
                 )
+            if value is None:  # as if it were not given
+                continue
             choices, least = options[name].metadata["choices"], options[name].metadata["least"]
             if choices and value not in choices:
                 raise ValueError(
                     f"`{name}` must be one of {', '.join(map(repr, choices))}. Received {value!r}."
                 )
-            if least is not None and value is not None:
+            if least is not None:
                 check_count(name, value, least)
             setattr(configs, options[name].name, value)
         if configs.learning_rate is not None and not configs.learning_rate > 0:
