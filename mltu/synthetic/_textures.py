@@ -80,14 +80,11 @@ def _edges(rng: Rng, image: Array) -> Array:
     for _ in range(int(rng.integers(6, 50))):
         centre = rng.uniform((0, 0), (width, height))
         points = centre + rng.normal(0, rng.uniform(8, 80), (int(rng.integers(3, 6)), 2))
-        _paint(image, [points.astype(np.int32)], rng.uniform(0.4, 1.0), rng.normal(0, 1.2))
+        share, level = rng.uniform(0.4, 1.0), rng.normal(0, 1.2)
+        shade = np.zeros(SIZE, np.uint8)
+        cv2.fillPoly(shade, [points.astype(np.int32)], 255, cv2.LINE_AA)
+        image += (np.float32(level) - image) * (shade * np.float32(share / 255))
     return image
-
-
-def _paint(image: Array, polygons: list[Array], share: float, level: float) -> None:
-    shade = np.zeros(SIZE, np.uint8)
-    cv2.fillPoly(shade, polygons, 255, cv2.LINE_AA)
-    image += (np.float32(level) - image) * (shade * np.float32(share / 255))
 
 
 def _leaves(rng: Rng, image: Array) -> Array:
