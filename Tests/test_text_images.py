@@ -191,6 +191,13 @@ def test_every_form_can_be_drawn():
         assert all(texts.draw(rng, form) for _ in range(50))
 
 
+def test_words_of_other_scripts_are_refused():
+    """They were drawn again for ever."""
+    texts = Texts({"el": Words(["αβγ"], [1], [])})
+    with pytest.raises(ValueError, match=r"characters of `LATIN`.*the last 'αβγ'"):
+        texts.draw(np.random.default_rng(0), "words")
+
+
 def test_frequent_words_are_frequent():
     words = Words(["rare", "often"], [0, 999], [])
     rng = np.random.default_rng(0)

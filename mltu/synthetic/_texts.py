@@ -167,8 +167,11 @@ class Texts:
             rng: source of all randomness.
             form: one of `forms`.
             max_length: longer texts are cut, at a space if there is one.
+
+        Raises:
+            ValueError: the words of the languages have characters outside `LATIN`.
         """
-        while True:
+        for _ in range(_MAX_DRAWS):
             words = self._words[bisect_right(self._ends, rng.random())]
             text = " ".join(self.forms[form](rng, words).split())
             if len(text) > max_length:
@@ -176,6 +179,10 @@ class Texts:
                 text = text[: cut if cut > 0 else max_length].rstrip()
             if text and _KNOWN.issuperset(text):  # "µ" has no capital in it
                 return text
+        raise ValueError(
+            f"`languages` must have words of the characters of `LATIN`. {_MAX_DRAWS} texts of the "
+            f"form {form!r} in a row have others, the last {text!r}."
+        )
 
 
 def _load_forms() -> dict[str, Form]:
