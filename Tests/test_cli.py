@@ -22,6 +22,7 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
+from conftest import ROOT
 from onnx import TensorProto, helper
 
 from mltu import __version__
@@ -41,7 +42,6 @@ from mltu.inference import Reading, TextRecognizer, find_pretrained
 from mltu.synthetic import write_mjsynth
 from mltu.training import continue_configs, load_saved_samples, save_samples
 
-ROOT = Path(__file__).resolve().parents[1]
 NAMES = ["read", "evaluate", "train", "export", "check", "pack", "synth", "info", "bench"]
 NAMES += ["doctor"]
 

@@ -161,6 +161,8 @@ def test_settings_are_changed_on_the_command_line():
     }
     assert vars(Commented.from_command_line([])) == vars(Commented())
     assert Commented.from_command_line(["model_path=a=b", "limit=x"]).model_path == "a=b"
+    # A folder of digits became that of a number.
+    assert BaseModelConfigs.from_command_line(["model_path=007"]).model_path == "007"
 
 
 def test_a_run_that_exists_gives_its_settings(tmp_path):
@@ -209,7 +211,8 @@ def test_a_wrong_argument_ends_with_one_sentence(argument, sentence):
 def test_options_of_a_training_are_checked():
     configs = ReaderConfigs.from_options(epochs=3, workers=0, model="rows")
     assert (configs.train_epochs, configs.train_workers, configs.model) == (3, 0, "rows")
-    assert ReaderConfigs.from_options(model=None, precision=None).model is None
+    # None was refused where there are choices.
+    assert ReaderConfigs.from_options(model=None, seed=None).seed == 0
     with pytest.raises(TypeError, match=r"has no argument `epoch`\. Its settings are: model, "):
         ReaderConfigs.from_options(epoch=3)
     with pytest.raises(ValueError, match="`model` must be one of 'columns', 'rows', 'strong'"):

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from mltu.cli import _doctor
 from mltu.cli.main import commands
-from mltu.utils import nvidia
+from mltu.utils import gpus
 
 SOUND = {
     "mltu": "2.0.0 in here",
@@ -154,18 +154,17 @@ def test_a_child_that_dies_is_a_line(monkeypatch):
 def test_nvidia_smi_has_to_list_a_gpu_that_is_not_hidden(monkeypatch, tmp_path):
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(nvidia.shutil, "which", lambda name: None)
-    assert not nvidia.has_unhidden_gpu()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not gpus.has_unhidden_gpu()
     program = tmp_path / "nvidia-smi"
-    monkeypatch.setattr(nvidia.shutil, "which", lambda name: str(program))
     listed = "NVIDIA H200, 570.1, 143771 MiB"
     for output, expected in [("No devices were found", []), (listed, [listed])]:
         program.write_text(f"#!/bin/sh\necho '{output}'\n")
         program.chmod(0o755)
-        assert nvidia.nvidia_gpus() == expected
-        assert nvidia.has_unhidden_gpu() is bool(expected)
+        assert gpus.nvidia_gpus() == expected
+        assert gpus.has_unhidden_gpu() is bool(expected)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    assert not nvidia.has_unhidden_gpu()
+    assert not gpus.has_unhidden_gpu()
 
 
 @pytest.fixture

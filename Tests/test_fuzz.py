@@ -7,13 +7,13 @@ import struct
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
 import cv2
 import fuzz
 import fuzz_targets as targets
 import numpy as np
 import pytest
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,7 +31,6 @@ from mltu.preprocessors import ImageReader
 from mltu.resume import find_state
 from mltu.utils.image_size import is_small_jpeg, num_pixels
 
-ROOT = Path(__file__).resolve().parents[1]
 VOCAB = tuple(targets.ASCII)
 PACKAGES = {"onnx": "onnx", "lmdb": "lmdb"}
 

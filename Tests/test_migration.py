@@ -16,6 +16,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+from conftest import ROOT
 from keras import Model, layers
 
 from mltu.audio import AudioReader, SpectrogramPadding
@@ -41,7 +42,6 @@ from mltu.utils.text_utils import ctc_decoder, get_cer, get_wer
 
 pytestmark = pytest.mark.backend
 
-ROOT = Path(__file__).resolve().parents[1]
 OLD_READER = ROOT / "Tests" / "data" / "keras2_reader.h5"
 
 # yaml.dump of 2022: keys in the order of the alphabet.

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
-from conftest import ON_TENSORFLOW, slow_elsewhere
+from conftest import ON_TENSORFLOW, ROOT, slow_elsewhere
 from keras import layers
 
 from mltu.cli.main import commands
@@ -34,7 +34,6 @@ from mltu.utils.text_utils import ctc_decoder, get_cer
 
 pytestmark = pytest.mark.backend
 
-ROOT = Path(__file__).resolve().parents[1]
 VOCAB = "abcé"
 
 

@@ -5,18 +5,17 @@ import os
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from mltu.inference import find_pretrained, pretrained_names
 from mltu.inferenceModel import TextRecognizer
 from mltu.synthetic import FontAtlas, TextImages, render_word, shipped_fonts
 from mltu.utils.text_utils import get_cer
 
-ROOT = Path(__file__).resolve().parents[1]
 WORDS = ["Reading", "HARBOUR", "window", "2026", "Quartz", "flight", "BRIDGE", "mango"]
 
 

@@ -101,7 +101,7 @@ def test_font_has_real_lower_case(font: Path) -> None:
 
 def test_words_are_lower_case_letters_sorted_and_unique() -> None:
     words = load_words()
-    assert 20_000 <= len(words) <= 45_000
+    assert 40_000 <= len(words) <= 45_000
     assert all(word.isascii() and word.isalpha() and word.islower() for word in words)
     assert {len(word) for word in words} <= set(range(2, 16))
     assert all(first < second for first, second in pairwise(words))
@@ -123,11 +123,6 @@ def test_sampled_labels_cover_every_character_and_every_case() -> None:
     # 92 % are words, a third of them in each case: 15,333 of 50,000.
     assert all(abs(count - 15_333) < 500 for count in cases.values())
     assert len(cases) == 3
-
-
-def test_sample_word_is_a_function_of_its_generator() -> None:
-    draws = [[sample_word(np.random.default_rng(3), ["a", "b"]) for _ in range(5)] for _ in "ab"]
-    assert draws[0] == draws[1]
 
 
 def test_sample_word_errors() -> None:
@@ -153,14 +148,6 @@ def test_image_has_the_height_asked_for_and_a_width_that_follows_the_text(height
         assert image.shape[1] >= height // 2
         widths.append(image.shape[1])
     assert widths[0] < widths[1] < widths[2] / 2
-
-
-def test_equal_generators_give_equal_images_and_others_do_not() -> None:
-    first, again, other = (
-        render_word("Word", FONTS[0], np.random.default_rng(seed)) for seed in (4, 4, 5)
-    )
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
 
 
 def test_text_fills_the_height_and_is_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,9 +295,12 @@ def test_a_root_with_something_else_is_refused(finished: Path, tmp_path: Path) -
 
 
 def test_an_empty_root_is_filled(tmp_path: Path) -> None:
+    """Also by a number of NumPy: it failed after all images had been drawn."""
     root = tmp_path / "leer é"
     root.mkdir()
-    assert len(annotations(small_set(root, num_train=2, num_validation=1), "train")) == 2
+    for _ in range(2):
+        small_set(root, num_train=np.int64(2), num_validation=1, seed=np.int64(7))
+    assert len(annotations(root, "train")) == 2
 
 
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

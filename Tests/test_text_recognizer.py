@@ -282,7 +282,7 @@ def test_providers_and_threads_can_be_chosen():
 
 
 def test_a_graphics_card_that_does_not_serve_is_told(monkeypatch, caplog):
-    monkeypatch.setattr(session_module, "nvidia_smi", lambda: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr(session_module.shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(
         session_module.ort, "get_available_providers", lambda: ["CPUExecutionProvider"]
     )

@@ -8,13 +8,12 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import keras
 import numpy as np
 import pytest
-from conftest import load_tutorial, run_tutorial
+from conftest import ROOT, load_tutorial, run_tutorial
 
 from mltu.cli._synth import words as synth_words
 from mltu.configs import BaseModelConfigs
@@ -26,7 +25,6 @@ from mltu.synthetic import shipped_fonts, write_mjsynth
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.text_utils import get_cer
 
-ROOT = Path(__file__).resolve().parents[1]
 TUTORIAL = ROOT / "Tutorials" / "01_image_to_word"
 TOOLS = ROOT / "Tests" / "tools"
 RUN_FILES = {

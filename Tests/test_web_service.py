@@ -17,12 +17,11 @@ import time
 import urllib.request
 import zlib
 from contextlib import contextmanager
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import load_tutorial
+from conftest import ROOT, load_tutorial
 
 from mltu.decoders import greedy_path, text_log_probabilities
 from mltu.inference import ModelCard, find_pretrained
@@ -33,7 +32,6 @@ pytest.importorskip("fastapi", reason="FastAPI is not installed; pip install -e 
 pytest.importorskip("httpx", reason="httpx is not installed; pip install -e .[dev]")
 from fastapi.testclient import TestClient
 
-ROOT = Path(__file__).resolve().parents[1]
 TUTORIAL = ROOT / "Tutorials" / "08_web_service"
 NODE, NPM = shutil.which("node"), shutil.which("npm")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

@@ -114,14 +114,13 @@ class BaseModelConfigs:
                 )
             default = vars(configs)[name]
             try:
-                given[name] = _parse(text, default)
+                given[name] = text if name == "model_path" else _parse(text, default)
             except ValueError:
                 raise SystemExit(
                     f"{name} must be {type(default).__name__}, such as {default!r}. "
                     f"Received {text!r}."
                 ) from None
-        if given.get("model_path"):
-            run = given["model_path"] = str(given["model_path"])
+        if run := given.get("model_path"):
             if not {"{", "}"}.isdisjoint(run):
                 # After an epoch, Keras's ModelCheckpoint would look for fields in the path.
                 raise SystemExit(f"model_path must have no {{ and no }}. Received {run!r}.")
@@ -277,12 +276,14 @@ class ReaderConfigs(BaseModelConfigs):
                     f"`train_reader` has no argument `{name}`. Its settings are: "
                     f"{', '.join(options)}."
                 )
+            if value is None:  # as if it were not given
+                continue
             choices, least = options[name].metadata["choices"], options[name].metadata["least"]
             if choices and value not in (*choices, options[name].default):
                 raise ValueError(
                     f"`{name}` must be one of {', '.join(map(repr, choices))}. Received {value!r}."
                 )
-            if least is not None and value is not None:
+            if least is not None:
                 check_count(name, value, least)
             setattr(configs, options[name].name, value)
         if configs.learning_rate is not None and not configs.learning_rate > 0:

@@ -267,10 +267,11 @@ class LabelIndexer(Step):
             TypeError: the label is not text.
         """
         self._check_type(label)
+        (text,) = self._turned([label])
         try:
-            return data, self._look_up(turn_text(label) if self.order == "visual" else label)
+            return data, self._look_up(text)
         except KeyError:
-            unknown = ", ".join(repr(c) for c in sorted(set(label) - self._indices.keys()))
+            unknown = ", ".join(repr(c) for c in sorted(set(text) - self._indices.keys()))
             raise ValueError(
                 f"`label` {label!r} has characters outside `vocab`: {unknown}. Add them to the "
                 "vocabulary or drop the sample."
@@ -284,8 +285,7 @@ class LabelIndexer(Step):
         Raises:
             KeyError, TypeError: a label is refused; `__call__` says which and why.
         """
-        if self.order == "visual":
-            labels = list(map(turn_text, labels))
+        labels = self._turned(labels)
         indices = self._look_up("".join(labels))
         ends = list(accumulate(map(len, labels)))
         pairs = zip(ends, labels, strict=True)
@@ -304,8 +304,10 @@ class LabelIndexer(Step):
         if not isinstance(labels, TextColumn):
             for label in labels:
                 self._check_type(label)
-        if unknown := distinct_characters(labels) - self._indices.keys():
-            refused = [label for label in labels if unknown & set(label)]
+        texts = self._turned(labels)
+        if unknown := distinct_characters(texts) - self._indices.keys():
+            pairs = zip(labels, texts, strict=True)
+            refused = [label for label, text in pairs if unknown & set(text)]
             raise ValueError(
                 f"The labels of `dataset` must consist of characters in `vocab`. {len(refused)} of "
                 f"{len(labels)} labels have others, {''.join(sorted(unknown))!r}, among them "
@@ -331,6 +333,9 @@ class LabelIndexer(Step):
                 "are lost."
             )
 
+    def _turned(self, labels: Sequence[str]) -> Sequence[str]:
+        return list(map(turn_text, labels)) if self.order == "visual" else labels
+
     def _look_up(self, text: str) -> npt.NDArray[np.int32]:
         return np.fromiter(map(self._indices.__getitem__, text), np.int32, len(text))
 
@@ -343,8 +348,7 @@ class LabelPadding(Step):
         padding_value: the index of the blank, `len(vocab)`; a negative number means the same.
 
     Raises:
-        ValueError: `max_word_length` is not positive, or `padding_value` is no int32.
-        TypeError: one of them is not an integer.
+        ValueError: `max_word_length` is not positive, or one of them is not an integer.
     """
 
     def __init__(self, max_word_length: int, padding_value: int) -> None:

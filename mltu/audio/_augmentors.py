@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from mltu._extras import explain_missing
+from mltu.audio._reader import Audio, resample
 from mltu.augmentors import Augmentor
 from mltu.utils.checks import check_count
-
-Audio = npt.NDArray[np.float32]
 
 
 class AudioAugmentor(Augmentor):
@@ -82,11 +79,7 @@ class RandomStretch(AudioAugmentor):
         Raises:
             ImportError: soxr is missing, with its pip line.
         """
-        with explain_missing():
-            import soxr
-
-        resampled: Audio = soxr.resample(samples, rng.uniform(self.low, self.high), 1.0)
-        return np.clip(resampled, -1, 1)
+        return resample(samples, rng.uniform(self.low, self.high), 1.0)
 
 
 class RandomReverb(AudioAugmentor):

@@ -82,7 +82,7 @@ class AudioReader(Step):
         if len(values) < length:
             raise _undecodable(source, f"{len(values)} of its {length} samples; it is truncated")
         samples = _mono(values, source)
-        return samples if rate == self.sample_rate else _resampled(samples, rate, self.sample_rate)
+        return samples if rate == self.sample_rate else resample(samples, rate, self.sample_rate)
 
     def _check_length(self, length: int, rate: int, channels: int, source: str) -> None:
         if length > self.max_seconds * rate or length * channels > _MAX_VALUES:
@@ -115,7 +115,8 @@ def _mono(values: npt.NDArray[Any], source: str) -> Audio:
     return np.clip(mono, -1, 1).astype(np.float32)
 
 
-def _resampled(samples: Audio, rate: float, new_rate: float) -> Audio:
+def resample(samples: Audio, rate: float, new_rate: float) -> Audio:
+    """Convert samples to another rate."""
     with explain_missing():
         import soxr
 

@@ -114,10 +114,9 @@ class RandomElastic(Augmentor):
 
     def __init__(self, probability: float = 0.5, shift: float = 0.06, cell: float = 0.5) -> None:
         super().__init__(probability)
-        if not 0 <= shift <= 0.5 or not cell > 0:
-            raise ValueError(
-                f"`shift` must be in 0..0.5 and `cell` above 0. Received {shift} and {cell}."
-            )
+        check_between("shift", shift, 0, 0.5)
+        if not cell > 0:
+            raise ValueError(f"`cell` must be above 0. Received {cell}.")
         self.shift = shift
         self.cell = cell
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from mltu._extras import explain_missing
 from mltu.augmentors._augmentor import Augmentor, Image
@@ -69,7 +68,8 @@ class RandomContrast(Augmentor):
         values = (np.arange(256) - 127.5) * factor + offset
         if rng.random() < self.invert:
             values = 255 - values
-        return _map_values(image, values)
+        table = np.clip(values, 0, 255).astype(np.uint8)
+        return cv2.LUT(image, table).reshape(image.shape)  # type: ignore[return-value]
 
 
 class RandomShadow(Augmentor):
@@ -95,9 +95,3 @@ class RandomShadow(Augmentor):
         light = 1 - rng.uniform(0, self.darkness) * edge
         shaded = image * light.reshape(height, width, *[1] * (image.ndim - 2))
         return shaded.astype(np.uint8)  # type: ignore[no-any-return]
-
-
-def _map_values(image: Image, values: npt.NDArray[np.floating]) -> Image:
-    """Replace each value 0..255 by that at its place in `values`, cut at 0 and 255."""
-    table = np.clip(values, 0, 255).astype(np.uint8)
-    return cv2.LUT(image, table).reshape(image.shape)  # type: ignore[return-value]

@@ -8,7 +8,7 @@ import numpy as np
 
 from mltu._extras import explain_missing
 from mltu.augmentors._augmentor import Augmentor, Image
-from mltu.utils.checks import check_between
+from mltu.utils.checks import check_between, check_count
 
 with explain_missing():
     import cv2
@@ -162,10 +162,8 @@ class RandomCutout(Augmentor):
 
     def __init__(self, probability: float = 0.5, size: float = 0.3, count: int = 3) -> None:
         super().__init__(probability)
-        if not 0 <= size <= 1 or count < 1:
-            raise ValueError(
-                f"`size` must be in 0..1 and `count` at least 1. Received {size} and {count}."
-            )
+        check_between("size", size, 0, 1)
+        check_count("count", count, 1)
         self.size = size
         self.count = count
 

@@ -22,8 +22,7 @@ from mltu.losses import CTCLoss, ctc_batch_loss
 from mltu.models._fused_layers import layers_within
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
-from mltu.utils.gpus import num_gpus
-from mltu.utils.nvidia import has_unhidden_gpu
+from mltu.utils.gpus import has_unhidden_gpu, num_gpus
 from mltu.utils.text_utils import edit_distance
 
 with explain_missing():

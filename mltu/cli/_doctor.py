@@ -17,8 +17,7 @@ from mltu import __version__
 from mltu._extras import HEADLESS
 from mltu.cli._common import print_json, text_or_json
 from mltu.utils.child_process import call_in_child
-from mltu.utils.gpus import num_gpus
-from mltu.utils.nvidia import nvidia_gpus
+from mltu.utils.gpus import num_gpus, nvidia_gpus
 
 # Only one package of each row may be installed: they write to the same files.
 _RIVALS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from mltu.inference._model_card import parse_json
 from mltu.inference._weights import resolve_model
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
-from mltu.utils.nvidia import nvidia_smi
 
 _LOGGER = logging.getLogger("mltu.inference")
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -162,7 +162,7 @@ def _log_device(wanted: str, actual: str, is_chosen: bool) -> None:
     """Warn if a GPU that could run the model is not used."""
     if wanted != actual:
         _LOGGER.warning("Running on %s: onnxruntime could not start %s.", actual, wanted)
-    elif actual == _CPU and not is_chosen and nvidia_smi():
+    elif actual == _CPU and not is_chosen and shutil.which("nvidia-smi"):
         _LOGGER.warning(
             "Running on the CPU: this onnxruntime has no CUDA, although the machine has an NVIDIA "
             "driver. Install onnxruntime-gpu in place of onnxruntime, or pass force_cpu=True."

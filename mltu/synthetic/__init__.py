@@ -10,8 +10,7 @@ with explain_missing():
 
 from mltu.synthetic._atlas import FontAtlas
 from mltu.synthetic._glyphs import shipped_fonts
-from mltu.synthetic._image_kinds import KINDS, Kind
-from mltu.synthetic._images import TextImages, render_word
+from mltu.synthetic._images import KINDS, Kind, TextImages, render_word
 from mltu.synthetic._texts import ALPHABET, LATIN, Texts, Words, load_words, sample_word
 from mltu.synthetic._writer import write_mjsynth
 

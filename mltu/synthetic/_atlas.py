@@ -6,7 +6,6 @@ import hashlib
 import lzma
 import multiprocessing
 import os
-import shutil
 import tempfile
 import unicodedata
 import zipfile
@@ -34,7 +33,7 @@ from mltu.synthetic._glyphs import (
     try_sheet,
 )
 from mltu.synthetic._texts import ALPHABET, LATIN
-from mltu.utils.files import StrPath, naming_full_disk, refuse_working_folder
+from mltu.utils.files import StrPath, atomic_folder
 
 _FILES = ("glyphs.npy", "boxes.npy", "kerning.npy", "plain.npy", "names.txt", "characters.txt")
 _MAX_SPACE = 0.75 * EM
@@ -181,35 +180,21 @@ class FontAtlas:
             OSError: it cannot be written.
         """
         folder = Path(folder)
-        check_place(folder, replace=replace)
-        part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-        part.mkdir(parents=True)
-        try:
-            with naming_full_disk(folder):
-                arrays: list[npt.NDArray[Any]] = [
-                    self._pixels,
-                    self._boxes,
-                    self._kerning,
-                    self.plain,
-                ]
-                for name, array in zip(_FILES[:4], arrays, strict=True):
-                    np.save(part / name, array)
-                text = "\n".join(self.names)
-                (part / _FILES[4]).write_bytes(text.encode("utf-8", "surrogateescape"))
-                (part / _FILES[5]).write_text(self.characters, "utf-8", newline="")
-            old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-            if folder.exists():
-                folder.replace(old)
-            try:
-                part.replace(folder)
-            except OSError:
-                if old.exists():
-                    old.replace(folder)
-                raise
-            # Windows keeps files that are mapped.
-            shutil.rmtree(old, ignore_errors=True)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        if folder.exists() and not replace:
+            raise FileExistsError(
+                f"`folder` {os.fspath(folder)!r} exists. Choose another, or pass `replace=True`."
+            )
+        if folder.exists() and not (
+            folder.is_dir() and {path.name for path in folder.iterdir()} <= {*_FILES}
+        ):
+            raise FileExistsError(f"`folder` {os.fspath(folder)!r} has other files in it.")
+        with atomic_folder(folder, replace=replace) as part:
+            arrays: list[npt.NDArray[Any]] = [self._pixels, self._boxes, self._kerning, self.plain]
+            for name, array in zip(_FILES[:4], arrays, strict=True):
+                np.save(part / name, array)
+            text = "\n".join(self.names)
+            (part / _FILES[4]).write_bytes(text.encode("utf-8", "surrogateescape"))
+            (part / _FILES[5]).write_text(self.characters, "utf-8", newline="")
         return folder
 
     @classmethod
@@ -300,7 +285,7 @@ class FontAtlas:
         if self._folder is not None:
             return type(self).load, (self._folder,)
         sheets = [self.sheet(font) for font in range(len(self))]
-        return type(self), (self.names, self.characters, sheets)
+        return type(self), (self.names, self.characters, sheets), {"plain": self.plain}
 
     def places(self, text: str) -> list[int]:
         """Return the places of the characters of a text in `characters`.
@@ -431,21 +416,3 @@ class FontAtlas:
         self._bases = np.array([KERNED.find(c) if c in KERNED else 62 for c in bases])
         if self._ends[-1] != len(pixels) or self.has.shape != (len(self.names), len(characters)):
             raise ValueError("its files have inconsistent lengths")
-
-
-def check_place(folder: Path, *, replace: bool) -> None:
-    """Check whether an atlas may be written to a folder.
-
-    Raises:
-        FileExistsError: it exists and may not be replaced, has other files in it, or is the working
-            folder.
-    """
-    refuse_working_folder(folder)
-    if not folder.exists():
-        return
-    if not replace:
-        raise FileExistsError(
-            f"`folder` {os.fspath(folder)!r} exists. Choose another, or pass `replace=True`."
-        )
-    if not folder.is_dir() or not {path.name for path in folder.iterdir()} <= {*_FILES}:
-        raise FileExistsError(f"`folder` {os.fspath(folder)!r} has other files in it.")

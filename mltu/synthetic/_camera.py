@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from mltu.synthetic import _draw as d
 from mltu.synthetic import _textures as t
-from mltu.synthetic._textures import Banks
-
-Array = npt.NDArray[Any]
-Rng = np.random.Generator
+from mltu.synthetic._textures import Array, Banks, Rng
 
 
 def photograph(rng: Rng, banks: Banks, picture: Array, poor: float) -> Array:
@@ -56,11 +50,14 @@ def photograph(rng: Rng, banks: Banks, picture: Array, poor: float) -> Array:
 
 
 def noise(rng: Rng, banks: Banks, image: Array, share: float, mean: float) -> Array:
-    """Add noise to a share of the pictures, and round them to uint8."""
+    """Add noise to a share of the pictures, in grey or colour, and round them to uint8."""
     if rng.random() >= share:
         return image if image.dtype == np.uint8 else cv2.convertScaleAbs(np.maximum(image, 0))
     grain = t.piece(rng, banks.noise, image.shape[1::-1])
-    return add_noise(image, grain, rng.exponential(mean))
+    if image.ndim == 2:
+        grain = np.ascontiguousarray(grain[..., 0])
+    sigma = rng.exponential(mean)
+    return np.asarray(cv2.addWeighted(image, 1.0, grain, sigma, 0.0, dtype=cv2.CV_8U))
 
 
 def motion_blur(rng: Rng, image: Array, length: float) -> Array:
@@ -80,13 +77,6 @@ def to_bytes(planes: Array) -> Array:
     """Turn planes into a picture (height, width, 3) uint8."""
     np.maximum(planes, 0, out=planes)
     return np.asarray(cv2.merge([cv2.convertScaleAbs(plane) for plane in planes]))
-
-
-def add_noise(image: Array, noise: Array, sigma: float) -> Array:
-    """Add noise, (height, width, 3), to a picture in grey or colour, and round it to uint8."""
-    if image.ndim == 2:
-        noise = np.ascontiguousarray(noise[..., 0])
-    return np.asarray(cv2.addWeighted(image, 1.0, noise, sigma, 0.0, dtype=cv2.CV_8U))
 
 
 def store(rng: Rng, image: Array, quality: tuple[int, int]) -> Array:

@@ -9,17 +9,14 @@ for Natural Scene Text Recognition", section 2.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from mltu.synthetic._atlas import FontAtlas, Line
 from mltu.synthetic._glyphs import EM, Mask
-
-Array = npt.NDArray[Any]  # whose dtype OpenCV does not tell
-Rng = np.random.Generator
+from mltu.synthetic._textures import Array, Rng
 
 PAD = 14  # empty pixels around the letters of a layer
 MIN_CONTRAST = 22.0  # grey levels between letters and ground
@@ -334,7 +331,7 @@ def segments(rng: Rng, text: str) -> Setting:
             across = np.array([-along[1], along[0]]) * thick / 2
             start, end = start + along * (gap + thick / 4), end - along * (gap + thick / 4)
             tip = along * thick / 2
-            points = np.array([start - 0, start + tip + across, end - tip + across, end,
+            points = np.array([start, start + tip + across, end - tip + across, end,
                                end - tip - across, start + tip - across])  # fmt: skip
             points[:, 0] += x + slant * (height - points[:, 1])
             points[:, 1] += PAD

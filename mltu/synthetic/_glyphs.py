@@ -22,7 +22,6 @@ Mask = npt.NDArray[np.uint8]  # (height, width): 0 is paper, 255 is ink
 
 EM = 48  # pixels: capitals are about 34 pixels high
 FONT_FOLDER = Path(__file__).parent / "data" / "fonts"
-FONT_SUFFIXES = (".otf", ".ttf")
 KERNED = "".join(map(chr, range(33, 127)))  # accented letters are kerned as their base letters
 
 _MAX_SIDE = 4 * EM  # pixels of a glyph; one that is larger belongs to no font for words
@@ -64,12 +63,12 @@ def shipped_fonts() -> list[Path]:
 
     Origin and licence of each are in `data/README.md`; the licence texts lie beside the files.
     """
-    return sorted(path for path in FONT_FOLDER.iterdir() if path.suffix in FONT_SUFFIXES)
+    return sorted(path for path in FONT_FOLDER.iterdir() if path.suffix in (".otf", ".ttf"))
 
 
 @lru_cache(maxsize=64)
-def load_font(font_path: str, size: int = EM) -> ImageFont.FreeTypeFont:
-    """Open a font at `size` pixels per em.
+def load_font(font_path: str) -> ImageFont.FreeTypeFont:
+    """Open a font at 48 pixels per em.
 
     The basic layout engine is fixed: the other one is an optional part of Pillow, and the
     same word would have another width on another machine.
@@ -86,7 +85,7 @@ def load_font(font_path: str, size: int = EM) -> ImageFont.FreeTypeFont:
             f"No font file at '{font_path}'. `shipped_fonts()` lists the fonts of the library."
         )
     try:
-        return ImageFont.truetype(font_path, size, layout_engine=ImageFont.Layout.BASIC)
+        return ImageFont.truetype(font_path, EM, layout_engine=ImageFont.Layout.BASIC)
     except OSError as error:
         raise ValueError(
             f"'{font_path}' cannot be read as a TrueType or OpenType font ({error}). "

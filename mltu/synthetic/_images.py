@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,17 +17,59 @@ import numpy.typing as npt
 from mltu.augmentors import Augmentor
 from mltu.synthetic._atlas import FontAtlas, shipped_atlas
 from mltu.synthetic._draw import Task
-from mltu.synthetic._image_kinds import KINDS, Kind
+from mltu.synthetic._overlays import covered, stamped
+from mltu.synthetic._print import mixed, receipt, scan, screen
+from mltu.synthetic._signs import display, distant, plain, scene
 from mltu.synthetic._texts import ALPHABET, LATIN, Texts
-from mltu.synthetic._textures import make_banks
+from mltu.synthetic._textures import Array, Banks, Rng, make_banks
 from mltu.utils.files import StrPath
-from mltu.utils.text_columns import distinct_characters, text_lengths
+from mltu.utils.text_columns import distinct_characters
 
 Image = npt.NDArray[np.uint8]
-Rng = np.random.Generator
+Painter = Callable[[Rng, FontAtlas, Banks, Task], tuple[Array, Array]]
 
 _MIN_HEIGHT = 16
 _MAX_DRAWS = 50
+
+
+class Kind(NamedTuple):
+    """A kind of picture.
+
+    Attributes:
+        weight: its share of the mixture.
+        form: of its texts; see `Texts`.
+        max_length: of its texts.
+        paint: draws a picture (height, width, 3) uint8 of any height, and returns with it where
+            each character starts and ends, (characters, 2), in parts of the width.
+        mono: share of the pictures with a font of one width.
+        plain: share of the pictures with a font of running text.
+    """
+
+    weight: float
+    form: str
+    max_length: int
+    paint: Painter
+    mono: float = 0.0
+    plain: float = 0.0
+
+
+KINDS = {
+    "scene_word": Kind(34, "word", 26, scene),
+    "distant_word": Kind(15, "word", 26, distant, plain=0.4),
+    "plain_word": Kind(2, "word", 26, plain),
+    "covered": Kind(4, "word", 26, covered, plain=0.3),
+    "scene_line": Kind(8, "phrase", 48, scene),
+    "distant_line": Kind(3, "phrase", 36, distant, plain=0.4),
+    "scan_line": Kind(13, "prose", 90, scan, 0.06, 0.9),
+    "scan_word": Kind(3, "word", 26, scan, 0.06, 0.8),
+    "mixed_line": Kind(2, "prose", 70, mixed, 0.06, 0.7),
+    "stamped": Kind(3, "prose", 70, stamped, 0.2, 0.9),
+    "receipt_line": Kind(13, "receipt", 48, receipt, 0.45, 0.9),
+    "screen_line": Kind(5, "screen", 90, screen, 0.12, 0.85),
+    "screen_word": Kind(2, "word", 26, screen, 0.1, 0.7),
+    "code": Kind(2, "code", 20, scene, 0.1, 0.5),
+    "display": Kind(1, "display", 20, display, 0.2, 0.5),
+}
 
 
 class TextImages(Augmentor):
@@ -87,8 +129,9 @@ class TextImages(Augmentor):
         drawn = np.flatnonzero(self.atlas.has.any(axis=0)).tolist()
         self._characters = frozenset(self.atlas.characters[place] for place in drawn)
         every = np.ones(len(self.atlas), np.bool_)
+        # Of each trait the fonts, and their weights added up.
         self._fonts = {
-            trait: _Choice(np.flatnonzero(fonts), self.atlas.weights[fonts])
+            trait: (np.flatnonzero(fonts), np.cumsum(self.atlas.weights[fonts]))
             for trait, fonts in (
                 ("", every), ("mono", _is_mono(self.atlas)), ("plain", self.atlas.plain)
             )
@@ -158,7 +201,7 @@ class TextImages(Augmentor):
         """Draw the label, or a new text: uint8 of shape (height, width, channels), and the text.
 
         Raises:
-            ValueError: the label is empty or has characters that no font has.
+            ValueError: the label is blank or has characters that no font has.
         """
         image, text = self.draw(rng, label if self.keeps_label else None)
         return image if self.color else image[:, :, None], text
@@ -167,7 +210,7 @@ class TextImages(Augmentor):
         """Check that the atlas has the characters of all labels of a data set, if they stay.
 
         Raises:
-            ValueError: it has not, or a label is empty.
+            ValueError: it has not, or a label is blank.
         """
         if not self.keeps_label:
             return None
@@ -176,8 +219,8 @@ class TextImages(Augmentor):
                 f"The labels have characters that no font of the atlas draws: "
                 f"{''.join(sorted(unknown))!r}. Build the atlas with them or drop the samples."
             )
-        if not text_lengths(labels).all():
-            raise ValueError("A label is empty, so there is nothing to draw. Drop the sample.")
+        if not all(map(str.strip, labels)):
+            raise ValueError("A label is blank, so there is nothing to draw. Drop the sample.")
         return labels
 
     def _draw_text(self, rng: Rng, kind: Kind, font: int | None) -> tuple[str, int]:
@@ -197,9 +240,9 @@ class TextImages(Augmentor):
         """Sample a font that has the text, by the weights of the families."""
         trait = rng.random()
         name = "mono" if trait < kind.mono else "plain" if trait < kind.mono + kind.plain else ""
-        choice = self._fonts.get(name, self._fonts[""])
+        every, ends = self._fonts.get(name, self._fonts[""])
         for _ in range(20):
-            font = choice.draw(rng)
+            font = int(every[np.searchsorted(ends, rng.random() * ends[-1], "right")])
             if self.atlas.has_text(font, text):
                 return font
         fonts = self.atlas.fonts_for(text)
@@ -214,17 +257,6 @@ class TextImages(Augmentor):
             if self._characters.issuperset(f"{text} ") and self.atlas.has_text(font, f"{text} "):
                 return text
         return ""
-
-
-class _Choice:
-    """Draws fonts by their weights."""
-
-    def __init__(self, fonts: npt.NDArray[np.intp], weights: npt.NDArray[np.float64]) -> None:
-        self._fonts, self._ends = fonts, np.cumsum(weights)
-
-    def draw(self, rng: Rng) -> int:
-        place = np.searchsorted(self._ends, rng.random() * self._ends[-1], "right")
-        return int(self._fonts[place])
 
 
 def render_word(text: str, font_path: StrPath, rng: Rng, *, height: int = 31) -> Image:
@@ -271,9 +303,8 @@ def _no_texts() -> Texts:
 
 def _is_mono(atlas: FontAtlas) -> npt.NDArray[np.bool_]:
     """Tell which fonts have one width for all letters and digits."""
-    places = [
-        place for place, char in enumerate(atlas.characters) if char in ALPHABET and char.isascii()
-    ]
-    widths = atlas.advances(places).astype(np.float64)
-    widths[widths < 0] = np.nan
-    return np.asarray(np.nanmax(widths, axis=1) - np.nanmin(widths, axis=1) <= 1)
+    places = [place for place, char in enumerate(atlas.characters) if char in ALPHABET]
+    widths = atlas.advances(places)
+    widest = widths.max(axis=1, initial=-1)  # -1: the font has none of them
+    narrowest = np.where(widths < 0, widest[:, None], widths).min(axis=1, initial=2**15 - 1)
+    return np.asarray((widest >= 0) & (widest - narrowest <= 1))

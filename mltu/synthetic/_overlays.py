@@ -6,7 +6,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from mltu.synthetic import _camera as c
 from mltu.synthetic import _draw as d
@@ -14,10 +13,7 @@ from mltu.synthetic import _textures as t
 from mltu.synthetic._atlas import FontAtlas
 from mltu.synthetic._print import receipt, scan
 from mltu.synthetic._signs import sign
-from mltu.synthetic._textures import Banks
-
-Array = npt.NDArray[Any]
-Rng = np.random.Generator
+from mltu.synthetic._textures import Array, Banks, Rng
 
 _FINE = 4  # bits of a pixel in the coordinates that OpenCV draws
 

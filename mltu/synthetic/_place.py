@@ -9,7 +9,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from mltu.synthetic._draw import Array, Rng, Setting
+from mltu.synthetic._draw import Setting
+from mltu.synthetic._textures import Array, Rng
 
 Point = tuple[float, float]
 

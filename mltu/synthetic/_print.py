@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from mltu.synthetic import _camera as c
 from mltu.synthetic import _draw as d
 from mltu.synthetic import _textures as t
 from mltu.synthetic._atlas import FontAtlas
 from mltu.synthetic._place import Place, distorted, find_place, find_spans, put, with_blank_sides
-from mltu.synthetic._textures import Banks
-
-Array = npt.NDArray[Any]
-Rng = np.random.Generator
-
+from mltu.synthetic._textures import Array, Banks, Rng
 
 # Scans of print. ----------------------------------------------------------------------------
 

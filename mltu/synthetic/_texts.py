@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -137,7 +137,7 @@ class Texts:
         if languages is None:
             words = load_words()
             languages = {"en": Words(words, [1] * len(words), [])}
-        self._languages = list(languages.values())
+        self._languages, self._words = languages, list(languages.values())
         rest = (1 - _ENGLISH_SHARE) / max(len(languages) - 1, 1)
         shares = [_ENGLISH_SHARE if code == "en" else rest for code in languages]
         self._ends = [end / sum(shares) for end in accumulate(shares)]
@@ -149,10 +149,16 @@ class Texts:
         languages = {}
         with zipfile.ZipFile(path) as file:
             for code in [name[:-6] for name in file.namelist() if name.endswith(".words")]:
-                rows = [row.split("\t") for row in file.read(f"{code}.words").decode().split("\n")]
-                prose = list(filter(None, file.read(f"{code}.prose").decode().split("\n")))
-                languages[code] = Words([r[0] for r in rows], [int(r[1]) for r in rows], prose)
+                lines, prose = (
+                    list(filter(None, file.read(f"{code}.{part}").decode().split("\n")))
+                    for part in ("words", "prose")
+                )
+                words, counts = zip(*(line.split("\t") for line in lines), strict=True)
+                languages[code] = Words(words, list(map(int, counts)), prose)
         return cls(languages)
+
+    def __reduce__(self) -> Any:
+        return type(self), (self._languages,)
 
     def draw(self, rng: Rng, form: str, max_length: int = _MAX_LINE) -> str:
         """Sample a text: no space at its ends, no two in a row, not empty.
@@ -161,15 +167,22 @@ class Texts:
             rng: source of all randomness.
             form: one of `forms`.
             max_length: longer texts are cut, at a space if there is one.
+
+        Raises:
+            ValueError: the words of the languages have characters outside `LATIN`.
         """
-        while True:
-            language = self._languages[bisect_right(self._ends, rng.random())]
-            text = " ".join(self.forms[form](rng, language).split())
+        for _ in range(_MAX_DRAWS):
+            words = self._words[bisect_right(self._ends, rng.random())]
+            text = " ".join(self.forms[form](rng, words).split())
             if len(text) > max_length:
                 cut = text.rfind(" ", 0, max_length + 1)
                 text = text[: cut if cut > 0 else max_length].rstrip()
             if text and _KNOWN.issuperset(text):  # "µ" has no capital in it
                 return text
+        raise ValueError(
+            f"`languages` must have words of the characters of `LATIN`. {_MAX_DRAWS} texts of the "
+            f"form {form!r} in a row have others, the last {text!r}."
+        )
 
 
 def _load_forms() -> dict[str, Form]:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+Array = npt.NDArray[Any]  # whose dtype OpenCV does not tell
 Rng = np.random.Generator
 
 SIZE = (96, 1280)  # height and width in pixels
@@ -30,11 +30,11 @@ class Banks(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def make_banks(number: int = 48, seed: int = 0) -> Banks:
-    """Draw so many grounds, and fewer of the others; equal seeds give equal pictures."""
-    rng = np.random.default_rng(seed)
-    grounds = np.stack([_ground(rng) for _ in range(number)])
-    lights = np.stack([_light(rng) for _ in range(number // 2)])
+def make_banks() -> Banks:
+    """Draw the banks, once per process."""
+    rng = np.random.default_rng(0)
+    grounds = np.stack([_ground(rng) for _ in range(48)])
+    lights = np.stack([_light(rng) for _ in range(24)])
     noise: Array = rng.standard_normal((4, *SIZE, 3), np.float32)
     # The noise of a camera is grey for the most part.
     noise = (noise[..., :1] * 0.8 + noise * 0.6) / np.float32(1.15)
@@ -80,14 +80,11 @@ def _edges(rng: Rng, image: Array) -> Array:
     for _ in range(int(rng.integers(6, 50))):
         centre = rng.uniform((0, 0), (width, height))
         points = centre + rng.normal(0, rng.uniform(8, 80), (int(rng.integers(3, 6)), 2))
-        _paint(image, [points.astype(np.int32)], rng.uniform(0.4, 1.0), rng.normal(0, 1.2))
+        share, level = rng.uniform(0.4, 1.0), rng.normal(0, 1.2)
+        shade = np.zeros(SIZE, np.uint8)
+        cv2.fillPoly(shade, [points.astype(np.int32)], 255, cv2.LINE_AA)
+        image += (np.float32(level) - image) * (shade * np.float32(share / 255))
     return image
-
-
-def _paint(image: Array, polygons: list[Array], share: float, level: float) -> None:
-    shade = np.zeros(SIZE, np.uint8)
-    cv2.fillPoly(shade, polygons, 255, cv2.LINE_AA)
-    image += (np.float32(level) - image) * (shade * np.float32(share / 255))
 
 
 def _leaves(rng: Rng, image: Array) -> Array:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -87,8 +87,11 @@ def write_mjsynth(
     Source: Jaderberg et al., 2014, "Synthetic Data and Artificial Neural Networks for Natural
     Scene Text Recognition".
     """
-    counts = (num_train, num_validation)
-    _check_numbers(counts, seed, workers, max_word_length)
+    counts = {"num_train": num_train, "num_validation": num_validation}
+    for name, value in {**counts, "seed": seed, "workers": workers or 0}.items():
+        check_count(name, value, 0)
+    if max_word_length is not None:
+        check_count("max_word_length", max_word_length, 2)
     if fonts is not None and atlas is not None:
         raise ValueError("Pass `fonts` or `atlas`, not both.")
     if atlas is None:
@@ -101,8 +104,7 @@ def write_mjsynth(
         "recipe": "mltu.synthetic.write_mjsynth",
         "version": RECIPE_VERSION,
         "seed": seed,
-        "num_train": num_train,
-        "num_validation": num_validation,
+        **counts,
         "height": _HEIGHT,
         "max_word_length": max_word_length,
         "words_sha256": hashlib.sha256("\n".join(load_words()).encode("ascii")).hexdigest(),
@@ -113,9 +115,10 @@ def write_mjsynth(
     if _is_finished(root, recipe):
         return root
     with atomic_folder(root) as part:
-        jobs = _write_texts(part, counts, seed, max_word_length)
+        jobs = _write_texts(part, list(counts.values()), seed, max_word_length)
         _write_images(part, jobs, seed, images, workers, progress)
-        text = json.dumps(recipe, indent=2, ensure_ascii=False) + "\n"
+        # Numbers of NumPy are counts, too.
+        text = json.dumps(recipe, indent=2, ensure_ascii=False, default=int) + "\n"
         (part / RECIPE_FILE).write_text(text, encoding="utf-8")
     return root
 
@@ -144,22 +147,7 @@ def write_chunk(jobs: Sequence[Job], images: TextImages, *, root: Path, seed: in
     return len(jobs)
 
 
-def _check_numbers(
-    counts: tuple[int, int], seed: int, workers: int | None, max_word_length: int | None
-) -> None:
-    lowest = {
-        "num_train": (counts[TRAIN], 0),
-        "num_validation": (counts[VALIDATION], 0),
-        "seed": (seed, 0),
-        "workers": (workers, 0),
-        "max_word_length": (max_word_length, 2),
-    }
-    for name, (value, least) in lowest.items():
-        if value is not None:
-            check_count(name, value, least)
-
-
-def _is_finished(root: Path, recipe: dict[str, object]) -> bool:
+def _is_finished(root: Path, recipe: Mapping[str, object]) -> bool:
     """Tell whether `root` has this recipe; raise if it has anything else."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
@@ -174,7 +162,7 @@ def _is_finished(root: Path, recipe: dict[str, object]) -> bool:
 
 
 def _write_texts(
-    part: Path, counts: tuple[int, int], seed: int, max_word_length: int | None
+    part: Path, counts: Sequence[int], seed: int, max_word_length: int | None
 ) -> list[Job]:
     """Draw all labels, write lexicon and annotations, and return the images to draw."""
     labels = [

@@ -149,36 +149,42 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
                 shutil.copyfileobj(source, sink)
 
 
-def refuse_working_folder(path: StrPath) -> Path:
-    """Return the path of a folder that may be replaced; links are followed.
-
-    Raises:
-        FileExistsError: it is the current working directory.
-    """
-    if Path(path).resolve() == Path.cwd():
-        raise FileExistsError(
-            f"`folder` must be new. Received {os.fspath(path)!r}, the current working directory. "
-            "Name a folder in it, or change to another directory."
-        )
-    return Path(path).resolve()
-
-
 @contextmanager
-def atomic_folder(path: StrPath) -> Iterator[Path]:
+def atomic_folder(path: StrPath, *, replace: bool = False) -> Iterator[Path]:
     """Yield a new folder that is moved to `path` at the end of the block, or removed if it raises.
+
+    Args:
+        path: of the folder.
+        replace: what is in a folder at `path`.
 
     Raises:
         OSError: `path` is a folder with content, or the current working directory.
     """
-    target = refuse_working_folder(path)
+    target = Path(path).resolve()
+    if target == Path.cwd():
+        raise FileExistsError(
+            f"`folder` must be new. Received {os.fspath(path)!r}, the current working directory. "
+            "Name a folder in it, or change to another directory."
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
         naming_full_disk(target),
-        tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder,
+        tempfile.TemporaryDirectory(
+            prefix=f".{target.name}.",
+            dir=target.parent,
+            ignore_cleanup_errors=True,  # Windows keeps files that are mapped.
+        ) as folder,
     ):
-        temporary = Path(folder) / "new"
-        temporary.mkdir()
-        yield temporary
-        if target.is_dir():
+        new, old = Path(folder, "new"), Path(folder, "old")
+        new.mkdir()
+        yield new
+        if replace and target.is_dir():
+            target.replace(old)
+        elif target.is_dir():
             target.rmdir()  # Windows renames onto nothing that exists.
-        temporary.replace(target)
+        try:
+            new.replace(target)
+        except OSError:
+            if old.exists():
+                old.replace(target)
+            raise

@@ -226,27 +226,16 @@ def _boxes(content: bytes) -> Sizes:
     """Find the sizes in the boxes of JPEG 2000 (height first) and AVIF, wherever they are."""
     if content[4:8] not in (b"ftyp", b"jP  "):
         return
-    for position in _positions(content, b"ihdr"):
-        height, width = struct.unpack_from(">II", content.ljust(position + 12), position + 4)
+    for found in re.finditer(b"ihdr", content):
+        height, width = struct.unpack_from(">II", content.ljust(found.end() + 8), found.end())
         yield width, height
-    for position in _positions(content, b"ispe"):
-        width, height = struct.unpack_from(">II", content.ljust(position + 16), position + 8)
+    for found in re.finditer(b"ispe", content):
+        width, height = struct.unpack_from(">II", content.ljust(found.end() + 12), found.end() + 4)
         yield width, height
-    for position in _positions(content, _CODESTREAM):
-        yield from _codestream(content[position : position + 24])
-
-
-def _positions(content: bytes, name: bytes) -> Iterator[int]:
-    position = content.find(name)
-    while position >= 0:
-        yield position
-        position = content.find(name, position + 4)
-
-
-def _codestream(content: bytes) -> Sizes:
-    if len(content) >= 24:
-        right, bottom, left, top = struct.unpack_from(">IIII", content, 8)
-        yield max(right - left, 0), max(bottom - top, 0)
+    for found in re.finditer(_CODESTREAM, content):
+        if found.start() + 24 <= len(content):
+            right, bottom, left, top = struct.unpack_from(">IIII", content, found.start() + 8)
+            yield max(right - left, 0), max(bottom - top, 0)
 
 
 _FORMATS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[bytes], Sizes]], ...] = (

@@ -115,24 +115,17 @@ class ColumnBuilder:
             self._others = list(self._texts[: self._size].tolist())
         self._others += entries
 
-    def build(self, prefix: str = "") -> Sequence[Any]:
-        """Return all entries so far, with `prefix` before each text."""
-        if self._others is None:
-            return TextColumn(self._texts[: self._size], prefix)
-        return [prefix + entry for entry in self._others] if prefix else self._others
+    def build(self) -> Sequence[Any]:
+        """Return all entries so far."""
+        return TextColumn(self._texts[: self._size]) if self._others is None else self._others
 
 
-def as_column(entries: Iterable[Any], prefix: str = "") -> Sequence[Any]:
-    """Store entries as a `TextColumn` if all are text, otherwise as a list.
-
-    Args:
-        entries: anything.
-        prefix: text before each of them, which then must be strings.
-    """
+def as_column(entries: Iterable[Any]) -> Sequence[Any]:
+    """Store entries as a `TextColumn` if all are text, otherwise as a list."""
     builder = ColumnBuilder(length_hint(entries))
     for block in in_blocks(entries):
         builder.extend(block)
-    return builder.build(prefix)
+    return builder.build()
 
 
 def in_blocks(entries: Iterable[Any]) -> Iterator[list[Any]]:
