@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mltu.configs import ReaderConfigs
 from mltu.dataProvider import DataProvider
-from mltu.datasets import write_csv
+from mltu.datasets import Samples, write_csv
 from mltu.decoders import BeamDecoder, Lexicon
 from mltu.inference import TextRecognizer
 from mltu.losses import CTCLoss
@@ -18,6 +18,7 @@ from mltu.metrics import CWERMetric
 from mltu.models import use_native_layers
 from mltu.onnx_export import _export
 from mltu.training import start_with_blanks
+from mltu.training._data import all_characters
 from mltu.transformers import ExpandDims, LabelIndexer, LabelPadding
 from mltu.utils.text_order import turn_text
 
@@ -62,6 +63,12 @@ def test_labels_are_indexed_in_the_order_of_the_image():
         LabelIndexer("(א", order="visual").check_labels(["א", "(א"])
     with pytest.raises(ValueError, match="`order` must be 'logical' or 'visual'"):
         LabelIndexer("אב", order="rtl")
+
+
+def test_the_vocabulary_of_visual_order_has_both_brackets():
+    samples = Samples.from_pairs([("a.png", "(א")])
+    assert all_characters(samples) == "(א"
+    assert all_characters(samples, order="visual") == "()א"
 
 
 def test_accents_behind_their_letter_are_named_with_a_fix():

@@ -117,6 +117,12 @@ def test_default_padding_is_black_for_every_kind(tail):
     assert data.reshape(2, 4, -1)[0, :, 0].tolist() == [0, 9, 9, 0]
 
 
+@pytest.mark.parametrize("color", [300, -1, (0, 0, 256), 0.5])
+def test_padding_color_must_be_one_of_a_byte(color):
+    with pytest.raises(ValueError, match=r"`padding_color` must have integers in 0\.\.255"):
+        ImageResizer(4, 2, keep_aspect_ratio=True, padding_color=color)
+
+
 def test_padding_color_must_fit_the_channels():
     resizer = ImageResizer(4, 2, keep_aspect_ratio=True, padding_color=(0, 0, 0))
     with pytest.raises(ValueError, match="`padding_color` must have one value for each of the 4"):

@@ -279,12 +279,14 @@ class ReaderConfigs(BaseModelConfigs):
             if value is None:  # as if it were not given
                 continue
             choices, least = options[name].metadata["choices"], options[name].metadata["least"]
-            if choices and value not in (*choices, options[name].default):
+            if choices and value not in choices:
                 raise ValueError(
                     f"`{name}` must be one of {', '.join(map(repr, choices))}. Received {value!r}."
                 )
             if least is not None:
                 check_count(name, value, least)
+            if isinstance(options[name].default, bool) and not isinstance(value, bool):
+                raise ValueError(f"`{name}` must be True or False. Received {value!r}.")
             setattr(configs, options[name].name, value)
         if configs.learning_rate is not None and not configs.learning_rate > 0:
             raise ValueError(

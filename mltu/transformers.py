@@ -92,6 +92,10 @@ class ImageResizer(Step):
                     "`keep_aspect_ratio` must be True for several widths. Received False with "
                     f"{self.width}. Stretched images need only one width."
                 )
+        if not all(value in range(256) for value in np.ravel(padding_color)):
+            raise ValueError(
+                f"`padding_color` must have integers in 0..255. Received {padding_color!r}."
+            )
         self.height = height
         self.keep_aspect_ratio = keep_aspect_ratio
         self.padding_color = padding_color

@@ -26,6 +26,7 @@ from mltu.datasets import Samples, load_samples, open_samples, open_validation
 from mltu.preprocessors import ImageReader
 from mltu.transformers import ExpandDims, ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.text_columns import distinct_characters
+from mltu.utils.text_order import turn_text
 
 with explain_missing():
     import cv2
@@ -50,9 +51,12 @@ class DatasetError(ValueError):
         super().__init__(f"The data has errors: {kinds}. `mltu check` shows them and their fixes.")
 
 
-def all_characters(*parts: Samples) -> str:
-    """Return the characters of all labels, sorted."""
-    return "".join(sorted(set().union(*(distinct_characters(part.labels) for part in parts))))
+def all_characters(*parts: Samples, order: str | None = None) -> str:
+    """Return the characters of all labels, sorted, and those of visual order, which has ( for )."""
+    found = set().union(*(distinct_characters(part.labels) for part in parts))
+    if order == "visual":
+        found.update(*(turn_text(label) for part in parts for label in part.labels))
+    return "".join(sorted(found))
 
 
 def gather_samples(data: Any, validation: Any, seed: int) -> tuple[Samples, Samples]:

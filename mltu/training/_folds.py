@@ -42,7 +42,10 @@ def read_out_of_fold(
             f"`folds` must be at most the number of samples, {len(samples)}. Received {folds}."
         )
     order = epoch_order(len(samples), seed, 0, True)
-    settings["vocab"] = settings.get("vocab") or all_characters(samples)  # A part may lack some.
+    # A part may lack some characters.
+    settings["vocab"] = settings.get("vocab") or all_characters(
+        samples, order=settings.get("label_order")
+    )
     readings: list[Reading | None] = [None] * len(samples)
     for fold in range(folds):
         held_out, others = order[fold::folds], np.delete(order, np.s_[fold::folds])

@@ -104,7 +104,9 @@ def measure_learning_curve(
         raise ValueError(f"`data` must have at least {_LEAST} samples. Received {count}.")
     order = epoch_order(count, seed, 0, True)
     held_out = samples.take(order[:num_held_out])
-    settings["vocab"] = settings.get("vocab") or all_characters(samples)
+    settings["vocab"] = settings.get("vocab") or all_characters(
+        samples, order=settings.get("label_order")
+    )
     points = []
     for i, size in enumerate(sizes, start=1):
         print(f"Training {i} of {len(sizes)}: {size} images, read: {num_held_out}.", flush=True)

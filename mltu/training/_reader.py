@@ -124,7 +124,7 @@ def settle(
     training, held_out = samples = gather_samples(data, validation, configs.seed)
     labels = [part.labels for part in samples]
     if configs.vocab is None:
-        configs.vocab = all_characters(*samples)
+        configs.vocab = all_characters(*samples, order=configs.label_order)
     if not configs.vocab:
         raise ValueError(
             f"`data` must have labels with text. Received {len(training):,} training labels, all "
