@@ -219,7 +219,7 @@ def test_options_of_a_training_are_checked():
         ReaderConfigs.from_options(model="large")
     with pytest.raises(ValueError, match="`batch_size` must be an integer of at least 1"):
         ReaderConfigs.from_options(batch_size=0)
-    with pytest.raises(ValueError, match="`augment` must be True or False. Received 'no'"):
+    with pytest.raises(ValueError, match=r"`augment` must be True or False\. Received 'no'"):
         ReaderConfigs.from_options(augment="no")
     with pytest.raises(ValueError, match="`learning_rate` must be above 0"):
         ReaderConfigs.from_options(learning_rate=0.0)
