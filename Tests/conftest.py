@@ -15,10 +15,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import hypothesis
 import pytest
+from click.testing import CliRunner, Result
 from quick_exports import convert_here, without_trial
+
+from mltu.cli.main import commands
 
 ROOT = Path(__file__).resolve().parents[1]
 hypothesis.settings.register_profile("mltu", deadline=None)  # Machines have slow hours.
@@ -106,6 +110,39 @@ def words(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "words"
     counts = {"num_train": 400, "num_validation": 40}
     return write_mjsynth(folder, **counts, seed=1, workers=0, progress=False)
+
+
+def run_python(
+    *arguments: object,
+    cwd: Path = ROOT,
+    paths: tuple[Path, ...] = (),
+    check: bool = True,
+    **environment: str,
+) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process of its own, which finds mltu and what lies in `paths`."""
+    found = os.pathsep.join(map(str, (*paths, ROOT)))
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)], cwd=cwd,
+        env={**os.environ, "PYTHONPATH": found, "PYTHONUTF8": "1", **environment},
+        capture_output=True, encoding="utf-8", timeout=1200, check=False,
+    )  # fmt: skip
+    assert not (check and done.returncode), done.stdout[-2000:] + done.stderr[-4000:]
+    return done
+
+
+def run_mltu(*arguments: object, status: int = 0, **options: Any) -> Result:
+    """Run a command in this process; it ends with `status` and never with a traceback."""
+    result = CliRunner().invoke(commands, [str(argument) for argument in arguments], **options)
+    assert result.exit_code == status, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert "Traceback" not in result.output
+    return result
+
+
+def refusal(*arguments: object) -> str:
+    """Run a command that must fail with status 1 and one line, and return the line."""
+    (line,) = run_mltu(*arguments, status=1).stderr.splitlines()
+    return line
 
 
 def run_tutorial(

@@ -22,6 +22,8 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
+from conftest import ROOT, refusal, run_python
+from conftest import run_mltu as run
 from onnx import TensorProto, helper
 
 from mltu import __version__
@@ -41,24 +43,8 @@ from mltu.inference import Reading, TextRecognizer, find_pretrained
 from mltu.synthetic import write_mjsynth
 from mltu.training import continue_configs, load_saved_samples, save_samples
 
-ROOT = Path(__file__).resolve().parents[1]
 NAMES = ["read", "evaluate", "train", "export", "check", "pack", "synth", "info", "bench"]
 NAMES += ["doctor"]
-
-
-def run(*arguments, status=0):
-    """Run a command in this process; it ends with `status` and never with a traceback."""
-    result = CliRunner().invoke(commands, [str(argument) for argument in arguments])
-    assert result.exit_code == status, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    assert "Traceback" not in result.output
-    return result
-
-
-def refusal(*arguments):
-    """Run a command that must fail with status 1 and one line, and return the line."""
-    (line,) = run(*arguments, status=1).stderr.splitlines()
-    return line
 
 
 def shell(*arguments, **options):
@@ -136,10 +122,8 @@ def test_help_imports_nothing_that_takes_time():
         f"for name in {NAMES}:\n    CliRunner().invoke(commands, [name, '--help'])\n"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
     heavy = {"numpy", "cv2", "onnxruntime", "keras", "tensorflow", "tqdm", "yaml"}
-    assert heavy.isdisjoint(done.stdout.split())
+    assert heavy.isdisjoint(run_python("-c", code).stdout.split())
 
 
 def test_the_module_and_the_version():
@@ -311,7 +295,7 @@ def test_read_names_base64(images):
 
 
 def test_read_takes_stdin(images, labels):
-    result = CliRunner().invoke(commands, ["read", "-"], input=Path(images[0]).read_bytes())
+    result = run("read", "-", input=Path(images[0]).read_bytes())
     assert result.stdout.split("\t")[:2] == ["-", labels[0]]
 
 

@@ -4,16 +4,15 @@ import importlib.util
 import json
 import re
 import struct
-import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
 import cv2
 import fuzz
 import fuzz_targets as targets
 import numpy as np
 import pytest
+from conftest import run_python
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,7 +30,6 @@ from mltu.preprocessors import ImageReader
 from mltu.resume import find_state
 from mltu.utils.image_size import is_small_jpeg, num_pixels
 
-ROOT = Path(__file__).resolve().parents[1]
 VOCAB = tuple(targets.ASCII)
 PACKAGES = {"onnx": "onnx", "lmdb": "lmdb"}
 
@@ -43,9 +41,7 @@ def has(package):
 @pytest.mark.skipif(sys.platform != "linux", reason="limits and signals of Linux")
 def test_a_second_of_each_target():
     names = [name for name in targets.TARGETS if has(PACKAGES.get(name, "json"))]
-    command = [sys.executable, "Tests/tools/fuzz.py", *names, "--seconds", "1", "--seed", "0"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr
+    result = run_python("Tests/tools/fuzz.py", *names, "--seconds", 1, "--seed", 0)
     report = json.loads(result.stdout.splitlines()[-1])
     assert report["findings"] == []
     assert report["inputs"] > 0  # How many depends on what else the machine does.

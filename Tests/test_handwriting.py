@@ -16,7 +16,6 @@ from mltu.datasets import read_csv, read_iam_lines, read_iam_words
 from mltu.decoders import Hypothesis
 from mltu.inferenceModel import TextRecognizer
 
-ROOT = Path(__file__).resolve().parents[1]
 WORDS, LINES = "03_handwriting_recognition", "04_sentence_recognition"
 KINDS = {WORDS: "words", LINES: "lines"}
 both = pytest.mark.parametrize("tutorial", [WORDS, LINES])

@@ -2,13 +2,11 @@
 
 import importlib
 import re
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from conftest import ROOT, run_python
 
-ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "mltu").rglob("*.py"))
 
 
@@ -33,11 +31,7 @@ HEAVY = {"keras", "tensorflow", "torch", "jax", "pandas"}
 
 def run(code):
     """Run code in a fresh interpreter and return what it printed."""
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+    return run_python("-c", code).stdout
 
 
 # Fresh interpreters

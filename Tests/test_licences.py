@@ -6,8 +6,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 FONTS = {".ttf", ".otf", ".ttc", ".woff", ".woff2"}
 OTHERS, OURS = (ROOT / "LICENSES.md").read_text(encoding="utf-8").split("## Made here")
 

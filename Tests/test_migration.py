@@ -5,17 +5,15 @@ of the tutorial's own parts: Lambda, residual blocks with LeakyReLU, a bidirecti
 """
 
 import csv
-import os
 import re
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import keras
 import numpy as np
 import pytest
+from conftest import ROOT, run_python
 from keras import Model, layers
 
 from mltu.audio import AudioReader, SpectrogramPadding
@@ -41,7 +39,6 @@ from mltu.utils.text_utils import ctc_decoder, get_cer, get_wer
 
 pytestmark = pytest.mark.backend
 
-ROOT = Path(__file__).resolve().parents[1]
 OLD_READER = ROOT / "Tests" / "data" / "keras2_reader.h5"
 
 # yaml.dump of 2022: keys in the order of the alphabet.
@@ -225,12 +222,7 @@ def test_the_script_of_2022_trains_exports_and_reads(tmp_path):
     write_mjsynth(words, num_train=48, num_validation=16, workers=0, progress=False)
     script = tmp_path / "train.py"
     script.write_text(SCRIPT, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, env={**environment, "PYTHONUTF8": "1"},
-        capture_output=True, encoding="utf-8", timeout=1200,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_python(script, cwd=tmp_path)
     run = tmp_path / "Models" / "1_image_to_word" / "202211270035"
     names = {path.name for path in run.iterdir()}
     assert {"configs.yaml", "logs", "logs.log", "model.h5", "model.onnx", "train.csv"} <= names

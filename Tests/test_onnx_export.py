@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,11 +13,9 @@ import keras
 import numpy as np
 import onnx
 import pytest
-from click.testing import CliRunner
-from conftest import ON_TENSORFLOW, slow_elsewhere
+from conftest import ON_TENSORFLOW, refusal, run_mltu, run_python, slow_elsewhere
 from keras import layers
 
-from mltu.cli.main import commands
 from mltu.configs import BaseModelConfigs
 from mltu.dataProvider import DataProvider
 from mltu.decoders import text_log_probabilities, to_probabilities
@@ -34,7 +31,6 @@ from mltu.utils.text_utils import ctc_decoder, get_cer
 
 pytestmark = pytest.mark.backend
 
-ROOT = Path(__file__).resolve().parents[1]
 VOCAB = "abcé"
 
 
@@ -153,12 +149,7 @@ print(json.dumps([(reading.text, reading.confidence) for reading in readings]))
 
 def read_alone(path, images):
     """Read with only the .onnx in a new folder, where no framework can be imported."""
-    done = subprocess.run(
-        [sys.executable, "-c", ALONE, path.name, json.dumps(images)], cwd=path.parent,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, encoding="utf-8",
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    done = run_python("-c", ALONE, path.name, json.dumps(images), cwd=path.parent)
     return json.loads(done.stdout)
 
 
@@ -500,9 +491,7 @@ def run(words, tmp_path):
 
 
 def test_a_run_folder_is_exported_with_int8(run, words):
-    result = CliRunner().invoke(commands, ["export", str(run), "--int8"])
-    assert result.exit_code == 0, result.output
-    printed = result.stdout
+    printed = run_mltu("export", run, "--int8").stdout
     assert re.search(r"model.onnx: CER (\d\.\d{4}) in Keras, \1 in ONNX; .* 24 images", printed)
     assert re.search(r"(?m)^fp32 +\d+ +\d\.\d{4} +\d+$", printed)
     assert re.search(r"(?m)^int8 +\d+ +\d\.\d{4} +\d+$", printed)
@@ -526,9 +515,7 @@ def test_what_a_run_folder_lacks_is_named(run):
         export_run(run)
     (run / "model.keras").write_bytes(b"PK")
     (run / "configs.yaml").unlink()
-    result = CliRunner().invoke(commands, ["export", str(run)])
-    assert result.exit_code == 1
-    assert "has no configs.yaml" in result.stderr
+    assert "has no configs.yaml" in refusal("export", run)
 
 
 def test_a_lambda_of_a_stranger_does_not_run(run, tmp_path):

@@ -10,14 +10,12 @@ import tomllib
 import venv
 import zipfile
 from email import message_from_bytes
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from conftest import ROOT
 from onnx import TensorProto, helper
-
-ROOT = Path(__file__).resolve().parents[1]
 
 READ = """
 import importlib.util, sys

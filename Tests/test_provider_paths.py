@@ -5,8 +5,6 @@ import itertools
 import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from collections import Counter
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +15,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+from conftest import ROOT, run_python
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorder import Recorder
@@ -31,7 +30,6 @@ from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 
 pytestmark = pytest.mark.backend
 
-ROOT = Path(__file__).resolve().parent.parent
 DIGITS = "0123456789"
 
 
@@ -465,12 +463,8 @@ def test_processes_end_with_one_that_is_killed(tmp_path):
     )
     script = tmp_path / "script.py"
     script.write_text(code, encoding="utf-8")
-    folders = [str(ROOT), str(ROOT / "Tests" / "tools")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
     # The pipe ends when the last process that holds it has ended.
-    result = subprocess.run(
-        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60
-    )
+    result = run_python(script, paths=(ROOT / "Tests", ROOT / "Tests" / "tools"), check=False)
     assert result.stdout.strip().isdigit(), result.stderr
 
 

@@ -9,13 +9,13 @@ import sys
 import wave
 from html.parser import HTMLParser
 from importlib.util import find_spec
-from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 import cv2
 import numpy as np
 import pages
 import pytest
+from conftest import ROOT
 
 from mltu.configs import BaseModelConfigs
 from mltu.data_check._findings import CHECKS
@@ -23,8 +23,6 @@ from mltu.datasets import read_mjsynth, write_csv
 from mltu.inferenceModel import TextRecognizer
 from mltu.models import row_reader
 from mltu.synthetic import ALPHABET, render_word, shipped_fonts
-
-ROOT = Path(__file__).resolve().parents[1]
 
 # Pages that train take a minute or more each.
 FAST = {

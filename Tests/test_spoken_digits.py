@@ -10,12 +10,11 @@ import numpy as np
 import onnx
 import pytest
 import soundfile
-from conftest import load_tutorial, run_tutorial
+from conftest import ROOT, load_tutorial, run_tutorial
 
 from mltu.configs import BaseModelConfigs
 from mltu.datasets import Samples, read_csv
 
-ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "05_spoken_digits"
 TUTORIAL = ROOT / "Tutorials" / FOLDER
 DATA, VOICES = load_tutorial(FOLDER, "data"), load_tutorial(FOLDER, "voices")

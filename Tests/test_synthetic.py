@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import os
 import string
-import subprocess
-import sys
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import run_python
 
 from mltu.synthetic import (
     ALPHABET,
@@ -363,9 +360,6 @@ def test_a_script_without_a_main_guard_ends(tmp_path):
         f"write_mjsynth({str(tmp_path / 'words')!r}, num_train=600, num_validation=1, workers=2)\n",
         encoding="utf-8",
     )
-    result = subprocess.run(
-        [sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    result = run_python(script, check=False)
     assert result.returncode == 1
     assert 'A script that starts processes needs `if __name__ == "__main__":`.' in result.stderr

@@ -2,15 +2,12 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import cv2
 import pytest
-from click.testing import CliRunner
+from conftest import refusal, run_mltu
 
 from mltu.cli import _synth
-from mltu.cli.main import commands
 from mltu.datasets import read_lmdb, read_mjsynth
 from mltu.synthetic import KINDS, FontAtlas, shipped_fonts
 
@@ -31,37 +28,14 @@ def words(tmp_path_factory, atlas):
 
 def write(root, *more):
     counts = ("--num-train", 12, "--num-validation", 4, "--workers", 0)
-    return main(["words", str(root), *map(str, (*counts, *more))])
-
-
-def main(arguments):
-    """Run a command that must not fail, and return what it printed."""
-    result = CliRunner().invoke(commands, ["synth", *arguments])
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def refusal(*arguments):
-    """Run a command that must fail with one line, and return the line."""
-    result = CliRunner().invoke(commands, ["synth", *map(str, arguments)])
-    assert result.exit_code == 1
-    (line,) = result.stderr.splitlines()
-    return line
-
-
-def misuse(*arguments):
-    """Run a command with an option that click refuses, and return what it says."""
-    result = CliRunner().invoke(commands, ["synth", *map(str, arguments)])
-    assert result.exit_code == 2
-    return result.stderr
+    return run_mltu("synth", "words", root, *counts, *more).stdout
 
 
 def test_the_working_folder_is_not_taken_away(tmp_path, monkeypatch):
     """It was replaced below the shell's feet, or refused after all the work."""
     monkeypatch.chdir(tmp_path)
-    assert "the current working directory" in refusal(
-        "words", ".", "--num-train", 2, "--num-validation", 1
-    )
+    said = refusal("synth", "words", ".", "--num-train", 2, "--num-validation", 1)
+    assert "the current working directory" in said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -109,22 +83,11 @@ def test_the_kinds_of_the_command_are_known():
 
 def test_words_refuse(words, tmp_path):
     counts = ("--num-train", 1, "--num-validation", 1)
-    line = refusal("words", tmp_path / "a", *counts, "--atlas", tmp_path / "none")
-    assert "is not a font atlas: glyphs.npy" in line
-    assert "no .ttf or .otf files" in refusal("words", tmp_path / "a", *counts, "--fonts", tmp_path)
+    new = ("synth", "words", tmp_path / "a", *counts)
+    assert "is not a font atlas: glyphs.npy" in refusal(*new, "--atlas", tmp_path / "none")
+    assert "Error: --fonts: there are no .ttf or .otf" in refusal(*new, "--fonts", tmp_path)
     both = ("--fonts", tmp_path, "--atlas", tmp_path)
-    assert "not both" in misuse("words", tmp_path / "a", *counts, *both)
-    assert "a set of another recipe" in refusal("words", words, *counts)
-    assert "-1 is not in the range" in misuse("words", tmp_path / "a", *counts, "--seed", -1)
+    assert "not both" in run_mltu(*new, *both, status=2).stderr
+    assert "a set of another recipe" in refusal("synth", "words", words, *counts)
+    assert "-1 is not in the range" in run_mltu(*new, "--seed", -1, status=2).stderr
     assert not list(tmp_path.iterdir())
-
-
-def test_the_module_runs(tmp_path):
-    result = subprocess.run(
-        [sys.executable, "-m", "mltu", "synth", "words", str(tmp_path / "a"), "--num-train", "1",
-         "--num-validation", "1", "--fonts", str(tmp_path)],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert result.returncode == 1
-    assert result.stderr.startswith("Error: --fonts: there are no")
-    assert "Traceback" not in result.stderr

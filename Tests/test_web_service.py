@@ -17,12 +17,11 @@ import time
 import urllib.request
 import zlib
 from contextlib import contextmanager
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import load_tutorial
+from conftest import ROOT, load_tutorial, run_python
 
 from mltu.decoders import greedy_path, text_log_probabilities
 from mltu.inference import ModelCard, find_pretrained
@@ -33,7 +32,6 @@ pytest.importorskip("fastapi", reason="FastAPI is not installed; pip install -e 
 pytest.importorskip("httpx", reason="httpx is not installed; pip install -e .[dev]")
 from fastapi.testclient import TestClient
 
-ROOT = Path(__file__).resolve().parents[1]
 TUTORIAL = ROOT / "Tutorials" / "08_web_service"
 NODE, NPM = shutil.which("node"), shutil.which("npm")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -200,11 +198,7 @@ with TestClient(make_app(ServiceConfigs())) as client:
     print(answer.status_code, peak() - before, time.perf_counter() - begin, answer.json()["detail"])
 """
     pytest.importorskip("resource", reason="Windows does not tell the peak memory")
-    printed = subprocess.run(
-        [sys.executable, "-c", code, str(TUTORIAL), str(tmp_path / "bomb.png")],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
-        timeout=120,
-    ).stdout  # fmt: skip
+    printed = run_python("-c", code, TUTORIAL, tmp_path / "bomb.png").stdout
     status, megabytes, seconds, *sentence = printed.split()
     assert status == "422"
     assert int(megabytes) < 20  # Decoded it would be 400.
@@ -728,10 +722,6 @@ def test_transparent_letters_are_read_on_white(browser, static_url, recognizer):
 
 @pytest.mark.slow
 def test_the_load_of_the_readme_runs(service_url):
-    printed = subprocess.run(
-        [sys.executable, str(TUTORIAL / "load.py"), "--url", service_url, "--uploads", "200"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
-        timeout=300,
-    ).stdout  # fmt: skip
+    printed = run_python(TUTORIAL / "load.py", "--url", service_url, "--uploads", 200).stdout
     assert "200 uploads, 200 at once" in printed
     assert "statuses: {200: 200}" in printed

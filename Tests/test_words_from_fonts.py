@@ -7,18 +7,16 @@ import shutil
 import string
 import types
 import zipfile
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import run_tutorial
+from conftest import ROOT, run_tutorial
 from fontTools.ttLib import TTFont
 
 from mltu.configs import BaseModelConfigs
 from mltu.synthetic import ALPHABET, KINDS, LATIN, FontAtlas, render_word, shipped_fonts
 
-ROOT = Path(__file__).resolve().parents[1]
 TUTORIAL = ROOT / "Tutorials" / "07_words_from_fonts"
 ROBOTO = next(path for path in shipped_fonts() if path.name == "RobotoSlab-Regular.otf")
 
