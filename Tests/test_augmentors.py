@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mltu import augmentors
 from mltu.augmentors import (
     Augmentor,
     ImageTransform,
@@ -26,21 +27,7 @@ from mltu.augmentors import (
 )
 from mltu.plots import plot_curves, write_contact_sheet
 
-AUGMENTORS = [
-    RandomBrightness,
-    RandomContrast,
-    RandomCutout,
-    RandomElastic,
-    RandomErodeDilate,
-    RandomGaussianBlur,
-    RandomJpeg,
-    RandomMotionBlur,
-    RandomNoise,
-    RandomPerspective,
-    RandomRotate,
-    RandomShadow,
-    RandomSharpen,
-]
+AUGMENTORS = [getattr(augmentors, name) for name in augmentors.__all__ if "Random" in name]
 SHAPES = [(12, 20), (12, 20, 1), (12, 20, 2), (12, 20, 3), (12, 20, 4)]
 
 

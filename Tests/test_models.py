@@ -45,16 +45,14 @@ def test_row_reader_by_its_numbers():
     assert dense.name == "output"
 
 
-def test_column_reader_by_its_numbers():
-    model = column_reader((32, 128, 3), 62)
-    assert model.count_params() == 269_439
-    assert model.output_shape == (None, 32, 63)
-
-
-def test_strong_reader_by_its_numbers():
-    model = strong_reader((32, 128, 1), 62)
-    assert model.count_params() == 958_495
-    assert model.output_shape == (None, 64, 63)
+@pytest.mark.parametrize(
+    ("build", "channels", "num_parameters", "steps"),
+    [(column_reader, 3, 269_439, 32), (strong_reader, 1, 958_495, 64)],
+)
+def test_other_readers_by_their_numbers(build, channels, num_parameters, steps):
+    model = build((32, 128, channels), 62)
+    assert model.count_params() == num_parameters
+    assert model.output_shape == (None, steps, 63)
 
 
 @pytest.mark.parametrize("build", READERS)

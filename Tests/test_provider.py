@@ -36,6 +36,10 @@ def same(data, label):
     return data, label
 
 
+def as_floats(data, label):
+    return data.astype("float32"), np.float32(label)
+
+
 def draw(seed, epoch, index):
     """The first number of a sample's generator."""
     (rng,) = sample_rngs(seed, epoch, [index])
@@ -271,8 +275,7 @@ def test_a_fit_of_whole_epochs_follows_one_of_steps(workers):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_predict_and_evaluate_leave_the_order_alone(workers):
     """What `get_batch_annotations` says afterwards is the order of the predictions."""
-    labels = [lambda data, label: (data.astype("float32"), np.float32(label))]
-    source = DataProvider(numbered(10), [same], 3, transformers=labels, workers=workers)
+    source = provider(transformers=[as_floats], workers=workers)
     inputs = keras.Input((1, 1))
     model = keras.Model(inputs, keras.layers.Flatten()(inputs))
     model.compile("sgd", "mse")
@@ -289,8 +292,7 @@ def test_predict_and_evaluate_leave_the_order_alone(workers):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_fit_by_steps_beside_evaluate_and_predict(workers):
     """They read the epoch from `step` on; two workers failed, "no attribute 'indices'"."""
-    labels = [lambda data, label: (data.astype("float32"), np.float32(label))]
-    source = DataProvider(numbered(10), [same], 3, transformers=labels, workers=workers)
+    source = provider(transformers=[as_floats], workers=workers)
     model = keras.Sequential([keras.Input((1, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
     model.compile("sgd", "mse")  # `fit` builds it no more, unlike a Recorder.
     num_read = []
@@ -327,8 +329,7 @@ def test_a_validation_reads_the_same_samples_each_time(workers):
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_the_batch_that_keras_builds_a_model_from_is_no_epoch(workers):
     """On JAX and PyTorch the first `fit` draws one to build the loss, and leaves the rest."""
-    labels = [lambda data, label: (data.astype("float32"), np.float32(label))]
-    source = DataProvider(numbered(10), [same], 3, transformers=labels, workers=workers)
+    source = provider(transformers=[as_floats], workers=workers)
     source.set_position(3, 2)
     places = []
 
@@ -384,16 +385,6 @@ def test_keras_asks_for_a_shape_as_for_a_batch():
     model.fit(dataset, epochs=1, shuffle=False, verbose=0)
     first = [0, "end"] if keras.backend.backend() == "tensorflow" else epoch
     assert dataset.events[: len(first) + 3] == [*first, *epoch]
-
-
-@pytest.mark.backend
-@pytest.mark.parametrize("workers", [0, 2])
-def test_predict_reads_in_order(workers):
-    source = DataProvider(numbered(10), [same], 3, shuffle=False, workers=workers)
-    inputs = keras.Input((1, 1))
-    model = keras.Model(inputs, keras.layers.Identity()(inputs))
-    outputs = model.predict(source, verbose=0)
-    assert outputs[:, 0, 0].tolist() == list(range(10))
 
 
 def test_position():

@@ -122,11 +122,6 @@ def test_sampled_labels_cover_every_character_and_every_case() -> None:
     assert len(cases) == 3
 
 
-def test_sample_word_is_a_function_of_its_generator() -> None:
-    draws = [[sample_word(np.random.default_rng(3), ["a", "b"]) for _ in range(5)] for _ in "ab"]
-    assert draws[0] == draws[1]
-
-
 def test_sample_word_errors() -> None:
     with pytest.raises(ValueError, match="`words` is empty"):
         sample_word(np.random.default_rng(0), [])

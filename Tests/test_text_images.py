@@ -19,7 +19,6 @@ from mltu.synthetic import (
     _draw,
     _place,
     _writer,
-    load_words,
     shipped_fonts,
     write_mjsynth,
 )
@@ -505,4 +504,3 @@ def test_what_the_writer_refuses(atlas, tmp_path):
         )
     with pytest.raises(ValueError, match="Unknown kind 'words'"):
         write_mjsynth(tmp_path / "set", atlas=atlas, kind="words")
-    assert len(load_words()) > 40_000
