@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracles import softmax
+from oracles import collapse, softmax
 
 from mltu.decoders import (
     BeamDecoder,
@@ -28,13 +28,7 @@ VOCAB = "abA"
 
 
 def outputs(rng, num_rows=1, num_steps=5, num_classes=4, sharpness=1.5):
-    logits = rng.normal(0, sharpness, (num_rows, num_steps, num_classes))
-    powers = np.exp(logits)
-    return powers / powers.sum(axis=2, keepdims=True)
-
-
-def collapse(path, blank):
-    return "".join(VOCAB[c] for c, _ in itertools.groupby(path) if c != blank)
+    return softmax(rng.normal(0, sharpness, (num_rows, num_steps, num_classes)))
 
 
 def enumerate_texts(row):
@@ -42,7 +36,7 @@ def enumerate_texts(row):
     num_steps, num_classes = row.shape
     sums, best = {}, {}
     for path in itertools.product(range(num_classes), repeat=num_steps):
-        text = collapse(path, num_classes - 1)
+        text = "".join(VOCAB[c] for c in collapse(path, num_classes - 1))
         probability = math.prod(row[step, c] for step, c in enumerate(path))
         sums[text] = sums.get(text, 0.0) + probability
         if probability > best.get(text, (0.0, ()))[0]:

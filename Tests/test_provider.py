@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recorder import Recorder
+from recorder import Noise, Recorder, content, numbered, same
 
 from mltu.augmentors import Augmentor, RandomBrightness
 from mltu.data import epoch_order
@@ -18,22 +18,6 @@ from mltu.data._batches import Pipeline, sample_rngs
 from mltu.dataProvider import DataProvider
 from mltu.preprocessors import ImageReader
 from mltu.transformers import LabelIndexer, LabelPadding
-
-
-class Noise(Augmentor):
-    """Add a number that only the generator knows."""
-
-    def apply(self, image, rng):
-        return image + rng.integers(1, 100, image.shape, dtype=np.uint8)
-
-
-def numbered(count):
-    """Images of one pixel that carry their own number, and labels that do so too."""
-    return [[np.full((1, 1), i, np.uint8), [i]] for i in range(count)]
-
-
-def same(data, label):
-    return data, label
 
 
 def as_floats(data, label):
@@ -52,10 +36,6 @@ def provider(count=10, batch_size=3, **options):
 
 def labels_of(source):
     return [int(label[0]) for i in range(len(source)) for label in source[i][1]]
-
-
-def content(source):
-    return [tuple(array.tobytes() for array in source[i]) for i in range(len(source))]
 
 
 # Order and batches
@@ -691,6 +671,7 @@ def test_errors_carry_the_step_and_the_sample():
     )
     with pytest.raises(FileNotFoundError) as caught:
         source[0]
+    assert source.bad_samples == []
     assert caught.value.__notes__ == [
         f"This happened in the step {reader!r} on the sample 'absent.png' with the label 'word'."
     ]

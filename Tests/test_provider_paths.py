@@ -18,7 +18,7 @@ import pytest
 from conftest import ROOT, run_python
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorder import Recorder
+from recorder import Noise, Recorder, content, numbered, same
 
 from mltu.augmentors import Augmentor, RandomBrightness, RandomRotate
 from mltu.data import BadSample, _processes
@@ -53,10 +53,6 @@ def steps(resizer=None):
 def make(samples, **options):
     options = {"batch_size": 3, "transformers": steps(), **options}
     return DataProvider(samples, [ImageReader(options.pop("method", 1))], **options)
-
-
-def content(provider):
-    return [tuple(array.tobytes() for array in provider[i]) for i in range(len(provider))]
 
 
 def labels_of(provider):
@@ -273,14 +269,6 @@ def test_arranged_batches_are_a_permutation_of_one_bucket_each(buckets, batch_si
 # Shards
 
 
-def numbered(count):
-    return [(np.full((1, 1), i, np.uint8), [i]) for i in range(count)]
-
-
-def same(data, label):
-    return data, label
-
-
 @settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 4), st.integers(1, 3))
 def test_shards_together_are_the_epoch(num_samples, batch_size, count, epoch):
@@ -299,10 +287,6 @@ def test_shards_together_are_the_epoch(num_samples, batch_size, count, epoch):
 
 
 def test_a_shard_keeps_its_part_in_the_next_epoch_and_augments_as_the_whole_does():
-    class Noise(Augmentor):
-        def apply(self, image, rng):
-            return image + rng.integers(1, 100, image.shape, dtype=np.uint8)
-
     options = {"augmentors": [Noise(1)]}
     whole = DataProvider(numbered(9), [same], 4, **options)
     shards = [DataProvider(numbered(9), [same], 2, **options).shard(i, 2) for i in (0, 1)]

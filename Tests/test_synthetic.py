@@ -237,13 +237,6 @@ def test_max_word_length_holds_for_words_and_codes() -> None:
     assert any(label.isdigit() for label in labels)
 
 
-def test_bytes_do_not_depend_on_the_number_of_workers(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_writer, "_JOBS_PER_CHUNK", 10)  # work for both processes
-    assert contents(small_set(tmp_path / "two", workers=2)) == contents(finished)
-
-
 def test_an_image_does_not_depend_on_how_many_follow(finished: Path, tmp_path: Path) -> None:
     shorter = small_set(tmp_path / "shorter", num_train=5, num_validation=0)
     pairs = zip(annotations(shorter, "train"), annotations(finished, "train"), strict=False)
