@@ -13,7 +13,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT, run_python
+from conftest import ROOT
 from keras import Model, layers
 
 from mltu.audio import AudioReader, SpectrogramPadding
@@ -217,20 +217,19 @@ def test_an_old_checkpoint_becomes_an_onnx_file(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="The script is TensorFlow's.")
-def test_the_script_of_2022_trains_exports_and_reads(tmp_path):
-    words = tmp_path / "Datasets" / "90kDICT32px"
-    write_mjsynth(words, num_train=48, num_validation=16, workers=0, progress=False)
-    script = tmp_path / "train.py"
-    script.write_text(SCRIPT, encoding="utf-8")
-    run_python(script, cwd=tmp_path)
-    run = tmp_path / "Models" / "1_image_to_word" / "202211270035"
+def test_the_script_of_2022_trains_exports_and_reads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    draw_words(tmp_path / "Datasets")
+    Path("train.py").write_text(SCRIPT, encoding="utf-8")
+    runpy.run_path("train.py")
+    run = Path("Models/1_image_to_word/202211270035")
     names = {path.name for path in run.iterdir()}
     assert {"configs.yaml", "logs", "logs.log", "model.h5", "model.onnx", "train.csv"} <= names
-    assert len((run / "val.csv").read_text(encoding="utf-8").splitlines()) == 17
+    assert len((run / "val.csv").read_text(encoding="utf-8").splitlines()) == 9
 
     configs = BaseModelConfigs.load(run / "configs.yaml")
     reader = OldReader(configs.vocab, run)
-    image = cv2.imread(str(next(words.rglob("*.jpg"))))
+    image = cv2.imread(str(next(Path("Datasets").rglob("*.jpg"))))
     assert set(reader(image)) <= set(configs.vocab)
     assert reader.input_shape == [32, 128, 3]
 

@@ -2,14 +2,12 @@
 
 import keras
 import numpy as np
-import onnxruntime as ort
 import pytest
 from keras import layers
 
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
 from mltu.models import column_reader, row_reader, strong_reader, use_native_layers
-from mltu.onnx_export import export_onnx
 
 pytestmark = pytest.mark.backend
 
@@ -129,18 +127,6 @@ def test_inference_uses_the_statistics_of_the_last_few_steps(native, dtype):
     variance = keras.ops.convert_to_numpy(norm.moving_variance)
     left = 0.9**30
     np.testing.assert_allclose(variance, (1 - left) * fresh + left, rtol=0.02)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("build", READERS)
-def test_each_reader_becomes_an_onnx_file(build, tmp_path):
-    """`export_onnx` refuses a file whose outputs differ; here other images are compared."""
-    model = build((16, 32, 1), 3)
-    export_onnx(model, tmp_path / "model.onnx", metadata={"vocab": "abc"})
-    images = np.random.default_rng(1).uniform(0, 255, (3, 16, 32, 1)).astype("float32")
-    session = ort.InferenceSession(tmp_path / "model.onnx")
-    outputs = session.run(None, {session.get_inputs()[0].name: images})[0]
-    np.testing.assert_allclose(outputs, model.predict(images, verbose=0), atol=1e-4)
 
 
 @pytest.mark.parametrize(

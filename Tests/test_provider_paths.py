@@ -18,6 +18,7 @@ import pytest
 from conftest import ROOT, run_python
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from odd_steps import as_lambda, as_objects, fields, refuse_five
 from recorder import Noise, Recorder, content, numbered, same
 
 from mltu.augmentors import Augmentor, RandomBrightness, RandomRotate
@@ -27,8 +28,6 @@ from mltu.dataProvider import DataProvider
 from mltu.datasets import read_folder
 from mltu.preprocessors import ImageReader
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
-
-pytestmark = pytest.mark.backend
 
 DIGITS = "0123456789"
 
@@ -94,6 +93,7 @@ class EpochSeen(keras.callbacks.Callback):
         self.epochs.append((epoch + 1, self.provider.epoch))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     "options", [*({"workers": number} for number in (0, 1, 2, 4)), {"processes": 2}], ids=str
 )
@@ -220,6 +220,7 @@ def test_augmentors_and_stand_ins_stay_in_the_width_of_the_batch(tmp_path):
     assert [sample.position for sample in provider.bad_samples] == [13]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("step", [1, 4])
 def test_fit_takes_all_widths_where_the_first_batches_have_one(tmp_path, step):
     """TensorFlow took the shape of the first two batches for that of all, and stopped."""
@@ -364,27 +365,6 @@ def test_processes_report_a_fault_as_threads_do(tmp_path):
     assert "03.png" in error.__notes__[0]
 
 
-class OddError(ValueError):
-    """One that cannot be pickled, like many with two arguments."""
-
-    def __init__(self, path, why):
-        super().__init__(f"{path}: {why}")
-
-
-def refuse_five(data, label):
-    if label == "05":
-        raise OddError("05.png", "bad header")
-    return data, label
-
-
-def as_objects(data, label):
-    return data, np.array([label, None], object)
-
-
-def fields(data, label):
-    return data, np.array((len(label), 0.5), [("length", "i4"), ("half", "f8")])
-
-
 def test_an_error_that_cannot_be_pickled_keeps_its_sample(tmp_path):
     samples = write_images(tmp_path)
     provider = DataProvider(samples, [ImageReader(), refuse_five], 3, transformers=steps(),
@@ -518,6 +498,7 @@ def fit(provider, action, epochs=3):
     return model, error
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_file_deleted_during_the_epoch_is_replaced(tmp_path, workers):
     samples = write_images(tmp_path, 14)
@@ -532,6 +513,7 @@ def test_a_file_deleted_during_the_epoch_is_replaced(tmp_path, workers):
     assert "There is no file" in bad.reason
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_folder_unmounted_during_the_epoch_stops_with_ten_names(tmp_path, workers):
     samples = write_images(tmp_path / "disk", 30)
@@ -541,6 +523,7 @@ def test_a_folder_unmounted_during_the_epoch_stops_with_ten_names(tmp_path, work
     assert str(error).count(".png'") >= 10
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_worker_that_raises_ends_fit_with_the_path(tmp_path, workers):
     samples = write_images(tmp_path, 14)
@@ -571,6 +554,7 @@ class Noted(list):
         return data, label
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_no_batch_is_read_twice(shuffle):
     """Keras's own order is followed: else `shuffle=True` would drop most that was read ahead."""
@@ -605,7 +589,3 @@ def test_an_answer_that_cannot_travel_names_the_step(tmp_path):
                     processes=1)  # fmt: skip
     assert within(60, lambda: provider[0]) is None
     assert callable(provider[0][1][0])
-
-
-def as_lambda(data, label):
-    return data, np.array(lambda: label, object)
