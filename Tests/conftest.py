@@ -112,6 +112,25 @@ def words(tmp_path_factory):
     return write_mjsynth(folder, **counts, seed=1, workers=0, progress=False)
 
 
+@contextlib.contextmanager
+def dtype_policy(name: str | None = None) -> Iterator[None]:
+    """Build models of another dtype policy, or of any; afterwards it is what it was."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name or before)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the files below a folder by their names."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
 def run_python(
     *arguments: object,
     cwd: Path = ROOT,
@@ -152,11 +171,8 @@ def run_tutorial(
 
     Starting a script would import Keras once more; `test_scripts_of_the_tutorials_start` does that.
     """
-    import keras
-
     out, err, status = io.StringIO(), io.StringIO(), 0
     words = [str(argument) for argument in arguments]
-    policy = keras.config.dtype_policy()
     script = ROOT / "Tutorials" / folder / name
     try:
         with (
@@ -164,6 +180,7 @@ def run_tutorial(
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
             own_modules(script.parent),
+            dtype_policy(),
             pytest.MonkeyPatch.context() as patch,
         ):
             patch.setattr(sys, "argv", [str(script), *words])
@@ -177,8 +194,6 @@ def run_tutorial(
             raise
         err.write(f"{type(error).__name__}: {error}\n")
         status = 1
-    finally:
-        keras.config.set_dtype_policy(policy)
     done = subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
     if check and status:
         raise AssertionError(f"{name} {words} ended with {status}:\n{done.stdout}{done.stderr}")

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from conftest import dtype_policy
 from keras import layers
 
 from mltu.losses import CTCLoss
@@ -110,12 +111,8 @@ def test_each_reader_learns_a_few_words(build):
 @pytest.mark.parametrize("native", [False, True])
 def test_inference_uses_the_statistics_of_the_last_few_steps(native, dtype):
     """After 30 steps, in epochs of any length, 4 % are left of what was before them."""
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype)
-    try:
+    with dtype_policy(dtype):
         model = column_reader((16, 32, 1), 5)
-    finally:
-        keras.config.set_dtype_policy(policy)
     if native:
         use_native_layers(model)
     norm = next(layer for layer in model.layers if isinstance(layer, layers.BatchNormalization))

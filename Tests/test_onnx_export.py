@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import onnx
 import pytest
-from conftest import ON_TENSORFLOW, refusal, run_mltu, run_python, slow_elsewhere
+from conftest import ON_TENSORFLOW, dtype_policy, refusal, run_mltu, run_python, slow_elsewhere
 from keras import layers
 
 from mltu.configs import BaseModelConfigs
@@ -232,12 +232,8 @@ def test_width_is_free_where_the_model_leaves_it_free(tmp_path):
 
 
 def test_mixed_precision_is_written_in_float32(tmp_path):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with dtype_policy("mixed_bfloat16"):
         model = build(recurrent=True)
-    finally:
-        keras.config.set_dtype_policy(before)
     policies = {layer.name: layer.dtype_policy.name for layer in model.layers}
     assert export_onnx(model, tmp_path / "model.onnx").difference < 1e-5
     assert {layer.name: layer.dtype_policy.name for layer in model.layers} == policies

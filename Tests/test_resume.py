@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import resumable_training
-from conftest import ROOT, run_python
+from conftest import ROOT, contents, run_python
 from resumable_training import (
     EPOCHS,
     DieAt,
@@ -292,11 +292,11 @@ def test_another_model_is_refused_with_its_differences(stopped):
 
 def test_another_vocabulary_is_refused_and_changes_no_file(stopped):
     """Nor what a callback saves, as configs.yaml and val.csv of the tutorials are."""
-    before = {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file()}
+    before = contents(stopped)
     saving = keras.callbacks.LambdaCallback(on_train_begin=lambda _: (stopped / "new").touch())
     with pytest.raises(ValueError, match=r"'vocab' was 'abc'. Received 'acb'"):
         train(stopped, saving, resume=True, settings={"vocab": "acb"})
-    assert {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file()} == before
+    assert contents(stopped) == before
 
 
 def test_another_data_set_is_refused(stopped):

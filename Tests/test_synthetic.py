@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import run_python
+from conftest import contents, run_python
 
 from mltu.synthetic import (
     ALPHABET,
@@ -49,11 +49,6 @@ def label_of(path: str) -> str:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_set(tmp_path_factory.mktemp("finished") / "set")
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    files = (path for path in root.rglob("*") if path.is_file())
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
 # Fonts

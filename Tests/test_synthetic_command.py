@@ -5,7 +5,7 @@ import shutil
 
 import cv2
 import pytest
-from conftest import refusal, run_mltu
+from conftest import contents, refusal, run_mltu
 
 from mltu.cli import _synth
 from mltu.datasets import read_lmdb, read_mjsynth
@@ -54,10 +54,10 @@ def test_words_are_written_and_packed(words, atlas):
 
 
 def test_a_second_run_finds_all_done(words, atlas, monkeypatch):
-    before = {path: path.read_bytes() for path in words.rglob("*") if path.is_file()}
+    before = contents(words)
     monkeypatch.chdir(words.parent)
     write(words.name, "--atlas", atlas, "--lmdb")
-    assert {path: path.read_bytes() for path in words.rglob("*") if path.is_file()} == before
+    assert contents(words) == before
 
 
 def test_kind_and_fonts_follow_the_options(tmp_path):

@@ -383,18 +383,6 @@ def test_a_queue_without_bound_is_refused(batching):
         batching.Batcher(list, max_waiting=0)
 
 
-def test_a_bad_image_does_not_harm_its_neighbours(service, batching, recognizer):
-    async def scene():
-        batcher = batching.Batcher(lambda images: recognizer.predict_batch(images, on_error="keep"))
-        contents = [picture("Meadow"), b"not an image", picture("Copper")]
-        with serving(batcher):
-            return await asyncio.gather(*map(batcher.read, contents))
-
-    readings = asyncio.run(scene())
-    assert [reading.text for reading in readings] == ["Meadow", "", "Copper"]
-    assert [reading.error is None for reading in readings] == [True, False, True]
-
-
 # Files that ask for more than they hold
 
 
