@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import slow_elsewhere
 from keras import layers
+from quick_exports import without_trial
 
 from mltu.callbacks import (
     ConvergenceWatch,
@@ -179,6 +180,12 @@ class Failing:
         self.convert(job, timeout)
 
 
+def fail_at_the_end(monkeypatch):
+    """Let the export after a training fail; the trial before it is left out."""
+    Failing(monkeypatch, good=0)
+    monkeypatch.setattr(Model2onnx, "_export", without_trial(Model2onnx._export))
+
+
 def test_a_failing_export_stops_before_the_first_batch(tmp_path, monkeypatch):
     Failing(monkeypatch, good=0)
     path = tmp_path / "model.keras"
@@ -193,7 +200,7 @@ def test_a_failing_export_stops_before_the_first_batch(tmp_path, monkeypatch):
 
 
 def test_a_failure_at_the_end_keeps_the_model_and_says_how_to_go_on(tmp_path, monkeypatch):
-    Failing(monkeypatch, good=1)
+    fail_at_the_end(monkeypatch)
     path = tmp_path / "model.keras"
     (tmp_path / "model.onnx").write_bytes(b"good")
     (tmp_path / "configs.yaml").touch()
@@ -211,7 +218,7 @@ def test_a_failure_at_the_end_keeps_the_model_and_says_how_to_go_on(tmp_path, mo
 @pytest.mark.parametrize("name", ["model.keras", "best.keras", "model.weights.h5"])
 def test_the_way_out_is_one_that_works(tmp_path, monkeypatch, name):
     """`mltu export` needs a run folder, with a model.keras and its configs.yaml."""
-    Failing(monkeypatch, good=1)
+    fail_at_the_end(monkeypatch)
     if name != "model.keras":
         (tmp_path / "configs.yaml").touch()
     path = tmp_path / name
@@ -222,7 +229,7 @@ def test_the_way_out_is_one_that_works(tmp_path, monkeypatch, name):
 
 @pytest.mark.filterwarnings("ignore:No checkpoint was written")
 def test_a_failure_at_the_end_saves_a_model_that_has_no_checkpoint(tmp_path, monkeypatch):
-    Failing(monkeypatch, good=1)
+    fail_at_the_end(monkeypatch)
     model = tiny_model()
     with pytest.raises(RuntimeError, match=r"is safe in '.*model\.last\.keras'"):
         fit(model, Model2onnx(tmp_path / "model.keras"), epochs=1)
