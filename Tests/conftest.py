@@ -136,6 +136,7 @@ def run_python(
     cwd: Path = ROOT,
     paths: tuple[Path, ...] = (),
     check: bool = True,
+    timeout: float = 300,
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run Python in a process of its own, which finds mltu and what lies in `paths`."""
@@ -143,7 +144,7 @@ def run_python(
     done = subprocess.run(
         [sys.executable, *map(str, arguments)], cwd=cwd,
         env={**os.environ, "PYTHONPATH": found, "PYTHONUTF8": "1", **environment},
-        capture_output=True, encoding="utf-8", timeout=1200, check=False,
+        capture_output=True, encoding="utf-8", timeout=timeout, check=False,
     )  # fmt: skip
     assert not (check and done.returncode), done.stdout[-2000:] + done.stderr[-4000:]
     return done

@@ -428,7 +428,8 @@ def test_processes_end_with_one_that_is_killed(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(code, encoding="utf-8")
     # The pipe ends when the last process that holds it has ended.
-    result = run_python(script, paths=(ROOT / "Tests", ROOT / "Tests" / "tools"), check=False)
+    paths = (ROOT / "Tests", ROOT / "Tests" / "tools")
+    result = run_python(script, paths=paths, check=False, timeout=60)
     assert result.stdout.strip().isdigit(), result.stderr
 
 

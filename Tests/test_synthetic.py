@@ -343,6 +343,6 @@ def test_a_script_without_a_main_guard_ends(tmp_path):
         f"write_mjsynth({str(tmp_path / 'words')!r}, num_train=600, num_validation=1, workers=2)\n",
         encoding="utf-8",
     )
-    result = run_python(script, check=False)
+    result = run_python(script, check=False, timeout=120)
     assert result.returncode == 1
     assert 'A script that starts processes needs `if __name__ == "__main__":`.' in result.stderr
