@@ -378,5 +378,8 @@ def test_averaged_and_best_weights_are_kept(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kill -9 and fork are for POSIX")
 def test_kill_9_and_resume(tmp_path):
     script = ROOT / "Tests" / "tools" / "kill_and_resume.py"
-    done = run_python(script, "--kills", 4, "--no-export", check=False, timeout=900)
+    done = subprocess.run(
+        [sys.executable, script, "--kills", "4", "--no-export"],
+        capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
     assert json.loads(done.stdout.splitlines()[-1])["exact"] == 4, done.stdout + done.stderr
