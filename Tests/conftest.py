@@ -15,10 +15,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import hypothesis
 import pytest
+from click.testing import CliRunner, Result
 from quick_exports import convert_here, without_trial
+
+from mltu.cli.main import commands
 
 ROOT = Path(__file__).resolve().parents[1]
 hypothesis.settings.register_profile("mltu", deadline=None)  # Machines have slow hours.
@@ -108,6 +112,59 @@ def words(tmp_path_factory):
     return write_mjsynth(folder, **counts, seed=1, workers=0, progress=False)
 
 
+@contextlib.contextmanager
+def dtype_policy(name: str | None = None) -> Iterator[None]:
+    """Build models of another dtype policy, or of any; afterwards it is what it was."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name or before)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the files below a folder by their names."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def run_python(
+    *arguments: object,
+    cwd: Path = ROOT,
+    paths: tuple[Path, ...] = (),
+    check: bool = True,
+    timeout: float = 300,
+    **environment: str,
+) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process of its own, which finds mltu and what lies in `paths`."""
+    found = os.pathsep.join(map(str, (*paths, ROOT)))
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)], cwd=cwd,
+        env={**os.environ, "PYTHONPATH": found, "PYTHONUTF8": "1", **environment},
+        capture_output=True, encoding="utf-8", timeout=timeout, check=False,
+    )  # fmt: skip
+    assert not (check and done.returncode), done.stdout[-2000:] + done.stderr[-4000:]
+    return done
+
+
+def run_mltu(*arguments: object, status: int = 0, **options: Any) -> Result:
+    """Run a command in this process; it ends with `status` and never with a traceback."""
+    result = CliRunner().invoke(commands, [str(argument) for argument in arguments], **options)
+    assert result.exit_code == status, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert "Traceback" not in result.output
+    return result
+
+
+def refusal(*arguments: object) -> str:
+    """Run a command that must fail with status 1 and one line, and return the line."""
+    (line,) = run_mltu(*arguments, status=1).stderr.splitlines()
+    return line
+
+
 def run_tutorial(
     folder: str, name: str, *arguments: object, check: bool = True, place: Path = ROOT.parent
 ) -> subprocess.CompletedProcess[str]:
@@ -115,11 +172,8 @@ def run_tutorial(
 
     Starting a script would import Keras once more; `test_scripts_of_the_tutorials_start` does that.
     """
-    import keras
-
     out, err, status = io.StringIO(), io.StringIO(), 0
     words = [str(argument) for argument in arguments]
-    policy = keras.config.dtype_policy()
     script = ROOT / "Tutorials" / folder / name
     try:
         with (
@@ -127,6 +181,7 @@ def run_tutorial(
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
             own_modules(script.parent),
+            dtype_policy(),
             pytest.MonkeyPatch.context() as patch,
         ):
             patch.setattr(sys, "argv", [str(script), *words])
@@ -140,8 +195,6 @@ def run_tutorial(
             raise
         err.write(f"{type(error).__name__}: {error}\n")
         status = 1
-    finally:
-        keras.config.set_dtype_policy(policy)
     done = subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
     if check and status:
         raise AssertionError(f"{name} {words} ended with {status}:\n{done.stdout}{done.stderr}")

@@ -1,4 +1,4 @@
-"""Samples that cannot be read: replaced, skipped or raised, counted, and never too many."""
+"""Samples that cannot be read: replaced or skipped, counted, and never too many."""
 
 import logging
 
@@ -8,7 +8,7 @@ import pytest
 from mltu.data._bad_samples import BadSamples
 from mltu.data._batches import replacement
 from mltu.dataProvider import DataProvider
-from mltu.transformers import LabelIndexer, Transformer
+from mltu.transformers import Transformer
 
 
 def read_unless_bad(data, label):
@@ -54,14 +54,6 @@ def test_a_batch_of_skipped_samples_alone_says_so():
         provider[3]
 
 
-def test_raise_names_the_sample():
-    provider = make(50, {3}, on_bad_sample="raise", shuffle=False)
-    with pytest.raises(ValueError, match="cannot read -3") as caught:
-        provider[0]
-    assert "on the sample -3 with the label 3" in caught.value.__notes__[0]
-    assert provider.bad_samples == []
-
-
 def test_bad_samples_are_listed_and_logged_once(caplog):
     provider = make(50, {3, 17})
     with caplog.at_level(logging.WARNING, "mltu.data._bad_samples"):
@@ -87,15 +79,6 @@ def test_a_step_whose_batches_always_fail_is_named_once(caplog):
     assert len([provider[i] for i in range(3)]) == 3
     (said,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert said.message.endswith("sample by sample, which is slower: MemoryError: no room")
-
-
-def test_faults_of_labels_always_stop():
-    provider = DataProvider(
-        [(1, "a"), (2, "x")], [lambda data, label: (data, label)],
-        batch_size=2, transformers=[LabelIndexer("a")],
-    )  # fmt: skip
-    with pytest.raises(ValueError, match="outside `vocab`: 'x'"):
-        provider[0]
 
 
 @pytest.mark.parametrize(("num_samples", "stops_at"), [(20, 10), (999, 10), (1000, 11), (3, 3)])

@@ -418,16 +418,10 @@ def test_rare_characters_are_counted_rarest_first():
     assert [example.position for example in finding.examples] == [9, 0]
 
 
-@pytest.mark.parametrize(
-    ("label", "steps"), [("", 0), ("a", 1), ("hello", 6), ("aaa", 5), ("abab", 4)]
-)
-def test_required_steps(label, steps):
-    assert required_steps(label) == steps
-
-
 @settings(deadline=None)  # The first example waits for Keras.
 @given(st.lists(st.text("ab", max_size=6), min_size=1, max_size=5))
 def test_required_steps_are_those_of_the_loss(labels):
+    """Which are known by hand."""
     from mltu import losses
 
     indices = np.full((len(labels), 6), 2, np.int32)

@@ -1,5 +1,6 @@
 """A training on several devices or processes takes the course of one process on one device."""
 
+import functools
 import json
 import os
 import re
@@ -36,6 +37,12 @@ def result(process):
     return json.loads(printed.splitlines()[-1])
 
 
+@functools.cache
+def alone(backend):
+    """Train in one process on one device, in batches of 8."""
+    return result(begin(backend, "--alone"))
+
+
 def check_same_course(one, other):
     assert one["history"].keys() == other["history"].keys()
     for key, values in one["history"].items():
@@ -47,11 +54,10 @@ def check_same_course(one, other):
 def test_two_devices_of_one_process(backend):
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    alone = result(begin(backend, "--alone"))
     both = result(begin(backend, "--devices", 2))
-    assert alone["processes"] == [0, 1, 1]
+    assert alone(backend)["processes"] == [0, 1, 1]
     assert both["processes"] == [0, 1, 2]
-    check_same_course(alone, both)
+    check_same_course(alone(backend), both)
 
 
 @pytest.mark.slow
@@ -63,23 +69,18 @@ def test_two_processes_of_jax():
         address = f"127.0.0.1:{free.getsockname()[1]}"
     processes = [
         begin(
-            "jax",
-            "--batch-size",
-            4,
-            KERAS_DISTRIBUTION_JOB_ADDRESSES=address,
-            KERAS_DISTRIBUTION_NUM_PROCESSES="2",
-            KERAS_DISTRIBUTION_PROCESS_ID=str(i),
+            "jax", "--batch-size", 4, KERAS_DISTRIBUTION_JOB_ADDRESSES=address,
+            KERAS_DISTRIBUTION_NUM_PROCESSES="2", KERAS_DISTRIBUTION_PROCESS_ID=str(i),
         )
         for i in range(2)
-    ]
+    ]  # fmt: skip
     first, second = map(result, processes)
-    alone = result(begin("jax", "--alone", "--batch-size", 8))
     assert (first["processes"], second["processes"]) == ([0, 2, 2], [1, 2, 2])
-    check_same_course(alone, first)
-    check_same_course(alone, second)
+    check_same_course(alone("jax"), first)
+    check_same_course(alone("jax"), second)
     # Each sample of the epoch is seen once, in the batch it belongs to.
-    assert first["seen"] == alone["seen"][::2]
-    assert second["seen"] == alone["seen"][1::2]
+    assert first["seen"] == alone("jax")["seen"][::2]
+    assert second["seen"] == alone("jax")["seen"][1::2]
 
 
 @pytest.mark.slow

@@ -2,17 +2,12 @@
 
 import copy
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from click.testing import CliRunner
+from conftest import run_mltu, run_python
 
 from mltu.cli import _doctor
-from mltu.cli.main import commands
 from mltu.utils import gpus
 
 SOUND = {
@@ -58,16 +53,9 @@ def notes(changes, without=()):
     return list(_doctor._notes(facts))
 
 
-def run(*arguments, status=0):
-    result = CliRunner().invoke(commands, ["doctor", *arguments])
-    assert result.exit_code == status, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result.output
-
-
 def test_this_machine():
     """The real command: these tests run, so all that they load is sound."""
-    facts = json.loads(run("--format", "json"))
+    facts = json.loads(run_mltu("doctor", "--format", "json").output)
     assert facts["probes"]["onnxruntime"]["runs on"].endswith("ExecutionProvider")
     assert facts["probes"]["keras"]["backend"] in ("tensorflow", "jax", "torch")
     assert facts["packages"]["numpy"]
@@ -125,10 +113,11 @@ def test_a_gpu_that_nobody_uses():
 def test_failures_come_first_and_end_with_1(monkeypatch):
     changes = {"packages/onnxruntime-gpu": "1", "probes/opencv": {"error": NO_LIBGL}}
     monkeypatch.setattr(_doctor, "gather", lambda timeout: facts_with(changes))
-    output = run(status=1)
+    output = run_mltu("doctor", status=1).output
     assert output.index("FAILED: opencv") < output.index("note: onnxruntime")
     assert "error: ImportError: libGL.so.1" in output
-    assert json.loads(run("--format", "json", status=1))["failures"][0].startswith("opencv")
+    said = json.loads(run_mltu("doctor", "--format", "json", status=1).output)
+    assert said["failures"][0].startswith("opencv")
 
 
 def test_a_wheel_may_spell_its_name_with_underscores(monkeypatch):
@@ -167,18 +156,12 @@ def test_nvidia_smi_has_to_list_a_gpu_that_is_not_hidden(monkeypatch, tmp_path):
     assert not gpus.has_unhidden_gpu()
 
 
-@pytest.fixture
-def no_libgl(tmp_path, monkeypatch):
-    """OpenCV as on a server: installed, but without the libraries of a desktop."""
+def test_a_server_without_libgl_gets_a_fix_that_works(tmp_path):
+    """`mltu read` named the library only, and `doctor` blamed onnxruntime too."""
     (tmp_path / "cv2").mkdir()
     (tmp_path / "cv2" / "__init__.py").write_text(
         "raise ImportError('libGL.so.1: cannot open shared object file', name='cv2')\n"
     )
-    return {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).parents[1]}"}
-
-
-def test_a_server_without_libgl_gets_a_fix_that_works(no_libgl):
-    """`mltu read` named the library only, and `doctor` blamed onnxruntime too."""
     code = (
         "import importlib, mltu.cli._doctor as d\n"
         "print(d.probe('onnxruntime'))\n"
@@ -189,10 +172,7 @@ def test_a_server_without_libgl_gets_a_fix_that_works(no_libgl):
         "try: TextRecognizer()\n"
         "except ImportError as error: print('reader', error)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=no_libgl, capture_output=True, text=True, check=True
-    )
-    probe, *errors = done.stdout.splitlines()
+    probe, *errors = run_python("-c", code, paths=(tmp_path,)).stdout.splitlines()
     assert "runs on" in probe
     assert len(errors) == 5
     for error in errors:

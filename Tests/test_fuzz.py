@@ -4,7 +4,6 @@ import importlib.util
 import json
 import re
 import struct
-import subprocess
 import sys
 import tempfile
 
@@ -13,7 +12,7 @@ import fuzz
 import fuzz_targets as targets
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import run_python
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,9 +41,7 @@ def has(package):
 @pytest.mark.skipif(sys.platform != "linux", reason="limits and signals of Linux")
 def test_a_second_of_each_target():
     names = [name for name in targets.TARGETS if has(PACKAGES.get(name, "json"))]
-    command = [sys.executable, "Tests/tools/fuzz.py", *names, "--seconds", "1", "--seed", "0"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr
+    result = run_python("Tests/tools/fuzz.py", *names, "--seconds", 1, "--seed", 0)
     report = json.loads(result.stdout.splitlines()[-1])
     assert report["findings"] == []
     assert report["inputs"] > 0  # How many depends on what else the machine does.

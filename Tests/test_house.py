@@ -2,11 +2,10 @@
 
 import importlib
 import re
-import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, run_python
 
 FILES = sorted((ROOT / "mltu").rglob("*.py"))
 
@@ -32,11 +31,7 @@ HEAVY = {"keras", "tensorflow", "torch", "jax", "pandas"}
 
 def run(code):
     """Run code in a fresh interpreter and return what it printed."""
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+    return run_python("-c", code).stdout
 
 
 # Fresh interpreters

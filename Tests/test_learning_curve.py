@@ -3,9 +3,8 @@
 import json
 
 import pytest
-from click.testing import CliRunner
+from conftest import run_mltu
 
-from mltu.cli.main import commands
 from mltu.datasets import Samples
 from mltu.evaluation import Estimate
 from mltu.inference import Reading
@@ -78,12 +77,11 @@ def test_the_curve_is_printed_and_drawn(tmp_path):
 
 def test_check_draws_a_learning_curve(words, trainings, tmp_path):
     plot = tmp_path / "curve.png"
-    arguments = ["check", str(words), "--learning-curve", str(plot), "--start-from", "words_small"]
-    result = CliRunner().invoke(commands, [*arguments, "--epochs", "1"])
-    assert result.exit_code == 0, result.output
+    arguments = ("check", words, "--learning-curve", plot, "--start-from", "words_small")
+    result = run_mltu(*arguments, "--epochs", 1)
     assert "read right" in result.stdout
     assert "Training 1 of 3" in result.stderr
     assert plot.is_file()
     assert trainings[0][2]["start_from"] == "words_small"
-    found = json.loads(CliRunner().invoke(commands, [*arguments, "--json"]).stdout)
+    found = json.loads(run_mltu(*arguments, "--json").stdout)
     assert len(found["learning_curve"]["points"]) == 3

@@ -17,6 +17,7 @@ import cv2
 import lmdb
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from mltu.data_check import check_data
 from mltu.dataProvider import DataProvider
@@ -31,7 +32,6 @@ from mltu.datasets import (
 )
 from mltu.preprocessors import ImageReader
 
-ROOT = Path(__file__).resolve().parents[1]
 LABELS = ["", "a b", "žodis", "単語", "007", "\x00", "x" * 600]
 
 

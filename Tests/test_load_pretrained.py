@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from conftest import dtype_policy
 from keras import layers
 
 from mltu.inference import TextRecognizer
@@ -142,12 +143,9 @@ def test_a_reader_of_grey_images_reads_colours_as_grey_values():
 
 
 def test_mixed_precision_computes_in_half_and_keeps_the_weights():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with dtype_policy("mixed_bfloat16"):
         model = load_pretrained("words_small")
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
-    finally:
-        keras.config.set_dtype_policy("float32")
     assert output_layer(model).compute_dtype == "float32"
     assert {x.compute_dtype for x in model.layers if isinstance(x, layers.Conv2D)} == {"bfloat16"}
     full = load_pretrained("words_small")

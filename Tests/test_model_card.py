@@ -82,6 +82,19 @@ HOSTILE = [
 
 TOGETHER = [("width", [2, 4]), ("width", [4])]
 
+TEXTS = {
+    "code": CODE,
+    "deep": "[" * 100_000 + "]" * 100_000,
+    "deep objects": '{"a":' * 30_000 + "1" + "}" * 30_000,
+    "digits": "9" * 10_000,
+    "huge": '"' + "x" * 20_000_000 + '"',
+    "nan": "NaN",
+    "infinity": '{"a": Infinity}',
+    "empty": "",
+    "yaml": "!!python/object/apply:os.system ['touch trace']",
+    "nul": "\x00",
+}
+
 
 @pytest.mark.parametrize(("key", "value"), HOSTILE)
 def test_wrong_types_and_sizes_are_named(key, value):
@@ -93,33 +106,7 @@ def test_wrong_types_and_sizes_are_named(key, value):
 
 
 @pytest.mark.parametrize("key", ["vocab", "height", "metrics", "versions", "decoder"])
-@pytest.mark.parametrize(
-    "text",
-    [
-        CODE,
-        "[" * 100_000 + "]" * 100_000,
-        '{"a":' * 30_000 + "1" + "}" * 30_000,
-        "9" * 10_000,
-        '"' + "x" * 20_000_000 + '"',
-        "NaN",
-        '{"a": Infinity}',
-        "",
-        "!!python/object/apply:os.system ['touch trace']",
-        "\x00",
-    ],
-    ids=[
-        "code",
-        "deep",
-        "deep objects",
-        "digits",
-        "huge",
-        "nan",
-        "infinity",
-        "empty",
-        "yaml",
-        "nul",
-    ],
-)
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_text_that_is_no_card_does_no_harm(tmp_path, monkeypatch, key, text):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=f"`{key}` in the metadata of the file must be") as caught:

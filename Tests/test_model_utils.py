@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from conftest import dtype_policy
 from keras import layers
 
 from mltu.model_utils import activation_layer, residual_block
@@ -87,13 +88,9 @@ def test_strided_skip_of_an_rgb_image_equals_the_strided_convolution():
 
 def test_a_compiled_block_in_bfloat16_keeps_its_slope():
     """TensorFlow's graph took 0.2 for 0.1, and one value in five was wrong."""
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(0)
+    with dtype_policy("mixed_bfloat16"):
         model = build((8, 16, 8), 8, strides=1, activation="leaky_relu")
-    finally:
-        keras.config.set_dtype_policy(policy)
     images = np.random.default_rng(0).normal(size=(4, 8, 16, 8)).astype(np.float32)
     one_by_one, compiled = (
         np.asarray(keras.ops.convert_to_numpy(values)).astype(np.float32)

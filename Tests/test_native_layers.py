@@ -109,6 +109,14 @@ def test_the_saved_file_holds_plain_layers(tmp_path):
     )
 
 
+def count_calls(kernels, monkeypatch):
+    """Return a list that grows with each call of this backend's kernel."""
+    calls, backend = [], keras.backend.backend()
+    kernel = kernels[backend]
+    monkeypatch.setitem(kernels, backend, lambda *args: calls.append(args) or kernel(*args))
+    return calls
+
+
 @has_a_kernel
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_a_recurrent_layer_in_mixed_precision(precision):
@@ -125,11 +133,7 @@ def test_a_recurrent_layer_in_mixed_precision(precision):
 @has_a_kernel
 def test_the_loop_is_taken_only_where_it_suits(monkeypatch):
     """On TensorFlow it trains; what is read, exported or compiled by XLA are Keras's operations."""
-    calls, backend = [], keras.backend.backend()
-    kernel = _fused_layers._LSTMS[backend]
-    monkeypatch.setitem(
-        _fused_layers._LSTMS, backend, lambda *args: calls.append(args) or kernel(*args)
-    )
+    calls, backend = count_calls(_fused_layers._LSTMS, monkeypatch), keras.backend.backend()
     model = build(return_sequences=True)
     use_native_layers(model)
     x = np.ones((2, 7, 3), "float32")
@@ -199,11 +203,7 @@ def test_a_normalization_learns_the_same(options, tolerance):
     ids=str,
 )
 def test_the_kernel_is_taken_where_it_suits(options, is_taken, monkeypatch):
-    calls, backend = [], keras.backend.backend()
-    kernel = _fused_layers._BATCH_NORMS[backend]
-    monkeypatch.setitem(
-        _fused_layers._BATCH_NORMS, backend, lambda *args: calls.append(args) or kernel(*args)
-    )
+    calls = count_calls(_fused_layers._BATCH_NORMS, monkeypatch)
     train_normalized(True, **options)
     assert bool(calls) == is_taken
 

@@ -1,15 +1,12 @@
 """The readers that come with the library: found by name, small, and able to read."""
 
 import json
-import os
 import runpy
-import subprocess
-import sys
 
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, run_python
 
 from mltu.inference import find_pretrained, pretrained_names
 from mltu.inferenceModel import TextRecognizer
@@ -73,12 +70,8 @@ def test_the_benchmark_of_real_words_reads_both_kinds_of_set(tmp_path, scene):
         rows.append(f"1/1/{i}_{word}_7.png\t{word}\n")
     (tmp_path / "words" / "annotation_val.txt").write_text("".join(lines), encoding="utf-8")
     (tmp_path / "words" / "labels.tsv").write_text("".join(rows), encoding="utf-8")
-    run = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / "real_words.py"), "words", "words/labels.tsv",
-         "--sheet", "sheet.png"],
-        cwd=tmp_path, check=True, capture_output=True, text=True, encoding="utf-8",
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
-    )  # fmt: skip
+    command = (ROOT / "benchmarks" / "real_words.py", "words", "words/labels.tsv")
+    run = run_python(*command, "--sheet", "sheet.png", cwd=tmp_path)
     metrics = json.loads(run.stdout.splitlines()[-1])
     assert metrics["words"] == metrics["words/labels.tsv"]
     assert metrics["words"]["num_samples"] == len(WORDS)
@@ -98,10 +91,6 @@ def test_the_benchmark_of_decoders_refuses_a_lexicon_of_other_words(tmp_path, sc
     cv2.imwrite(str(tmp_path / "word.png"), scene.draw(np.random.default_rng(1), "word")[0])
     (tmp_path / "labels.tsv").write_text("path\tlabel\nword.png\tword\n", encoding="utf-8")
     (tmp_path / "lexicon.txt").write_text("others\n", encoding="utf-8")
-    run = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / "decoders.py"), "labels.tsv",
-         "--lexicon", "lexicon.txt"],
-        cwd=tmp_path, check=False, capture_output=True, text=True, encoding="utf-8",
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
-    )  # fmt: skip
+    command = (ROOT / "benchmarks" / "decoders.py", "labels.tsv", "--lexicon", "lexicon.txt")
+    run = run_python(*command, cwd=tmp_path, check=False)
     assert run.stderr.splitlines()[-1] == "None of the 1 words of labels.tsv is in the lexicon."

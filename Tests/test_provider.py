@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recorder import Recorder
+from recorder import Noise, Recorder, content, numbered, same
 
 from mltu.augmentors import Augmentor, RandomBrightness
 from mltu.data import epoch_order
@@ -20,20 +20,8 @@ from mltu.preprocessors import ImageReader
 from mltu.transformers import LabelIndexer, LabelPadding
 
 
-class Noise(Augmentor):
-    """Add a number that only the generator knows."""
-
-    def apply(self, image, rng):
-        return image + rng.integers(1, 100, image.shape, dtype=np.uint8)
-
-
-def numbered(count):
-    """Images of one pixel that carry their own number, and labels that do so too."""
-    return [[np.full((1, 1), i, np.uint8), [i]] for i in range(count)]
-
-
-def same(data, label):
-    return data, label
+def as_floats(data, label):
+    return data.astype("float32"), np.float32(label)
 
 
 def draw(seed, epoch, index):
@@ -48,10 +36,6 @@ def provider(count=10, batch_size=3, **options):
 
 def labels_of(source):
     return [int(label[0]) for i in range(len(source)) for label in source[i][1]]
-
-
-def content(source):
-    return [tuple(array.tobytes() for array in source[i]) for i in range(len(source))]
 
 
 # Order and batches
@@ -275,8 +259,7 @@ def test_a_fit_of_whole_epochs_follows_one_of_steps(workers):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_predict_and_evaluate_leave_the_order_alone(workers):
     """What `get_batch_annotations` says afterwards is the order of the predictions."""
-    labels = [lambda data, label: (data.astype("float32"), np.float32(label))]
-    source = DataProvider(numbered(10), [same], 3, transformers=labels, workers=workers)
+    source = provider(transformers=[as_floats], workers=workers)
     inputs = keras.Input((1, 1))
     model = keras.Model(inputs, keras.layers.Flatten()(inputs))
     model.compile("sgd", "mse")
@@ -293,8 +276,7 @@ def test_predict_and_evaluate_leave_the_order_alone(workers):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_fit_by_steps_beside_evaluate_and_predict(workers):
     """They read the epoch from `step` on; two workers failed, "no attribute 'indices'"."""
-    labels = [lambda data, label: (data.astype("float32"), np.float32(label))]
-    source = DataProvider(numbered(10), [same], 3, transformers=labels, workers=workers)
+    source = provider(transformers=[as_floats], workers=workers)
     model = keras.Sequential([keras.Input((1, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
     model.compile("sgd", "mse")  # `fit` builds it no more, unlike a Recorder.
     num_read = []
@@ -331,8 +313,7 @@ def test_a_validation_reads_the_same_samples_each_time(workers):
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_the_batch_that_keras_builds_a_model_from_is_no_epoch(workers):
     """On JAX and PyTorch the first `fit` draws one to build the loss, and leaves the rest."""
-    labels = [lambda data, label: (data.astype("float32"), np.float32(label))]
-    source = DataProvider(numbered(10), [same], 3, transformers=labels, workers=workers)
+    source = provider(transformers=[as_floats], workers=workers)
     source.set_position(3, 2)
     places = []
 
@@ -388,16 +369,6 @@ def test_keras_asks_for_a_shape_as_for_a_batch():
     model.fit(dataset, epochs=1, shuffle=False, verbose=0)
     first = [0, "end"] if keras.backend.backend() == "tensorflow" else epoch
     assert dataset.events[: len(first) + 3] == [*first, *epoch]
-
-
-@pytest.mark.backend
-@pytest.mark.parametrize("workers", [0, 2])
-def test_predict_reads_in_order(workers):
-    source = DataProvider(numbered(10), [same], 3, shuffle=False, workers=workers)
-    inputs = keras.Input((1, 1))
-    model = keras.Model(inputs, keras.layers.Identity()(inputs))
-    outputs = model.predict(source, verbose=0)
-    assert outputs[:, 0, 0].tolist() == list(range(10))
 
 
 def test_position():
@@ -704,6 +675,7 @@ def test_errors_carry_the_step_and_the_sample():
     )
     with pytest.raises(FileNotFoundError) as caught:
         source[0]
+    assert source.bad_samples == []
     assert caught.value.__notes__ == [
         f"This happened in the step {reader!r} on the sample 'absent.png' with the label 'word'."
     ]

@@ -5,8 +5,6 @@ import itertools
 import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from collections import Counter
 from concurrent.futures.process import BrokenProcessPool
@@ -17,9 +15,11 @@ import cv2
 import keras
 import numpy as np
 import pytest
+from conftest import ROOT, run_python
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorder import Recorder
+from odd_steps import as_lambda, as_objects, fields, refuse_five
+from recorder import Noise, Recorder, content, numbered, same
 
 from mltu.augmentors import Augmentor, RandomBrightness, RandomRotate
 from mltu.data import BadSample, _processes
@@ -29,9 +29,6 @@ from mltu.datasets import read_folder
 from mltu.preprocessors import ImageReader
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 
-pytestmark = pytest.mark.backend
-
-ROOT = Path(__file__).resolve().parent.parent
 DIGITS = "0123456789"
 
 
@@ -55,10 +52,6 @@ def steps(resizer=None):
 def make(samples, **options):
     options = {"batch_size": 3, "transformers": steps(), **options}
     return DataProvider(samples, [ImageReader(options.pop("method", 1))], **options)
-
-
-def content(provider):
-    return [tuple(array.tobytes() for array in provider[i]) for i in range(len(provider))]
 
 
 def labels_of(provider):
@@ -100,6 +93,7 @@ class EpochSeen(keras.callbacks.Callback):
         self.epochs.append((epoch + 1, self.provider.epoch))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     "options", [*({"workers": number} for number in (0, 1, 2, 4)), {"processes": 2}], ids=str
 )
@@ -226,6 +220,7 @@ def test_augmentors_and_stand_ins_stay_in_the_width_of_the_batch(tmp_path):
     assert [sample.position for sample in provider.bad_samples] == [13]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("step", [1, 4])
 def test_fit_takes_all_widths_where_the_first_batches_have_one(tmp_path, step):
     """TensorFlow took the shape of the first two batches for that of all, and stopped."""
@@ -282,14 +277,6 @@ def test_an_epoch_without_full_batches_says_how_many_samples_there_are():
 # Shards
 
 
-def numbered(count):
-    return [(np.full((1, 1), i, np.uint8), [i]) for i in range(count)]
-
-
-def same(data, label):
-    return data, label
-
-
 @settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 4), st.integers(1, 3))
 def test_shards_together_are_the_epoch(num_samples, batch_size, count, epoch):
@@ -308,10 +295,6 @@ def test_shards_together_are_the_epoch(num_samples, batch_size, count, epoch):
 
 
 def test_a_shard_keeps_its_part_in_the_next_epoch_and_augments_as_the_whole_does():
-    class Noise(Augmentor):
-        def apply(self, image, rng):
-            return image + rng.integers(1, 100, image.shape, dtype=np.uint8)
-
     options = {"augmentors": [Noise(1)]}
     whole = DataProvider(numbered(9), [same], 4, **options)
     shards = [DataProvider(numbered(9), [same], 2, **options).shard(i, 2) for i in (0, 1)]
@@ -389,27 +372,6 @@ def test_processes_report_a_fault_as_threads_do(tmp_path):
     assert "03.png" in error.__notes__[0]
 
 
-class OddError(ValueError):
-    """One that cannot be pickled, like many with two arguments."""
-
-    def __init__(self, path, why):
-        super().__init__(f"{path}: {why}")
-
-
-def refuse_five(data, label):
-    if label == "05":
-        raise OddError("05.png", "bad header")
-    return data, label
-
-
-def as_objects(data, label):
-    return data, np.array([label, None], object)
-
-
-def fields(data, label):
-    return data, np.array((len(label), 0.5), [("length", "i4"), ("half", "f8")])
-
-
 def test_an_error_that_cannot_be_pickled_keeps_its_sample(tmp_path):
     samples = write_images(tmp_path)
     provider = DataProvider(samples, [ImageReader(), refuse_five], 3, transformers=steps(),
@@ -472,12 +434,9 @@ def test_processes_end_with_one_that_is_killed(tmp_path):
     )
     script = tmp_path / "script.py"
     script.write_text(code, encoding="utf-8")
-    folders = [str(ROOT), str(ROOT / "Tests" / "tools")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
     # The pipe ends when the last process that holds it has ended.
-    result = subprocess.run(
-        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60
-    )
+    paths = (ROOT / "Tests", ROOT / "Tests" / "tools")
+    result = run_python(script, paths=paths, check=False, timeout=60)
     assert result.stdout.strip().isdigit(), result.stderr
 
 
@@ -547,6 +506,7 @@ def fit(provider, action, epochs=3):
     return model, error
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_file_deleted_during_the_epoch_is_replaced(tmp_path, workers):
     samples = write_images(tmp_path, 14)
@@ -561,6 +521,7 @@ def test_a_file_deleted_during_the_epoch_is_replaced(tmp_path, workers):
     assert "There is no file" in bad.reason
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_folder_unmounted_during_the_epoch_stops_with_ten_names(tmp_path, workers):
     samples = write_images(tmp_path / "disk", 30)
@@ -570,6 +531,7 @@ def test_a_folder_unmounted_during_the_epoch_stops_with_ten_names(tmp_path, work
     assert str(error).count(".png'") >= 10
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_worker_that_raises_ends_fit_with_the_path(tmp_path, workers):
     samples = write_images(tmp_path, 14)
@@ -600,6 +562,7 @@ class Noted(list):
         return data, label
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_no_batch_is_read_twice(shuffle):
     """Keras's own order is followed: else `shuffle=True` would drop most that was read ahead."""
@@ -634,7 +597,3 @@ def test_an_answer_that_cannot_travel_names_the_step(tmp_path):
                     processes=1)  # fmt: skip
     assert within(60, lambda: provider[0]) is None
     assert callable(provider[0][1][0])
-
-
-def as_lambda(data, label):
-    return data, np.array(lambda: label, object)

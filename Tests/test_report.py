@@ -14,7 +14,6 @@ from mltu.evaluation import Sample, evaluate_readings, write_report
 from mltu.evaluation._report import (
     _differences,
     _load_template,
-    _outcome,
     _source_names,
     _thumbnail,
     visible,
@@ -283,13 +282,6 @@ def test_thumbnails_are_small(shape, expected):
     decoded = cv2.imdecode(np.frombuffer(base64.b64decode(content), np.uint8), cv2.IMREAD_COLOR)
     assert decoded.shape == (*expected, 3)
     assert abs(int(decoded.mean()) - 90) <= 2
-
-
-def test_outcomes_by_hand():
-    pairs = [("a", "a"), ("Ab", "aB"), ("ab", "aB c"), ("ab", "b"), ("ab", "")]
-    outcomes = [_outcome(Sample(None, truth, reading)) for truth, reading in pairs]
-    assert outcomes == ["correct", "case", "wrong", "one_edit", "wrong"]
-    assert _outcome(Sample(None, "", "", error="why")) == "unreadable"
 
 
 def test_sources_are_named_without_their_shared_folder(tmp_path):

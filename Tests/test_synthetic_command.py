@@ -5,10 +5,9 @@ import shutil
 
 import cv2
 import pytest
-from click.testing import CliRunner
+from conftest import contents, refusal, run_mltu
 
 from mltu.cli import _synth
-from mltu.cli.main import commands
 from mltu.datasets import read_lmdb, read_mjsynth
 from mltu.synthetic import KINDS, FontAtlas, shipped_fonts
 
@@ -29,37 +28,14 @@ def words(tmp_path_factory, atlas):
 
 def write(root, *more):
     counts = ("--num-train", 12, "--num-validation", 4, "--workers", 0)
-    return main(["words", str(root), *map(str, (*counts, *more))])
-
-
-def main(arguments):
-    """Run a command that must not fail, and return what it printed."""
-    result = CliRunner().invoke(commands, ["synth", *arguments])
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def refusal(*arguments):
-    """Run a command that must fail with one line, and return the line."""
-    result = CliRunner().invoke(commands, ["synth", *map(str, arguments)])
-    assert result.exit_code == 1
-    (line,) = result.stderr.splitlines()
-    return line
-
-
-def misuse(*arguments):
-    """Run a command with an option that click refuses, and return what it says."""
-    result = CliRunner().invoke(commands, ["synth", *map(str, arguments)])
-    assert result.exit_code == 2
-    return result.stderr
+    return run_mltu("synth", "words", root, *counts, *more).stdout
 
 
 def test_the_working_folder_is_not_taken_away(tmp_path, monkeypatch):
     """It was replaced below the shell's feet, or refused after all the work."""
     monkeypatch.chdir(tmp_path)
-    assert "the current working directory" in refusal(
-        "words", ".", "--num-train", 2, "--num-validation", 1
-    )
+    said = refusal("synth", "words", ".", "--num-train", 2, "--num-validation", 1)
+    assert "the current working directory" in said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -78,10 +54,10 @@ def test_words_are_written_and_packed(words, atlas):
 
 
 def test_a_second_run_finds_all_done(words, atlas, monkeypatch):
-    before = {path: path.read_bytes() for path in words.rglob("*") if path.is_file()}
+    before = contents(words)
     monkeypatch.chdir(words.parent)
     write(words.name, "--atlas", atlas, "--lmdb")
-    assert {path: path.read_bytes() for path in words.rglob("*") if path.is_file()} == before
+    assert contents(words) == before
 
 
 def test_kind_and_fonts_follow_the_options(tmp_path):
@@ -107,11 +83,11 @@ def test_the_kinds_of_the_command_are_known():
 
 def test_words_refuse(words, tmp_path):
     counts = ("--num-train", 1, "--num-validation", 1)
-    line = refusal("words", tmp_path / "a", *counts, "--atlas", tmp_path / "none")
-    assert "is not a font atlas: glyphs.npy" in line
-    assert "no .ttf or .otf files" in refusal("words", tmp_path / "a", *counts, "--fonts", tmp_path)
+    new = ("synth", "words", tmp_path / "a", *counts)
+    assert "is not a font atlas: glyphs.npy" in refusal(*new, "--atlas", tmp_path / "none")
+    assert "Error: --fonts: there are no .ttf or .otf" in refusal(*new, "--fonts", tmp_path)
     both = ("--fonts", tmp_path, "--atlas", tmp_path)
-    assert "not both" in misuse("words", tmp_path / "a", *counts, *both)
-    assert "a set of another recipe" in refusal("words", words, *counts)
-    assert "-1 is not in the range" in misuse("words", tmp_path / "a", *counts, "--seed", -1)
+    assert "not both" in run_mltu(*new, *both, status=2).stderr
+    assert "a set of another recipe" in refusal("synth", "words", words, *counts)
+    assert "-1 is not in the range" in run_mltu(*new, "--seed", -1, status=2).stderr
     assert not list(tmp_path.iterdir())

@@ -6,6 +6,7 @@ import unicodedata
 
 import numpy as np
 import pytest
+from conftest import contents
 
 from mltu.dataProvider import DataProvider
 from mltu.synthetic import (
@@ -18,6 +19,7 @@ from mltu.synthetic import (
     Words,
     _draw,
     _place,
+    _writer,
     shipped_fonts,
     write_mjsynth,
 )
@@ -489,6 +491,23 @@ def test_labels_that_stay_are_checked_before_training(images):
 
 
 # On disk
+
+
+def test_a_set_of_scenes_does_not_depend_on_the_number_of_workers(atlas, tmp_path, monkeypatch):
+    monkeypatch.setattr(_writer, "_JOBS_PER_CHUNK", 5)  # work for both processes
+    few = atlas.subset([0, 1, 2])
+    sets = [
+        write_mjsynth(
+            tmp_path / str(workers), num_train=15, num_validation=5, seed=3, workers=workers,
+            progress=False, atlas=few, kind="scene_word",
+        )
+        for workers in (0, 2)
+    ]  # fmt: skip
+    first, second = map(contents, sets)
+    assert first == second
+    assert sum(name.endswith(".jpg") for name in first) == 20
+    with pytest.raises(FileExistsError, match="another recipe"):
+        write_mjsynth(sets[0], num_train=15, num_validation=5, seed=3, atlas=atlas.subset([0, 1]))
 
 
 def test_what_the_writer_refuses(atlas, tmp_path):

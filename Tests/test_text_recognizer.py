@@ -24,6 +24,7 @@ from mltu.synthetic import render_word, shipped_fonts
 from mltu.utils.text_utils import ctc_decoder
 
 WORDS = ["Reading", "HARBOUR", "window", "2026", "Quartz", "flight", "BRIDGE", "mango"]
+SANS = next(path for path in shipped_fonts() if "Sans" in path.stem)
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +34,8 @@ def reader():
 
 @pytest.fixture(scope="module")
 def images():
-    font = next(path for path in shipped_fonts() if "Sans" in path.stem)
     rng = np.random.default_rng(0)
-    return [render_word(word, font, rng) for word in WORDS]
+    return [render_word(word, SANS, rng) for word in WORDS]
 
 
 @pytest.mark.parametrize("name", ["words", "words_small"])  # logits, probabilities
@@ -66,9 +66,7 @@ def test_texts_are_greedy_and_confidences_those_of_ctc(name, images):
     ],
 )
 def test_spaces_accents_and_signs_are_read_with_and_without_a_constraint(text, constraint):
-    image = render_word(
-        text, next(p for p in shipped_fonts() if "Sans" in p.stem), np.random.default_rng(0)
-    )
+    image = render_word(text, SANS, np.random.default_rng(0))
     reader = TextRecognizer(decoder=BeamDecoder(constraint=constraint), force_cpu=True)
     assert reader.predict(image).text == text
 
@@ -157,8 +155,7 @@ def test_positions_are_shares_of_the_width(reader):
 
 def test_positions_of_a_model_that_reads_row_by_row():
     """Its 256 steps go eight times over the image."""
-    font = next(path for path in shipped_fonts() if "Sans" in path.stem)
-    image = render_word("window", font, np.random.default_rng(0))
+    image = render_word("window", SANS, np.random.default_rng(0))
     reader = TextRecognizer("words_small", force_cpu=True)
     assert reader.card.rows == 8
     rows, columns = reader.predict(image), TextRecognizer(force_cpu=True).predict(image)

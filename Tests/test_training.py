@@ -110,13 +110,18 @@ def test_a_vocabulary_of_no_characters_is_refused(build):
         build()
 
 
-def test_the_run_folder_may_have_any_name(tmp_path):
-    """Keras formats the path of a checkpoint: `run{x}` was a KeyError after the first epoch."""
+def tiny_training():
+    """Return a model of four time steps, and a provider of four samples."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((4, 3)), layers.Dense(3, activation="softmax")])
-    compile_reader(model, 1e-3, "ab")
     samples = [[np.zeros((4, 3), np.float32), np.zeros(1, np.int32)]] * 4
-    provider = DataProvider(samples, [], 2)
+    return model, DataProvider(samples, [], 2)
+
+
+def test_the_run_folder_may_have_any_name(tmp_path):
+    """Keras formats the path of a checkpoint: `run{x}` was a KeyError after the first epoch."""
+    model, provider = tiny_training()
+    compile_reader(model, 1e-3, "ab")
     run = tmp_path / "run{x} {} [2026] 100%d"
     fit_reader(
         model, provider, provider, run, epochs=1, learning_rate=1e-3, metadata={"vocab": "ab"},
@@ -133,9 +138,7 @@ def test_of_equal_epochs_the_last_is_kept(tmp_path, monkeypatch):
         raise StartedError(callbacks)
 
     monkeypatch.setattr("mltu.training._fit.fit_resumable", start)
-    model = keras.Sequential([keras.Input((4, 3)), layers.Dense(3, activation="softmax")])
-    samples = [[np.zeros((4, 3), np.float32), np.zeros(1, np.int32)]] * 4
-    provider = DataProvider(samples, [], 2)
+    model, provider = tiny_training()
     with pytest.raises(StartedError) as started:
         fit_reader(
             model, provider, provider, tmp_path, epochs=3, learning_rate=1e-3,

@@ -4,7 +4,6 @@ import ast
 import functools
 import inspect
 import json
-import os
 import re
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT, load_tutorial, run_tutorial
+from conftest import ROOT, load_tutorial, run_python, run_tutorial
 
 from mltu.cli._synth import words as synth_words
 from mltu.configs import BaseModelConfigs
@@ -26,7 +25,6 @@ from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.text_utils import get_cer
 
 TUTORIAL = ROOT / "Tutorials" / "01_image_to_word"
-TOOLS = ROOT / "Tests" / "tools"
 RUN_FILES = {
     *("configs.yaml", "logs.log", "model.keras", "model.onnx", "train.csv", "val.csv"),
     *("logs", "curves.png", "readings.png", "state"),
@@ -67,12 +65,7 @@ for script in sys.argv[1:]:
         assert not end.code, end.code
 """
     scripts = sorted(map(str, ROOT.glob("Tutorials/0[1-7]*/train.py")))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(TOOLS)])}
-    done = subprocess.run(
-        [sys.executable, "-c", code, *scripts],
-        cwd=tmp_path, env=environment, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    done = run_python("-c", code, *scripts, cwd=tmp_path, paths=(ROOT / "Tests" / "tools",))
     assert done.stdout.lower().count("usage: train.py") == len(scripts) == 7
 
 

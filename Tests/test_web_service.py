@@ -21,7 +21,7 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, load_tutorial
+from conftest import ROOT, load_tutorial, run_python
 
 from mltu.decoders import greedy_path, text_log_probabilities
 from mltu.inference import ModelCard, find_pretrained
@@ -198,11 +198,7 @@ with TestClient(make_app(ServiceConfigs())) as client:
     print(answer.status_code, peak() - before, time.perf_counter() - begin, answer.json()["detail"])
 """
     pytest.importorskip("resource", reason="Windows does not tell the peak memory")
-    printed = subprocess.run(
-        [sys.executable, "-c", code, str(TUTORIAL), str(tmp_path / "bomb.png")],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
-        timeout=120,
-    ).stdout  # fmt: skip
+    printed = run_python("-c", code, TUTORIAL, tmp_path / "bomb.png").stdout
     status, megabytes, seconds, *sentence = printed.split()
     assert status == "422"
     assert int(megabytes) < 20  # Decoded it would be 400.
@@ -385,18 +381,6 @@ def test_a_full_queue_refuses(batching):
 def test_a_queue_without_bound_is_refused(batching):
     with pytest.raises(ValueError, match=r"`max_waiting` must be at least 1 image. Received 0"):
         batching.Batcher(list, max_waiting=0)
-
-
-def test_a_bad_image_does_not_harm_its_neighbours(service, batching, recognizer):
-    async def scene():
-        batcher = batching.Batcher(lambda images: recognizer.predict_batch(images, on_error="keep"))
-        contents = [picture("Meadow"), b"not an image", picture("Copper")]
-        with serving(batcher):
-            return await asyncio.gather(*map(batcher.read, contents))
-
-    readings = asyncio.run(scene())
-    assert [reading.text for reading in readings] == ["Meadow", "", "Copper"]
-    assert [reading.error is None for reading in readings] == [True, False, True]
 
 
 # Files that ask for more than they hold
@@ -726,10 +710,6 @@ def test_transparent_letters_are_read_on_white(browser, static_url, recognizer):
 
 @pytest.mark.slow
 def test_the_load_of_the_readme_runs(service_url):
-    printed = subprocess.run(
-        [sys.executable, str(TUTORIAL / "load.py"), "--url", service_url, "--uploads", "200"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
-        timeout=300,
-    ).stdout  # fmt: skip
+    printed = run_python(TUTORIAL / "load.py", "--url", service_url, "--uploads", 200).stdout
     assert "200 uploads, 200 at once" in printed
     assert "statuses: {200: 200}" in printed

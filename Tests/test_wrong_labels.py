@@ -5,9 +5,8 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from conftest import run_mltu
 
-from mltu.cli.main import commands
 from mltu.configs import BaseModelConfigs
 from mltu.evaluation import review_labels
 from mltu.inference import find_pretrained
@@ -75,8 +74,7 @@ def run_folder(tmp_path_factory):
 
 
 def test_check_lists_the_label_with_its_reading(run_folder):
-    arguments = ["check", str(run_folder / "labels.csv"), "--model", str(run_folder)]
-    printed = CliRunner().invoke(commands, arguments).output
+    printed = run_mltu("check", run_folder / "labels.csv", "--model", run_folder).output
     assert "label 'wrong', read" in printed
     assert "2.png" in printed
 
@@ -85,8 +83,6 @@ def test_images_of_the_training_are_not_read(run_folder, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(run_folder, run)
     shutil.copy(run_folder / "labels.csv", run / "train.csv")
-    result = CliRunner().invoke(
-        commands, ["check", str(run_folder / "labels.csv"), "--model", str(run), "--json"]
-    )
+    result = run_mltu("check", run_folder / "labels.csv", "--model", run, "--json")
     assert "6 images were used to train" in result.stderr
     assert '"num_read": 0' in result.stdout

@@ -50,13 +50,9 @@ def main():
     args = parser.parse_args()
     have_devices(args.devices)
 
-    import keras
-    from keras import layers
-    from resumable_training import VOCAB, make_data
+    from resumable_training import VOCAB, make_data, make_model
 
     from mltu.dataProvider import DataProvider
-    from mltu.losses import CTCLoss
-    from mltu.metrics import CWERMetric
     from mltu.models import Processes, distribute
     from mltu.transformers import LabelIndexer, LabelPadding
 
@@ -70,17 +66,9 @@ def main():
     )  # fmt: skip
     provider = provider.shard(processes.rank, processes.world_size)
 
-    keras.utils.set_random_seed(1)
     synchronized = {"synchronized": True} if BACKEND == "tensorflow" else {}
     with processes.scope():
-        inputs = layers.Input((8, 24, 1), name="input")
-        x = layers.Rescaling(1 / 255)(inputs)
-        x = layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization(**synchronized)(x)
-        x = layers.Reshape((12, 16))(layers.Permute((2, 1, 3))(layers.Activation("relu")(x)))
-        x = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(x)
-        model = keras.Model(inputs, layers.Dense(4, activation="softmax", name="output")(x))
-        model.compile(keras.optimizers.Adam(0.01), CTCLoss(), metrics=[CWERMetric(VOCAB)])
+        model = make_model(dropout=0, **synchronized)
     history = model.fit(provider, epochs=EPOCHS, verbose=0, shuffle=False)
     provider.set_position(EPOCHS)  # what each epoch saw is a function of its number
     seen.numbers.clear()

@@ -1,6 +1,29 @@
-"""A model that remembers its batches, for the tests of what `fit` hands over."""
+"""Small data, and a model that remembers its batches, for the tests of what `fit` hands over."""
 
 import keras
+import numpy as np
+
+from mltu.augmentors import Augmentor
+
+
+class Noise(Augmentor):
+    """Add a number that only the generator knows."""
+
+    def apply(self, image, rng):
+        return image + rng.integers(1, 100, image.shape, dtype=np.uint8)
+
+
+def numbered(count):
+    """Images of one pixel that carry their own number, and labels that do so too."""
+    return [[np.full((1, 1), i, np.uint8), [i]] for i in range(count)]
+
+
+def same(data, label):
+    return data, label
+
+
+def content(provider):
+    return [tuple(array.tobytes() for array in provider[i]) for i in range(len(provider))]
 
 
 class Recorder(keras.Model):

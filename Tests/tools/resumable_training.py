@@ -106,15 +106,17 @@ def make_provider(samples, workers, seconds=0, **options):
     )  # fmt: skip
 
 
-def make_model(units=4, use_ema=False):
+def make_model(units=4, use_ema=False, dropout=1, **normalization):
+    """Build a reader; `dropout` is a factor of its usual rates."""
     keras.utils.set_random_seed(1)
     inputs = layers.Input((8, 24, 1), name="input")
     x = layers.Rescaling(1 / 255)(inputs)
     x = layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
-    x = layers.Dropout(0.3)(layers.Activation("relu")(x))
+    x = layers.BatchNormalization(**normalization)(x)
+    x = layers.Dropout(0.3 * dropout)(layers.Activation("relu")(x))
     x = layers.Reshape((12, 16))(layers.Permute((2, 1, 3))(x))
-    x = layers.Bidirectional(layers.LSTM(units, return_sequences=True, dropout=0.2))(x)
+    lstm = layers.LSTM(units, return_sequences=True, dropout=0.2 * dropout)
+    x = layers.Bidirectional(lstm)(x)
     model = keras.Model(inputs, layers.Dense(4, activation="softmax", name="output")(x))
     optimizer = keras.optimizers.Adam(0.01, use_ema=use_ema, ema_momentum=0.9)
     model.compile(optimizer, CTCLoss(), metrics=[CWERMetric(VOCAB)])
