@@ -121,7 +121,7 @@ def test_an_own_run_called_words_is_not_in_the_way(tmp_path, monkeypatch):
 
 
 def test_choosing_where_to_begin_does_not_warn_that_reading_runs_on_the_cpu(monkeypatch, caplog):
-    monkeypatch.setattr("mltu.inference._session.nvidia_smi", lambda: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr("mltu.inference._session.shutil.which", lambda _: "/usr/bin/nvidia-smi")
     choose(["大中"] * 4, [(64, 32)] * 4)
     assert not caplog.records
 

@@ -55,6 +55,12 @@ words = [endless.texts.draw(rng, "word", longest) for _ in range(configs.num_val
 words = [word for word in words if len(endless.atlas.fonts_for(word))]
 print(f"{len(endless.atlas)} fonts, {len(words)} words to validate")
 
+
+def save_run(logs=None):
+    """Called when training begins, so that a resume that is refused has changed no file."""
+    configs.save()
+
+
 # %% [markdown]
 # ## Batches
 #
@@ -113,7 +119,7 @@ corners = [0, min(1_000, steps // 10), steps * (1 - configs.decay_share), steps]
 rates = [0, configs.learning_rate, configs.learning_rate, 0]
 metadata = {"vocab": configs.vocab, "color": "GRAY"}
 callbacks = [
-    LambdaCallback(on_train_begin=lambda _: configs.save()),  # not where a resume is refused
+    LambdaCallback(on_train_begin=save_run),
     FollowSchedule(lambda step: float(np.interp(step, corners, rates))),  # up, level, down to 0
     ModelCheckpoint(run / "model.keras", monitor="val_CER", mode="min", save_best_only=True),
     TrainLogger(run),  # logs.log: the metrics of each epoch
