@@ -62,6 +62,8 @@ def test_a_reader_of_short_words_still_has_room_for_lines():
 def test_more_images_are_learned_at_a_higher_rate(count, rate):
     configs, _ = choose(["ab"] * count, [(64, 32)] * count)
     assert configs.learning_rate == pytest.approx(rate)
+    configs, _ = choose(["ab"] * count, [(64, 32), (256, 32)] * (count // 2))
+    assert configs.learning_rate == 3e-4
     configs, _ = choose(["ab"] * 4, [(64, 32)] * 4, learning_rate=1e-5)
     assert configs.learning_rate == 1e-5
 
