@@ -118,6 +118,8 @@ def test_a_run_folder_and_a_keras_file_give_the_same_model(tmp_path):
         )
     with pytest.raises(ValueError, match=r"configs\.yaml"):
         load_pretrained(tmp_path, vocab="ab")
+    with pytest.raises(ValueError, match="must not repeat characters"):
+        load_pretrained("words_small", vocab="aa")
 
 
 def test_a_saved_reader_of_text_loads_without_its_code(tmp_path):

@@ -231,6 +231,11 @@ def test_labels_too_long_are_refused():
         LabelPadding(0, 9)
 
 
+def test_padding_fits_the_labels_int32():
+    with pytest.raises(ValueError, match=r"`padding_value` must be in -2147483648\.\.2147483647"):
+        LabelPadding(3, 2**40)
+
+
 def test_padding_refuses_text():
     with pytest.raises(TypeError, match=r"the text 'ab'. Put LabelIndexer\(vocab\) before"):
         LabelPadding(2, 9)(None, "ab")

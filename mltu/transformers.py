@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltu._extras import explain_missing
-from mltu.utils.checks import check_count
+from mltu.utils.checks import check_between, check_count
 from mltu.utils.pipeline_step import Step
 from mltu.utils.text_columns import TextColumn, distinct_characters, text_lengths
 from mltu.utils.text_order import ORDERS, turn_text
@@ -359,6 +359,7 @@ class LabelPadding(Step):
         check_count("max_word_length", max_word_length, 1)
         # Labels are int32: 0.5 and NaN would become the index of a character.
         check_count("padding_value", padding_value, -(2**31))
+        check_between("padding_value", padding_value, -(2**31), 2**31 - 1)
         self.max_word_length = max_word_length
         self.padding_value = padding_value
 

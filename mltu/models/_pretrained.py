@@ -17,6 +17,7 @@ from mltu.inference._weights import resolve_model
 from mltu.models._adapt import dtype_policy, in_precision, with_color, with_vocab
 from mltu.models._networks import NETWORKS, Shape
 from mltu.models._onnx_weights import OnnxWeights
+from mltu.transformers import LabelIndexer
 from mltu.utils.files import StrPath
 
 with explain_missing():
@@ -64,8 +65,8 @@ def load_pretrained(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not such a model, its own vocabulary is unknown, or it reads colours
-            and shall read grey images.
+        ValueError: the file is not such a model, its own vocabulary is unknown, it reads colours
+            and shall read grey images, or `vocab` is empty or repeats characters.
     """
     found = open_pretrained(source, vocab)
     channels = found.model.input_shape[-1]
@@ -92,6 +93,7 @@ def open_pretrained(source: StrPath, vocab: str | None = None) -> Pretrained:
     found = _open_onnx(path) if path.suffix == ".onnx" else _open_keras(path)
     if vocab is None or vocab == found.vocab:
         return found
+    LabelIndexer(vocab)  # It refuses an empty vocabulary and repeated characters.
     if found.vocab is None:
         raise ValueError(
             f"`source` must have a known vocabulary to read another one. Received {str(path)!r} "
