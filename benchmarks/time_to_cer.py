@@ -103,7 +103,7 @@ def main():
     from mltu.plots import plot_curves
 
     candidates = {"before": [args.before]} if args.before else {}
-    candidates |= {"now": [ROOT], "now, bfloat16": [ROOT, "precision=mixed_bfloat16"]}
+    candidates |= {"now": [ROOT], "now, float32": [ROOT, "precision=float32"]}
     with tempfile.TemporaryDirectory() as folder:
         servers = {
             name: Server([__file__, "--serve", *options, f"data={args.data}",
