@@ -200,6 +200,14 @@ def test_words_of_other_scripts_are_refused():
         texts.draw(np.random.default_rng(0), "words")
 
 
+def test_texts_without_words_are_refused():
+    with pytest.raises(ValueError, match="`languages` must not be empty"):
+        Texts({})
+    for words, counts in (([], []), (["house"], []), (["house"], [1, 2])):
+        with pytest.raises(ValueError, match="one number for each"):
+            Words(words, counts, [])
+
+
 def test_frequent_words_are_frequent():
     words = Words(["rare", "often"], [0, 999], [])
     rng = np.random.default_rng(0)

@@ -101,9 +101,17 @@ class Words:
         words: at least one.
         counts: how often each is written; half of the draws go by them, half do not.
         prose: paragraphs, may be none.
+
+    Raises:
+        ValueError: there is no word, or not one count for each.
     """
 
     def __init__(self, words: Sequence[str], counts: Sequence[int], prose: Sequence[str]) -> None:
+        if not words or len(counts) != len(words):
+            raise ValueError(
+                "`words` must not be empty, and `counts` must have one number for each. Received "
+                f"{len(words)} words and {len(counts)} counts."
+            )
         self.words, self.prose = words, prose
         self.short = [word for word in words if len(word) <= 4] or words
         # A power tempers the frequencies, so that "the" is not every twentieth word.
@@ -128,6 +136,9 @@ class Texts:
         languages: words and prose by the code of the language; English ones that come with the
             library if None. English is drawn for 55 % of the texts, the others share the rest.
 
+    Raises:
+        ValueError: there is no language.
+
     Attributes:
         forms: what `draw` knows, from `data/forms.txt`; "word", "phrase", "prose", "receipt",
             "screen", "display" and "code" are those of the kinds of pictures.
@@ -137,6 +148,8 @@ class Texts:
         if languages is None:
             words = load_words()
             languages = {"en": Words(words, [1] * len(words), [])}
+        if not languages:
+            raise ValueError("`languages` must not be empty.")
         self._languages, self._words = languages, list(languages.values())
         rest = (1 - _ENGLISH_SHARE) / max(len(languages) - 1, 1)
         shares = [_ENGLISH_SHARE if code == "en" else rest for code in languages]
