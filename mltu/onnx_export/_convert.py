@@ -65,7 +65,7 @@ def _walk(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def write_source(model: keras.Model, folder: Path) -> dict[str, Any]:
-    """Write a traced SavedModel or a `.keras` file for the child; return its part of the job.
+    """Write the frozen graph or a `.keras` file for the child; return its part of the job.
 
     On TensorFlow the inference function is traced here, so the child does not need the classes of
     the model. TensorFlow cannot trace JAX and PyTorch, so there the child rebuilds the model.
@@ -103,9 +103,10 @@ def write_source(model: keras.Model, folder: Path) -> dict[str, Any]:
         ]
         _check_classes([*classes, *lambdas])
         return {**job, "kind": "keras", "source": str(source), "classes": classes}
-    source = folder / "saved_model"
-    _write_saved_model(model, shape, job["name"], source)
-    return {**job, "kind": "saved_model", "source": str(source)}
+    source = folder / "graph.pb"
+    graph, ends = _freeze(model, shape, job["name"])
+    source.write_bytes(graph.SerializeToString())
+    return {**job, "kind": "graph", "source": str(source), "ends": ends}
 
 
 def _functions(model: keras.Model) -> list[tuple[keras.Layer, FunctionType]]:
@@ -155,19 +156,19 @@ def on_the_cpu(model: keras.Model) -> Iterator[None]:
             layer.use_cudnn = value
 
 
-def _write_saved_model(model: keras.Model, shape: list[int | None], name: str, path: Path) -> None:
-    import keras
+def _freeze(model: keras.Model, shape: list[int | None], name: str) -> tuple[Any, list[str]]:
+    """Trace a model for inference; return its graph with the weights in it, and both its ends."""
     import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    def infer(inputs: Any) -> Any:
-        return model(inputs, training=False)
-
-    archive = keras.export.ExportArchive()
-    archive.track(model)
+    infer = tf.function(lambda inputs: model(inputs, training=False))
     with on_the_cpu(model), in_float32(model):
-        signature = [tf.TensorSpec(shape, tf.float32, name=name)]
-        archive.add_endpoint("serve", infer, input_signature=signature)
-        archive.write_out(str(path), verbose=False)
+        traced = infer.get_concrete_function(tf.TensorSpec(shape, tf.float32, name=name))
+        frozen = convert_variables_to_constants_v2(
+            traced, lower_control_flow=False, aggressive_inlining=True
+        )  # As the converter would freeze it.
+    graph = frozen.graph.as_graph_def(add_shapes=True)
+    return graph, [frozen.inputs[0].name, frozen.outputs[0].name]
 
 
 def _check_classes(classes: list[Needed]) -> None:
@@ -185,9 +186,9 @@ def convert(job: Mapping[str, Any]) -> None:
     """Convert a stored model to an ONNX file.
 
     Args:
-        job: `kind`, `"saved_model"` or `"keras"`; `source` and `target`, paths; `shape` and
-            `name` of the input; `output_shape` and `output_name`; `opset`; for `"keras"` the
-            `classes` to import.
+        job: `kind`, `"graph"` or `"keras"`; `source` and `target`, paths; `shape` and `name` of
+            the input; `output_shape` and `output_name`; `opset`; for `"graph"` the names of its
+            `ends`, for `"keras"` the `classes` to import.
 
     Raises:
         ImportError: TensorFlow, tf2onnx or onnx is missing; or a class of the model.
@@ -199,33 +200,20 @@ def convert(job: Mapping[str, Any]) -> None:
         import tf2onnx
         import tensorflow as tf  # isort: skip
 
-    signature = [tf.TensorSpec(job["shape"], tf.float32, name=job["name"])]
-    if job["kind"] == "saved_model":
-        stored = tf.saved_model.load(job["source"])
-        function = stored.serve
+    if job["kind"] == "graph":
+        graph, (first, last) = tf.compat.v1.GraphDef(), job["ends"]
+        graph.ParseFromString(Path(job["source"]).read_bytes())
     else:
-        stored = _load_keras(job["source"], job["classes"])
-        function = tf.function(lambda inputs: stored(inputs, training=False))
-    proto, _ = tf2onnx.convert.from_function(function, signature, opset=job["opset"])
-    traced = function.get_concrete_function(*signature)
-    captured = zip(traced.inputs[1:], traced.captured_inputs, strict=True)
-    _store_constants(proto, {x.name: value for x, value in captured if x.dtype != tf.resource})
+        model = _load_keras(job["source"], job["classes"])
+        graph, (first, last) = _freeze(model, job["shape"], job["name"])
+    proto, _ = tf2onnx.convert.from_graph_def(
+        graph, input_names=[first], output_names=[last], opset=job["opset"],
+        tensors_to_rename={first: job["name"]},
+    )  # fmt: skip
     _replace_erfc(proto)
     _check_operations(proto, onnx.defs)
     _name_axes(proto.graph, job)
     onnx.save(proto, job["target"])
-
-
-def _store_constants(proto: Any, values: Mapping[str, Any]) -> None:
-    """Store the tensors that a traced function takes from outside, in the place of inputs."""
-    from onnx import numpy_helper
-
-    for value in [value for value in proto.graph.input if value.name in values]:
-        proto.graph.input.remove(value)
-        tensor = numpy_helper.from_array(values[value.name].numpy(), value.name)
-        # The converter may have folded it into another; onnxruntime would warn at each start.
-        if any(value.name in node.input for node in proto.graph.node):
-            proto.graph.initializer.append(tensor)
 
 
 def _replace_erfc(proto: Any) -> None:
