@@ -8,7 +8,7 @@ from keras import layers
 
 from mltu.losses import CTCLoss
 from mltu.metrics import CWERMetric
-from mltu.models import column_reader, row_reader, strong_reader, use_native_layers
+from mltu.models import column_reader, row_reader, strong_reader, text_reader, use_native_layers
 
 pytestmark = pytest.mark.backend
 
@@ -52,6 +52,17 @@ def test_other_readers_by_their_numbers(build, channels, num_parameters, steps):
     model = build((32, 128, channels), 62)
     assert model.count_params() == num_parameters
     assert model.output_shape == (None, steps, 63)
+
+
+@pytest.mark.parametrize("build", [*READERS, text_reader])
+def test_a_file_needs_nothing_but_keras(build):
+    """`mltu export RUN` could not load the runs of `text_reader`."""
+    assert "mltu" not in build((32, 64, 3), 5).to_json()
+
+
+def test_an_untrained_text_reader_sees_two_thirds_blank():
+    outputs = text_reader((32, 64, 3), 50)(np.zeros((1, 32, 64, 3), np.float32))
+    np.testing.assert_allclose(keras.ops.softmax(outputs)[..., -1], 2 / 3, atol=0.03)
 
 
 @pytest.mark.parametrize("build", READERS)

@@ -32,7 +32,6 @@ KERAS = """
 import sys, os
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import cv2, keras, numpy as np
-import mltu.models  # for its initializer
 from mltu.utils.text_utils import ctc_decoder
 model = keras.models.load_model(sys.argv[2], compile=False)
 image = cv2.resize(cv2.imread(sys.argv[1]), (128, 32))

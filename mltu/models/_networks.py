@@ -19,7 +19,7 @@ from mltu.models._blocks import activation_layer, batch_norm, residual_block
 from mltu.utils.checks import check_count
 
 with explain_missing():
-    from keras import Model, initializers, layers, ops, saving
+    from keras import Model, layers
 
 Shape = tuple[int, int | None, int]  # height, width, channels
 
@@ -120,8 +120,12 @@ def text_reader(input_shape: Shape, num_characters: int, momentum: float = 0.9) 
         x = layers.Bidirectional(layers.LSTM(units, return_sequences=True))(x)
     classes = num_characters + 1
     units = _STEPS_PER_COLUMN * classes
-    x = layers.Dense(units, bias_initializer=MostlyBlank(), dtype="float32")(x)
-    x = layers.Reshape((-1, classes), dtype="float32", name="logits")(x)
+    head = layers.Dense(units, dtype="float32")
+    x = layers.Reshape((-1, classes), dtype="float32", name="logits")(head(x))
+    # Two thirds of the time steps are blank; otherwise the first few hundred steps only learn that.
+    bias = np.zeros((_STEPS_PER_COLUMN, classes))
+    bias[:, -1] = np.log(2 * classes)
+    head.bias.assign(bias.ravel())
     return Model(inputs, x, name="text_reader")
 
 
@@ -138,20 +142,6 @@ def _text_block(x: Any, momentum: float, filters: int, strides: Any = 1) -> Any:
 def _normalized(x: Any, momentum: float, filters: int, size: int, strides: Any = 1) -> Any:
     x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False)(x)
     return layers.BatchNormalization(momentum=momentum)(x)
-
-
-@saving.register_keras_serializable(package="mltu")
-class MostlyBlank(initializers.Initializer):
-    """Give the blank, the last class of each time step, two thirds of the probability at first.
-
-    That is about its share of the time steps; otherwise the first few hundred steps only learn it.
-    """
-
-    def __call__(self, shape: Any, dtype: Any = None) -> Any:
-        """Return the bias of `text_reader`'s last layer."""
-        bias = np.zeros((_STEPS_PER_COLUMN, shape[0] // _STEPS_PER_COLUMN))
-        bias[:, -1] = np.log(2 * bias.shape[1])
-        return ops.convert_to_tensor(bias.ravel(), dtype)
 
 
 def _check_sides(input_shape: Shape, height: int, width: int) -> None:
