@@ -411,6 +411,9 @@ def test_what_is_no_output_is_refused():
         decoder.decode(np.ones((1, 2, 3)), VOCAB)
     with pytest.raises(ValueError, match="`num_best` must be at most"):
         BeamDecoder(2, num_best=3)
+    for wrong in ("[A-Z]+", ["cat"], Pattern):
+        with pytest.raises(TypeError, match="`constraint` must be a Lexicon, a Pattern or None"):
+            BeamDecoder(constraint=wrong)
     with pytest.raises(ValueError, match="`beam_width`"):
         BeamDecoder(0)
     assert decoder.decode(np.empty((0, 4, 4)), VOCAB) == []

@@ -252,7 +252,9 @@ def test_what_is_neither_right_nor_wrong_is_refused(wrong):
             function([0.5, 0.4], [True, wrong])
 
 
-@pytest.mark.parametrize(("value", "num_bins"), [(0.29, 100), (0.58, 100), (0.8999999999999999, 10)])
+@pytest.mark.parametrize(
+    ("value", "num_bins"), [(0.29, 100), (0.58, 100), (0.8999999999999999, 10)]
+)
 def test_a_confidence_is_inside_its_bin(value, num_bins):
     (found,) = reliability_bins([value], [True], num_bins=num_bins)
     assert found.low <= value < found.high

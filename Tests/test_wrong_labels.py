@@ -51,9 +51,9 @@ def test_doubt_remains_where_few_labels_differ():
 
 
 def test_readings_and_confidences_belong_together():
-    with pytest.raises(ValueError, match="`confidences` must have one entry.*Received 2 for 1"):
+    with pytest.raises(ValueError, match=r"`confidences` must have one entry.*Received 2 for 1"):
         review_labels(["a"], [0.5, 0.5], ["a"])
-    with pytest.raises(ValueError, match="`labels` must have one entry.*Received 2 for 1"):
+    with pytest.raises(ValueError, match=r"`labels` must have one entry.*Received 2 for 1"):
         review_labels(["a"], [0.5], ["a", "b"])
     for positions in ([5], [5, 6, 7]):
         with pytest.raises(ValueError, match="`positions` must have one entry"):
