@@ -526,6 +526,9 @@ def test_what_a_run_folder_lacks_is_named(run):
     (run / "configs.yaml").write_text("vocab: ab\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"must have a configs.yaml with `height`"):
         export_run(run)
+    (run / "configs.yaml").write_text("vocab: 1234\nheight: 16\nwidth: 32\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"`vocab` in .* of configs.yaml must be .*Received 1234"):
+        export_run(run)
     (run / "model.keras").write_bytes(b"PK")
     (run / "configs.yaml").unlink()
     assert "has no configs.yaml" in refusal("export", run)

@@ -356,9 +356,10 @@ def _read_images(path: Path, fields: dict[str, Any]) -> ValidationImages | None:
     """Read the validation images as the run did; None if the list or its images are missing."""
     if not path.is_file():
         return None
+    fields = check_card_fields(fields, "configs.yaml")
     card = ModelCard(
         format=CARD_FORMAT, layout="NHWC", decoder="ctc greedy", blank=len(fields["vocab"]),
-        channels=1 if fields["color"] == "GRAY" else 3, **check_card_fields(fields, "configs.yaml"),
+        channels=1 if fields["color"] == "GRAY" else 3, **fields,
     )  # fmt: skip
     by_shape: dict[tuple[int, ...], list[tuple[Any, str]]] = defaultdict(list)
     for source, label in read_csv(path)[:_NUM_IMAGES]:
