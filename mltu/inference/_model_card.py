@@ -36,8 +36,8 @@ class ModelCard:
         layout: of the input, `"NHWC"`: (batch, height, width, channels).
         color: `"BGR"` for three channels, `"GRAY"` for one.
         height: of the input in pixels.
-        width: of the input in pixels, or increasing widths of which an image takes the smallest that
-            holds it.
+        width: of the input in pixels, or increasing widths of which an image takes the smallest
+            that holds it.
         channels: number of channels of the input.
         resize: `"stretch"`, or `"fit"`: scaled until it fits and padded evenly on both sides.
         padding_color: of `"fit"`, one value 0..255 for each channel or for all.
