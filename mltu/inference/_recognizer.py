@@ -28,7 +28,7 @@ from mltu.inference._session import OnnxInferenceModel
 from mltu.inference._weights import resolve_model
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
-from mltu.utils.text_order import turn_text
+from mltu.utils.text_order import turn_back, turn_text
 
 
 class TextRecognizer(OnnxInferenceModel):
@@ -219,7 +219,7 @@ class TextRecognizer(OnnxInferenceModel):
             characters = self._characters(row, steps, image.filled)
             text = "".join([character.text for character in characters])
             if self.card.label_order == "visual":
-                text = turn_text(text)
+                text = turn_back(text)
             readings.append(Reading(text, confidence, characters))
         return readings
 
