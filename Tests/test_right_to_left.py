@@ -55,6 +55,24 @@ def test_the_sign_of_a_number_beside_arabic_stays_at_its_place(text):
     assert turn_back(turn_text(text)) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "می\u200cخو",
+        "نمی\u200cد 20%",
+        "א\u00adב",
+        "א\u2067ב\u2069ג",
+        "א\U0001faf6ב",
+        "א\U000e0041\u0300ב",
+    ],
+)
+def test_invisible_characters_are_turned_too(text):
+    """The joiners of Persian were dropped, and isolates were an AssertionError."""
+    shown = turn_text(text)
+    assert sorted(shown) == sorted(text)
+    assert turn_back(shown) == text
+
+
 @given(st.text("אבגبج٣12 ab()-.,/%$'\u05b0", max_size=8))
 def test_a_text_turned_back_has_the_letters_of_the_image(text):
     shown = turn_text(text)

@@ -8,6 +8,8 @@ from itertools import groupby, product
 from mltu._extras import explain_missing
 
 ORDERS = ("logical", "visual")
+_HIDDEN = ("BN", "LRI", "RLI", "FSI", "PDI", "")  # bidirectional classes; "" is unassigned
+_MARKS = frozenset(map(chr, range(0x300, 0x370)))  # combining marks
 _MAX_SIGNS = 6  # of a text, of which all combinations are tried
 
 
@@ -31,7 +33,11 @@ def turn_text(text: str) -> str:
         return text
     with explain_missing():
         from bidi.algorithm import get_display
-    return str(get_display(text, base_dir="R"))
+    # python-bidi drops joiners (of Persian) and fails at isolates; a mark goes with its letter.
+    hidden = sorted({char for char in text if unicodedata.bidirectional(char) in _HIDDEN})
+    marks = dict(zip(hidden, sorted(_MARKS.difference(text)), strict=False))
+    shown = str(get_display(text.translate(str.maketrans(marks)), base_dir="R"))
+    return shown.translate(str.maketrans({mark: char for char, mark in marks.items()}))
 
 
 def turn_back(text: str) -> str:
