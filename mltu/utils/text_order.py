@@ -34,10 +34,11 @@ def turn_text(text: str) -> str:
     with explain_missing():
         from bidi.algorithm import get_display
     # python-bidi drops joiners (of Persian) and fails at isolates; a mark goes with its letter.
-    hidden = sorted({char for char in text if unicodedata.bidirectional(char) in _HIDDEN})
-    marks = dict(zip(hidden, sorted(_MARKS.difference(text)), strict=False))
-    shown = str(get_display(text.translate(str.maketrans(marks)), base_dir="R"))
-    return shown.translate(str.maketrans({mark: char for char, mark in marks.items()}))
+    hidden = "".join({char for char in text if unicodedata.bidirectional(char) in _HIDDEN})
+    marks = "".join(sorted(_MARKS.difference(text)))
+    hidden, marks = hidden[: len(marks)], marks[: len(hidden)]
+    shown = str(get_display(text.translate(str.maketrans(hidden, marks)), base_dir="R"))
+    return shown.translate(str.maketrans(marks, hidden))
 
 
 def turn_back(text: str) -> str:
