@@ -721,3 +721,16 @@ def test_the_load_of_the_readme_runs(service_url):
     printed = run_python(TUTORIAL / "load.py", "--url", service_url, "--uploads", 200).stdout
     assert "200 uploads, 200 at once" in printed
     assert "statuses: {200: 200}" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--url", "http://127.0.0.1:9", "--uploads", 2], "No service answers at http://127"),
+        (["--uploads", 0], "must be at least 1"),
+    ],
+)
+def test_a_load_without_a_service_or_uploads_says_so(arguments, said):
+    done = run_python(TUTORIAL / "load.py", *arguments, check=False)
+    assert done.returncode == 2
+    assert said in done.stderr.splitlines()[-1]
