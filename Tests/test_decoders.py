@@ -115,6 +115,11 @@ def test_letters_are_folded_each_for_itself():
     assert "οδοσ" in menu
     outputs = np.eye(4)[[0, 1, 0, 2]][None]
     assert BeamDecoder(constraint=menu).decode(outputs, "ΟΔΣ")[0][0].text == "ΟΔΟΣ"
+    assert all(word in menu for word in ("ΟΔΟΣ", "οδος", "Οδοσ"))
+    for word in ("ΟΔΟΣ", "οδος"):
+        menu = Lexicon([word], ignore_case=True)
+        assert BeamDecoder(constraint=menu).decode(outputs, "οδς")[0][0].text == "οδος"
+        assert BeamDecoder(constraint=menu).decode(outputs, "ΟΔΣ")[0][0].text == "ΟΔΟΣ"
 
 
 def test_a_capital_whose_small_letter_is_two_characters_keeps_its_word():
