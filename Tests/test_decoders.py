@@ -115,6 +115,11 @@ def test_letters_are_folded_each_for_itself():
     assert "οδοσ" in menu
     outputs = np.eye(4)[[0, 1, 0, 2]][None]
     assert BeamDecoder(constraint=menu).decode(outputs, "ΟΔΣ")[0][0].text == "ΟΔΟΣ"
+    assert all(word in menu for word in ("ΟΔΟΣ", "οδος", "Οδοσ"))
+    for word in ("ΟΔΟΣ", "οδος"):
+        menu = Lexicon([word], ignore_case=True)
+        assert BeamDecoder(constraint=menu).decode(outputs, "οδς")[0][0].text == "οδος"
+        assert BeamDecoder(constraint=menu).decode(outputs, "ΟΔΣ")[0][0].text == "ΟΔΟΣ"
 
 
 def test_a_capital_whose_small_letter_is_two_characters_keeps_its_word():
@@ -411,6 +416,9 @@ def test_what_is_no_output_is_refused():
         decoder.decode(np.ones((1, 2, 3)), VOCAB)
     with pytest.raises(ValueError, match="`num_best` must be at most"):
         BeamDecoder(2, num_best=3)
+    for wrong in ("[A-Z]+", ["cat"], Pattern):
+        with pytest.raises(TypeError, match="`constraint` must be a Lexicon, a Pattern or None"):
+            BeamDecoder(constraint=wrong)
     with pytest.raises(ValueError, match="`beam_width`"):
         BeamDecoder(0)
     assert decoder.decode(np.empty((0, 4, 4)), VOCAB) == []

@@ -243,3 +243,18 @@ def test_wrong_arguments_of_confidence():
             function([0.5, float("nan")], [True, False])
     with pytest.raises(ValueError, match="`num_bins` must be an integer of at least 1"):
         reliability_bins([0.5], [True], num_bins=0)
+
+
+@pytest.mark.parametrize("wrong", [7, 0.5, float("nan")])
+def test_what_is_neither_right_nor_wrong_is_refused(wrong):
+    for function in (reliability_bins, coverage_curve):
+        with pytest.raises(ValueError, match=f"`correct` must be True or False.*{wrong}"):
+            function([0.5, 0.4], [True, wrong])
+
+
+@pytest.mark.parametrize(
+    ("value", "num_bins"), [(0.29, 100), (0.58, 100), (0.8999999999999999, 10)]
+)
+def test_a_confidence_is_inside_its_bin(value, num_bins):
+    (found,) = reliability_bins([value], [True], num_bins=num_bins)
+    assert found.low <= value < found.high

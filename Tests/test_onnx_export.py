@@ -22,7 +22,7 @@ from mltu.inferenceModel import OnnxInferenceModel, TextRecognizer
 from mltu.losses import CTCLoss
 from mltu.models._fused_layers import layers_within
 from mltu.onnx_export import _compare, _convert, _export, export_onnx, export_run, quantize_onnx
-from mltu.onnx_export._convert import stored_classes
+from mltu.onnx_export._convert import stored_classes, write_metadata
 from mltu.preprocessors import ImageReader
 from mltu.transformers import ImageNormalizer, ImageResizer, LabelIndexer, LabelPadding
 from mltu.utils.child_process import call_in_child
@@ -283,6 +283,26 @@ def test_validation_of_another_kind_is_refused(given, error, text):
         _compare.gather(given, VOCAB)
 
 
+def test_two_batches_in_a_list_are_no_pair():
+    batch = np.zeros((3, 2, 2, 3)), ["a", "", "éa"]
+    for count in (1, 2, 3):
+        assert _compare.gather([batch] * count, VOCAB).texts == batch[1] * count
+    assert _compare.gather(list(batch), VOCAB).texts == batch[1]
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_number_of_images_below_one_is_refused(count):
+    with pytest.raises(ValueError, match=f"`num_images` must be .*Received {count}"):
+        _compare.gather(np.zeros((3, 2, 2, 3)), num_images=count)
+
+
+@pytest.mark.parametrize("shape", [(2, 16, 30, 3), (16, 32, 3), (2, 16, 32)])
+def test_images_of_another_size_than_the_model_are_refused(tmp_path, shape):
+    with pytest.raises(ValueError, match=r"`validation` must have inputs of shape \(16, 32, 3\)"):
+        export_onnx(build(), tmp_path / "m.onnx", validation=np.zeros(shape))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_another_vocabulary_than_that_of_the_labels_is_refused(words, tmp_path):
     with pytest.raises(ValueError, match="`vocab` must match the provider's LabelIndexer"):
         export_onnx(
@@ -506,6 +526,9 @@ def test_what_a_run_folder_lacks_is_named(run):
     (run / "configs.yaml").write_text("vocab: ab\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"must have a configs.yaml with `height`"):
         export_run(run)
+    (run / "configs.yaml").write_text("vocab: 1234\nheight: 16\nwidth: 32\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"`vocab` in .* of configs.yaml must be .*Received 1234"):
+        export_run(run)
     (run / "model.keras").write_bytes(b"PK")
     (run / "configs.yaml").unlink()
     assert "has no configs.yaml" in refusal("export", run)
@@ -542,6 +565,14 @@ def test_int8_computes_in_int8_and_leaves_the_lstm_in_float(exported, words, tmp
     card = TextRecognizer(tmp_path / "small.onnx").card
     assert card.metrics["cer_int8"] == report.int8.cer
     assert [item.name for item in tmp_path.iterdir()] == ["small.onnx"]
+
+
+def test_int8_of_a_file_whose_metrics_are_something_else(exported, words, tmp_path):
+    path = shutil.copy(exported[1], tmp_path / "m.onnx")
+    write_metadata(path, {"metrics": None})
+    report = quantize_onnx(path, provider(words))
+    card = TextRecognizer(tmp_path / "m.int8.onnx").card
+    assert card.metrics == {"cer_int8": report.int8.cer}
 
 
 def test_int8_of_no_model_is_refused(tmp_path):

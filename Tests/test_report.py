@@ -327,7 +327,7 @@ def test_a_confidence_may_exceed_one_by_rounding(tmp_path):
 
 def test_wrong_arguments_are_refused(tmp_path):
     path = tmp_path / "r.html"
-    with pytest.raises(ValueError, match="at least one text"):
+    with pytest.raises(ValueError, match="`samples` must contain at least one"):
         write_report(path, [])
     with pytest.raises(TypeError, match=r"`samples` must be a list of mltu\.evaluation\.Sample"):
         write_report(path, [("a.png", "a", "a")])

@@ -20,9 +20,10 @@ from mltu.onnx_export import _export
 from mltu.training import start_with_blanks
 from mltu.training._data import all_characters
 from mltu.transformers import ExpandDims, LabelIndexer, LabelPadding
-from mltu.utils.text_order import turn_text
+from mltu.utils.text_order import turn_back, turn_text
 
 pytest.importorskip("bidi")
+UNMIRRORED = str.maketrans(")", "(")
 HEBREW = "אבגדהוזחטיכךלמםנןסעפףצץקרשת"
 IMAGE = np.array([[[0, 255, 0], [0, 0, 255], [255, 0, 0], [0, 0, 255]]] * 2, np.uint8)
 
@@ -41,13 +42,50 @@ IMAGE = np.array([[[0, 255, 0], [0, 0, 255], [255, 0, 0], [0, 0, 255]]] * 2, np.
 )
 def test_texts_are_turned_and_back(stored, shown):
     assert turn_text(stored) == shown
-    assert turn_text(shown) == stored
+    assert turn_back(shown) == stored
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["خصم 20%", "20% خصم", "خصم%20", "سعر 5$", "سعر $5", "3.5% ب", "ب 3.5%", "رقم 12-34",
+     "12-34 رقم", "#1 ب", "(20% خصم)", "iPhone 12 خصم 20%", "20% خصم 12-34 [ب]"],
+)  # fmt: skip
+def test_the_sign_of_a_number_beside_arabic_stays_at_its_place(text):
+    """Turned twice, 20% was %20 and 12-34 was 34-12."""
+    assert turn_back(turn_text(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "می\u200cخو",
+        "نمی\u200cد 20%",
+        "א\u00adב",
+        "א\u2067ב\u2069ג",
+        "א\U0001faf6ב",
+        "א\U000e0041\u0300ב",
+    ],
+)
+def test_invisible_characters_are_turned_too(text):
+    """The joiners of Persian were dropped, and isolates were an AssertionError."""
+    shown = turn_text(text)
+    assert sorted(shown) == sorted(text)
+    assert turn_back(shown) == text
+
+
+@given(st.text("אבגبج٣12 ab()-.,/%$'\u05b0", max_size=8))
+def test_a_text_turned_back_has_the_letters_of_the_image(text):
+    shown = turn_text(text)
+    back = turn_back(shown)
+    assert sorted(back.translate(UNMIRRORED)) == sorted(text.translate(UNMIRRORED))
+    if turn_text(turn_text(shown)) == shown:
+        assert turn_text(back) == shown
 
 
 @given(st.lists(st.text(HEBREW, min_size=1) | st.integers(0, 9999).map(str), min_size=1))
 def test_turning_twice_gives_the_text(parts):
     text = " ".join(parts)
-    assert turn_text(turn_text(text)) == text
+    assert turn_back(turn_text(text)) == text
 
 
 def test_labels_are_indexed_in_the_order_of_the_image():

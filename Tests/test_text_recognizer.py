@@ -257,6 +257,8 @@ def test_a_decoder_decides_the_text(images):
     assert [char.text for char in number.characters] == list("2026")
     impossible = TextRecognizer(decoder=BeamDecoder(constraint=Pattern(".{1000}")))
     assert impossible.predict(images[0]).text == ""
+    with pytest.raises(TypeError, match=r"`decoder` must be a BeamDecoder or None.*Put a Lexicon"):
+        TextRecognizer(decoder=lexicon)
 
 
 def test_a_reading_is_ready_for_json(reader, images):
@@ -319,7 +321,8 @@ def test_what_is_no_image_is_named_with_a_way_to_read_it(reader, tmp_path):
 
 
 def test_a_reader_and_a_reading_say_what_they_are(reader):
-    assert re.fullmatch(r"TextRecognizer\('.*words.onnx'\): reads \d+ characters .*", repr(reader))
+    said = r"TextRecognizer\('.*words.onnx'\): reads \d+ characters in 32 to 2048x32 pixels, on \w+"
+    assert re.fullmatch(said, repr(reader))
     assert repr(Reading("cat", 0.5)) == "Reading('cat', 50.0%)"
     assert repr(Reading("", 0.0, error="cut off")) == "Reading(error='cut off')"
 

@@ -25,6 +25,7 @@ from conftest import ROOT, load_tutorial, run_python
 
 from mltu.decoders import greedy_path, text_log_probabilities
 from mltu.inference import ModelCard, find_pretrained
+from mltu.inference._image import ImagePreparer
 from mltu.inferenceModel import Reading, TextRecognizer, prepare_image
 from mltu.synthetic import render_word, shipped_fonts
 
@@ -444,13 +445,14 @@ CARDS = [
         "scaling": "1/255",
     },
 ]  # fmt: skip
+RANGES = {2: (90, 99), 5: (80, 110)}  # of the pixels; the first is blank
 PREPARE = """
 const { prepare, roundsDown } = await import("./image.js");
 const results = given.images.map(({ pixels, width, height, file }) => {
   const isRoundedDown = roundsDown(new Uint8Array(Buffer.from(file, "base64")));
   const data = Uint8ClampedArray.from(Buffer.from(pixels, "base64"));
   const prepared = prepare({ data, width, height }, given.card, isRoundedDown);
-  return Buffer.from(prepared.data.buffer).toString("base64");
+  return [Buffer.from(prepared.data.buffer).toString("base64"), prepared.isBlank];
 });
 console.log(JSON.stringify(results));
 """
@@ -465,7 +467,7 @@ def test_the_browser_prepares_images_to_the_bit(fields):
     sizes += [tuple(rng.integers(1, 400, 2).tolist()) for _ in range(20)]
     images, expected = [], []
     for i, (height, width) in enumerate(sizes):
-        image = rng.integers(0, 256, (height, width, 3), np.uint8)
+        image = rng.integers(*RANGES.get(i, (0, 256)), (height, width, 3), np.uint8)
         rgba = cv2.cvtColor(image, cv2.COLOR_BGR2RGBA)
         content = image
         if i % 3 == 1:
@@ -475,10 +477,13 @@ def test_the_browser_prepares_images_to_the_bit(fields):
             content = cv2.imencode(".png", content)[1].tobytes()
         pixels, file = (base64.b64encode(x).decode() for x in (rgba.tobytes(), bytes(content)))
         images.append({"pixels": pixels, "width": width, "height": height, "file": file})
-        expected.append(prepare_image(content, card).astype(np.float32))
+        want = prepare_image(content, card).astype(np.float32)
+        expected.append((want, ImagePreparer(card).prepare(content).is_blank))
     stored = {key: getattr(card, key) for key in ("vocab", "height", "width", *fields)}
     stored["padding_color"] = card.padding_color
-    for got, want in zip(node(PREPARE, {"images": images, "card": stored}), expected, strict=True):
+    found = node(PREPARE, {"images": images, "card": stored})
+    for (got, is_blank), (want, should_be_blank) in zip(found, expected, strict=True):
+        assert is_blank == should_be_blank
         difference = np.abs(np.frombuffer(base64.b64decode(got), "f4") - want.ravel())
         difference *= 255 if card.scaling == "1/255" else 1
         assert difference.max() < 1.001
@@ -510,14 +515,15 @@ def test_the_browser_reads_outputs_as_python_does():
     const outputs = Float32Array.from(given.outputs.flat());
     const [steps, classes] = [given.outputs.length, given.outputs[0].length];
     console.log(JSON.stringify(given.cards.map((card) =>
-      decode(outputs, steps, classes, { ...card, vocab: [...card.vocab] }, (step) => 10 * step))));
+      decode(outputs, steps, classes, { ...card, vocab: [...card.vocab] },
+             (step, all) => 10 * step + all))));
     """
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 3, (1, 12, 4)).astype(np.float32)
     powers = np.exp(logits)
     cards = [
-        {"vocab": "abc", "outputs": "logits", "temperature": temperature}
-        for temperature in (1, 0.5, 3)
+        {"vocab": "abc", "outputs": "logits", "temperature": temperature, "rows": rows}
+        for temperature, rows in ((1, 1), (0.5, 3), (3, 5))
     ]
     for card, said in zip(
         cards, node(code, {"outputs": logits[0].tolist(), "cards": cards}), strict=True
@@ -529,7 +535,9 @@ def test_the_browser_reads_outputs_as_python_does():
         (expected,) = np.exp(text_log_probabilities(calibrated, [spans[0].classes]))
         assert said["confidence"] == pytest.approx(expected, rel=1e-5)
         for one, start, end in zip(said["characters"], spans[0].starts, spans[0].ends, strict=True):
-            assert (one["left"], one["right"]) == (10 * start, 10 * end)
+            in_row = 12 // card["rows"]
+            left = 10 * (start % in_row) + in_row
+            assert (one["left"], one["right"]) == (left, left + 10 * (end - start))
             index = "abc".index(one["text"])
             assert one["confidence"] == pytest.approx(
                 calibrated[0, start:end, index].max(), rel=1e-5
@@ -713,3 +721,16 @@ def test_the_load_of_the_readme_runs(service_url):
     printed = run_python(TUTORIAL / "load.py", "--url", service_url, "--uploads", 200).stdout
     assert "200 uploads, 200 at once" in printed
     assert "statuses: {200: 200}" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--url", "http://127.0.0.1:9", "--uploads", 2], "No service answers at http://127"),
+        (["--uploads", 0], "must be at least 1"),
+    ],
+)
+def test_a_load_without_a_service_or_uploads_says_so(arguments, said):
+    done = run_python(TUTORIAL / "load.py", *arguments, check=False)
+    assert done.returncode == 2
+    assert said in done.stderr.splitlines()[-1]

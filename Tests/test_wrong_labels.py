@@ -51,8 +51,15 @@ def test_doubt_remains_where_few_labels_differ():
 
 
 def test_readings_and_confidences_belong_together():
-    with pytest.raises(ValueError, match="as many"):
+    with pytest.raises(ValueError, match=r"`confidences` must have one entry.*Received 2 for 1"):
         review_labels(["a"], [0.5, 0.5], ["a"])
+    with pytest.raises(ValueError, match=r"`labels` must have one entry.*Received 2 for 1"):
+        review_labels(["a"], [0.5], ["a", "b"])
+    for positions in ([5], [5, 6, 7]):
+        with pytest.raises(ValueError, match="`positions` must have one entry"):
+            review_labels(["a", "b"], [0.5, 0.5], ["b", "a"], positions)
+    with pytest.raises(ValueError, match=r"`confidences` must be in 0.*Received nan"):
+        review_labels(["a", "b"], [0.5, float("nan")], ["b", "a"])
 
 
 @pytest.fixture(scope="module")

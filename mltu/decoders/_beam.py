@@ -67,6 +67,7 @@ class BeamDecoder:
 
     Raises:
         ValueError: a number is out of range.
+        TypeError: `constraint` is something else, such as a string.
 
     Source: Hannun et al., 2014, "First-Pass Large Vocabulary Continuous Speech Recognition using
     Bi-Directional Recurrent DNNs", algorithm 1, without a language model.
@@ -83,6 +84,11 @@ class BeamDecoder:
             raise ValueError(
                 f"`num_best` must be at most `beam_width` = {self.beam_width}. "
                 f"Received {self.num_best}. Increase `beam_width`."
+            )
+        if self.constraint is not None and not hasattr(self.constraint, "automaton"):
+            raise TypeError(
+                "`constraint` must be a Lexicon, a Pattern or None. Received "
+                f"{self.constraint!r:.60}."
             )
 
     def decode(

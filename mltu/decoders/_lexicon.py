@@ -73,10 +73,13 @@ class Lexicon:
 
     def _fold(self, text: str) -> str:
         # Character by character, as in the vocabulary: `str.lower` of a whole word turns a sigma at
-        # its end into another letter, and a dotted capital I into two characters.
+        # its end into another letter, and a dotted capital I into two characters. `str.casefold`
+        # makes both kinds of small sigma one.
         if not self.ignore_case:
             return text
-        return "".join([low if len(low := char.lower()) == 1 else char for char in text])
+        for fold in (str.lower, str.casefold):
+            text = "".join([one if len(one := fold(char)) == 1 else char for char in text])
+        return text
 
     def _build(self, vocab: tuple[str, ...]) -> Automaton:
         symbols = {self._fold(char) for char in vocab}

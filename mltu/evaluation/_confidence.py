@@ -85,14 +85,15 @@ def reliability_bins(
         num_bins: Number of bins between 0 and 1, at least 1.
 
     Raises:
-        ValueError: The lists differ in length or are empty, a confidence is outside [0, 1], or
-            `num_bins` is not a positive integer.
+        ValueError: The lists differ in length or are empty, a confidence is outside [0, 1], an
+            entry of `correct` is not true or false, or `num_bins` is not a positive integer.
 
     Source: Wilson, 1927, for the interval of a share.
     """
     check_count("num_bins", num_bins, 1)
     confidence, is_correct = _check_pairs(confidences, correct)
-    indices = np.minimum((confidence * num_bins).astype(np.int64), num_bins - 1)
+    # Not by multiplying: 0.29 * 100 rounds to below 29.
+    indices = np.digitize(confidence, np.arange(1, num_bins) / num_bins)
     bins = []
     for index in map(int, np.unique(indices)):
         is_inside = indices == index
@@ -124,7 +125,8 @@ def coverage_curve(confidences: Sequence[float], correct: Sequence[bool]) -> lis
         One entry per distinct confidence; the last one has coverage 1 and the overall accuracy.
 
     Raises:
-        ValueError: The lists differ in length or are empty, or a confidence is outside [0, 1].
+        ValueError: The lists differ in length or are empty, a confidence is outside [0, 1], or an
+            entry of `correct` is not true or false.
 
     >>> coverage_curve([0.9, 0.5], [True, False])
     [Coverage(threshold=0.9, coverage=0.5, accuracy=1.0), \
@@ -220,6 +222,11 @@ def _check_pairs(confidences: Sequence[float], correct: Sequence[bool]) -> tuple
             "`confidences` must be probabilities in [0, 1]. "
             f"Received {confidence[is_outside][0]} at index {int(np.argmax(is_outside))}. Clip "
             "values that exceed 1 by rounding, and leave out readings without a confidence."
+        )
+    if not np.isin(is_correct, (0, 1)).all():
+        raise ValueError(
+            "`correct` must be True or False for each reading. "
+            f"Received {is_correct[~np.isin(is_correct, (0, 1))][0]}."
         )
     return confidence, is_correct
 

@@ -128,6 +128,8 @@ def write_report(
                 f"Received an entry of type {type(sample).__name__}. "
                 "Use Sample(image, truth, reading)."
             )
+    if not all_samples:
+        raise ValueError("`samples` must contain at least one. Received an empty list.")
     template = _load_template()
     evaluation = evaluate_readings(
         [sample.reading for sample in all_samples],

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mltu.utils.checks import check_between
+
 # The share of wrong labels before the readings have been looked at, and for how many labels that
 # counts. Without it a few disagreements would often be estimated to hold exactly no wrong label.
 _PRIOR_SHARE, _PRIOR_COUNT = 0.02, 50
@@ -98,16 +100,20 @@ def review_labels(
         The labels that differ from their readings, the most probably wrong first.
 
     Raises:
-        ValueError: the arguments have different lengths.
+        ValueError: the arguments have different lengths, or a confidence is outside 0..1.
     """
+    others = {"confidences": confidences, "labels": labels, "positions": positions}
+    for name, values in others.items():
+        if values is not None and len(values) != len(readings):
+            raise ValueError(
+                f"`{name}` must have one entry for each of `readings`. "
+                f"Received {len(values)} for {len(readings)}."
+            )
+    for confidence in confidences:
+        check_between("confidences", confidence, 0, 1.001)  # Rounding may exceed 1.
     pairs = list(zip(readings, labels, strict=True))
     differing = [i for i, (reading, label) in enumerate(pairs) if reading != label]
-    sure = np.clip(np.asarray(confidences, float), 0, 1 - _LEAST_DOUBT)
-    if len(sure) != len(pairs):
-        raise ValueError(
-            f"`confidences` must be as many as `readings`. Received {len(sure)} and {len(pairs)}."
-        )
-    found = sure[differing]
+    found = np.clip(np.asarray(confidences, float), 0, 1 - _LEAST_DOUBT)[differing]
     share, probabilities = _PRIOR_SHARE, np.zeros(len(differing))
     for _ in range(_NUM_ROUNDS):
         wrong = share * found

@@ -36,8 +36,8 @@ class ModelCard:
         layout: of the input, `"NHWC"`: (batch, height, width, channels).
         color: `"BGR"` for three channels, `"GRAY"` for one.
         height: of the input in pixels.
-        width: of the input in pixels, or growing widths of which an image takes the smallest that
-            holds it.
+        width: of the input in pixels, or increasing widths of which an image takes the smallest
+            that holds it.
         channels: number of channels of the input.
         resize: `"stretch"`, or `"fit"`: scaled until it fits and padded evenly on both sides.
         padding_color: of `"fit"`, one value 0..255 for each channel or for all.
@@ -162,7 +162,7 @@ def _parse(key: str, text: object, source: str) -> Any:
 def _refusal(key: str, expected: str, received: Any, source: str) -> ValueError:
     return ValueError(
         f"`{key}` in the metadata of {source} must be {expected}. Received {shorten(received)}. "
-        "Export the model again."
+        "Correct it and export the model again."
     )
 
 
@@ -245,7 +245,7 @@ _RULES: dict[str, Rule] = {
     "layout": _choice("NHWC"),
     "color": _choice("BGR", "GRAY"),
     "height": _integer(1, _MAX_SIDE),
-    "width": (f"an integer in 1..{_MAX_SIDE}, or growing ones", _is_width),
+    "width": (f"an integer in 1..{_MAX_SIDE}, or an increasing list of them", _is_width),
     "channels": _choice(1, 3),
     "resize": _choice("stretch", "fit"),
     "padding_color": ("1 or 3 values in 0..255", _is_color),

@@ -28,7 +28,7 @@ from mltu.inference._session import OnnxInferenceModel
 from mltu.inference._weights import resolve_model
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
-from mltu.utils.text_order import turn_text
+from mltu.utils.text_order import turn_back, turn_text
 
 
 class TextRecognizer(OnnxInferenceModel):
@@ -53,6 +53,7 @@ class TextRecognizer(OnnxInferenceModel):
         FileNotFoundError: there is no such file.
         ValueError: the file is not a model, its card is incomplete or does not match the model, or
             an argument is not one of its choices.
+        TypeError: `decoder` cannot decode.
 
     >>> TextRecognizer().predict("word.png").text  # doctest: +SKIP
     'Coffee'
@@ -67,6 +68,11 @@ class TextRecognizer(OnnxInferenceModel):
         providers: Sequence[str] | None = None,
         num_threads: int | None = None,
     ) -> None:
+        if decoder is not None and not hasattr(decoder, "decode"):
+            raise TypeError(
+                f"`decoder` must be a BeamDecoder or None. Received {decoder!r:.60}. Put a "
+                "Lexicon or a Pattern into one: BeamDecoder(constraint=...)."
+            )
         path = resolve_model(model_path)
         super().__init__(path, force_cpu, providers=providers, num_threads=num_threads)
         entries = self.model.get_modelmeta().custom_metadata_map
@@ -76,10 +82,11 @@ class TextRecognizer(OnnxInferenceModel):
         self._preparer = ImagePreparer(self.card)
 
     def __repr__(self) -> str:
-        card = self.card
+        card, wide = self.card, self.card.width
+        width = f"{wide[0]} to {wide[-1]}" if isinstance(wide, tuple) else wide
         return (
             f"TextRecognizer({self.model_path!r}): reads {len(card.vocab)} characters in "
-            f"{card.width}x{card.height} pixels, on {self.model.get_providers()[0]}"
+            f"{width}x{card.height} pixels, on {self.model.get_providers()[0]}"
         )
 
     def _turned(self, decoder: Decoder | None) -> Decoder | None:
@@ -212,7 +219,7 @@ class TextRecognizer(OnnxInferenceModel):
             characters = self._characters(row, steps, image.filled)
             text = "".join([character.text for character in characters])
             if self.card.label_order == "visual":
-                text = turn_text(text)
+                text = turn_back(text)
             readings.append(Reading(text, confidence, characters))
         return readings
 

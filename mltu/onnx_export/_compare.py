@@ -16,6 +16,7 @@ from mltu.decoders import ctc_decoder, kind_of_outputs, to_probabilities
 from mltu.evaluation import fit_temperature
 from mltu.inference import OnnxInferenceModel
 from mltu.onnx_export._convert import in_float32, on_the_cpu
+from mltu.utils.checks import check_count
 from mltu.utils.error_rates import get_cer
 from mltu.utils.files import StrPath
 from mltu.utils.pipeline_step import as_step
@@ -61,18 +62,24 @@ def gather(
             (images, labels); or images, shape (images, height, width, channels). Labels are texts
             or indices padded with `len(vocab)`. `ValidationImages` are returned as they are.
         vocab: the characters; by default those of the provider's `LabelIndexer`.
-        num_images: largest number to take.
+        num_images: largest number to take, at least 1.
 
     Raises:
         TypeError: `validation` is something else.
-        ValueError: it has no images, another number of labels, or a vocabulary unlike `vocab`.
+        ValueError: it has no images, another number of labels, or a vocabulary unlike `vocab`; or
+            `num_images` is too small.
     """
+    check_count("num_images", num_images, 1)
     prepared: dict[str, Any] = {}
+    # A list of two tuples is a sequence of two batches.
+    is_pair = isinstance(validation, tuple) or (
+        isinstance(validation, list) and not all(isinstance(item, tuple) for item in validation)
+    )
     if isinstance(validation, ValidationImages):
         return validation
     if isinstance(validation, np.ndarray):
         pairs = iter([(validation, None)])
-    elif isinstance(validation, tuple | list) and len(validation) == 2:
+    elif is_pair and len(validation) == 2:
         pairs = iter([(np.asarray(validation[0]), validation[1])])
     elif hasattr(validation, "__getitem__") and hasattr(validation, "__len__"):
         # Other sequences of batches than a provider have no steps.

@@ -91,13 +91,15 @@ def export_onnx(
         OSError: the file cannot be written.
         TimeoutError: the child process took too long.
         ValueError: the model is not built or has several inputs or outputs; an entry of the
-            metadata, or `vocab`, does not match it.
+            metadata, `vocab`, or the shape of `validation` does not match it.
         TypeError: the metadata cannot be stored as JSON.
     """
     check_packages()
     _check_model(model)
     fields = dict(metadata or {})
     images = None if validation is None else gather(validation, fields.get("vocab"), num_images)
+    if images is not None:
+        _check_shapes(model, images)
     fields = {**_describe(model, images), **fields}
     check_card_fields(json.loads(json.dumps(fields)), "the export")
     _check_vocab(model, fields.get("vocab"))
@@ -129,6 +131,18 @@ def _check_model(model: keras.Model) -> None:
             f"{[each.name for each in inputs]} and the outputs {list(model.output_names)}. Export "
             "the part that reads: keras.Model(model.inputs[0], model.outputs[0])."
         )
+
+
+def _check_shapes(model: keras.Model, images: ValidationImages) -> None:
+    wanted = model.inputs[0].shape[1:]
+    for shape in {batch.shape[1:] for batch in images.batches}:
+        if len(shape) != len(wanted) or any(
+            side not in (size, None) for size, side in zip(shape, wanted, strict=True)
+        ):
+            raise ValueError(
+                f"`validation` must have inputs of shape {wanted}, as `model` takes them. "
+                f"Received {shape}. Pass what the model is trained with."
+            )
 
 
 def check_packages() -> None:
@@ -342,9 +356,10 @@ def _read_images(path: Path, fields: dict[str, Any]) -> ValidationImages | None:
     """Read the validation images as the run did; None if the list or its images are missing."""
     if not path.is_file():
         return None
+    fields = check_card_fields(fields, "configs.yaml")
     card = ModelCard(
         format=CARD_FORMAT, layout="NHWC", decoder="ctc greedy", blank=len(fields["vocab"]),
-        channels=1 if fields["color"] == "GRAY" else 3, **check_card_fields(fields, "configs.yaml"),
+        channels=1 if fields["color"] == "GRAY" else 3, **fields,
     )  # fmt: skip
     by_shape: dict[tuple[int, ...], list[tuple[Any, str]]] = defaultdict(list)
     for source, label in read_csv(path)[:_NUM_IMAGES]:

@@ -77,7 +77,8 @@ def quantize_onnx(
     with atomic_path(target) as temporary:
         _quantize(source, temporary, [{model.input_name: image} for image in singles])
         fp32, int8 = _measure([source, temporary], batches, images.texts, vocab)
-        metrics = {**model.metadata.get("metrics", {}), "cer_int8": int8.cer}
+        metrics = model.metadata.get("metrics")  # Anything, in a file of another program.
+        metrics = {**(metrics if isinstance(metrics, dict) else {}), "cer_int8": int8.cer}
         write_metadata(temporary, {"metrics": metrics, "precision": "int8"})
     return Int8Report(fp32, int8, images.num_images)
 

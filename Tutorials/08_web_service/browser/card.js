@@ -4,7 +4,9 @@
 
 const METADATA = 14;
 const KEYS = ["vocab", "height", "width", "channels", "color", "resize", "scaling"];
-const DEFAULTS = { outputs: "probabilities", padding_color: [0], temperature: 1, label_order: "logical" };
+const DEFAULTS = {
+  outputs: "probabilities", padding_color: [0], rows: 1, temperature: 1, label_order: "logical",
+};
 
 /** Read the card from the bytes of an ONNX file; throw a sentence where there is none. */
 export function readCard(file) {

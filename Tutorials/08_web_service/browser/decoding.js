@@ -4,7 +4,8 @@
  * Read the outputs of one image.
  *
  * outputs: probabilities or logits, of shape (time, classes); the last class is the blank.
- * share: turns a time step into where it begins, as a share of the width of the given image.
+ * share: turns a time step and the number of steps that go over the image once into where the step
+ * begins, as a share of the width of the given image.
  * Returns {text, confidence, characters: [{text, confidence, left, right}]}.
  */
 export function decode(outputs, numSteps, numClasses, card, share) {
@@ -13,6 +14,7 @@ export function decode(outputs, numSteps, numClasses, card, share) {
     calibrate(outputs.subarray(step * numClasses, (step + 1) * numClasses), card)
   );
   const path = steps.map((step) => step.indexOf(Math.max(...step)));
+  const stepsInRow = Math.max(Math.floor(numSteps / card.rows), 1);
   const characters = [];
   const classes = [];
   for (let start = 0, end; start < numSteps; start = end) {
@@ -20,12 +22,13 @@ export function decode(outputs, numSteps, numClasses, card, share) {
     end = path.findIndex((other, step) => step > start && other !== best);
     if (end < 0) end = numSteps;
     if (best === blank) continue;
+    const column = start % stepsInRow;
     classes.push(best);
     characters.push({
       text: card.vocab[best],
       confidence: Math.max(...steps.slice(start, end).map((step) => step[best])),
-      left: share(start),
-      right: share(end),
+      left: share(column, stepsInRow),
+      right: share(column + end - start, stepsInRow),
     });
   }
   const text = characters.map((one) => one.text).join("");

@@ -5,8 +5,9 @@
  *
  * image: {data: RGBA bytes, width, height}, as a canvas gives them; transparent becomes white.
  * isRoundedDown: what `roundsDown` says of the file.
- * Returns {data: Float32Array of shape (height, width, channels), width, and `filled`: the share of
- * the width that the image takes, in the middle; the rest is padding}.
+ * Returns {data: Float32Array of shape (height, width, channels), width, `filled`: the share of
+ * the width that the image takes, in the middle; the rest is padding, and `isBlank`: whether all
+ * pixels are nearly the same}.
  */
 export function prepare(image, card, isRoundedDown = false) {
   const pixels = overWhite(image.data);
@@ -30,7 +31,19 @@ export function prepare(image, card, isRoundedDown = false) {
     }
   });
   const ratio = (image.width / image.height) * (height / width);
-  return { data, width, filled: card.resize === "fit" ? Math.min(ratio, 1) : 1 };
+  return { data, width, filled: card.resize === "fit" ? Math.min(ratio, 1) : 1, isBlank: isBlank(planes) };
+}
+
+/** Tell whether all pixels are nearly the same, by the limit of mltu. */
+function isBlank(planes) {
+  let [low, high] = [255, 0];
+  for (const values of planes) {
+    for (const value of values) {
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
+  }
+  return high - low <= 8;
 }
 
 function chooseWidth(image, card) {

@@ -18,12 +18,13 @@ export async function loadReader(ort, url) {
   return async (imageFile) => {
     const bytes = new Uint8Array(await imageFile.arrayBuffer());
     const image = await pixelsOf(imageFile);
-    const { data, width, filled } = prepare(image, card, roundsDown(bytes));
+    const { data, width, filled, isBlank } = prepare(image, card, roundsDown(bytes));
+    if (isBlank) return { text: "", confidence: 1, characters: [] };
     const input = new ort.Tensor("float32", data, [1, card.height, width, card.channels]);
     const outputs = await session.run({ [session.inputNames[0]]: input });
     const { dims, data: values } = outputs[session.outputNames[0]]; // (1, time, classes)
     // The image is in the middle of its padding.
-    const share = (step) => Math.min(Math.max((step / dims[1] - 0.5) / filled + 0.5, 0), 1);
+    const share = (step, all) => Math.min(Math.max((step / all - 0.5) / filled + 0.5, 0), 1);
     return decode(values, dims[1], dims[2], card, share);
   };
 }
