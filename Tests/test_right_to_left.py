@@ -36,12 +36,20 @@ IMAGE = np.array([[[0, 255, 0], [0, 0, 255], [255, 0, 0], [0, 0, 255]]] * 2, np.
         ("(אב)", "(בא)"),  # Brackets are mirrored.
         ("abc 12", "abc 12"),
         ("לָ", "\u05b8ל"),
+        ("می\u200cرود", "دور\u200cیم"),  # A joiner is part of Persian spelling.
         ("", ""),
     ],
 )
 def test_texts_are_turned_and_back(stored, shown):
     assert turn_text(stored) == shown
     assert turn_text(shown) == stored
+
+
+@pytest.mark.parametrize(
+    "label", ["אב \u202a+12\u202c", "אב \u2066+12\u2069", "אב \u2068+12\u2069"]
+)
+def test_marks_of_direction_are_obeyed_and_left_out(label):
+    assert turn_text(label) == "+12 בא"
 
 
 @given(st.lists(st.text(HEBREW, min_size=1) | st.integers(0, 9999).map(str), min_size=1))
