@@ -87,6 +87,8 @@ def test_arrays_pass():
         reader.read(np.array([0.0, np.nan]))
     with pytest.raises(ValueError, match=r"shape \(0,\)"):
         reader.read(np.zeros(0))
+    with pytest.raises(ValueError, match=r"Received \(2, 8000\), .* `data.T`"):
+        reader.read(np.zeros((2, 8000)))  # As other libraries load it; two samples were left.
 
 
 @pytest.mark.parametrize("data", [b"", b"no sound", b"RIFF", encoded(sine(440))[:5_000]])

@@ -63,6 +63,11 @@ class AudioReader(Step):
     def read(self, data: Any) -> Audio:
         """Read one recording without a label; arguments and errors as in `__call__`."""
         if isinstance(data, np.ndarray):
+            if data.ndim == 2 and data.shape[0] < data.shape[1]:
+                raise ValueError(
+                    "`data` must be an array of shape (samples,) or (samples, channels). Received "
+                    f"{data.shape}, more channels than samples. Pass its transpose, `data.T`."
+                )
             return _mono(_scaled(data), f"an array of shape {data.shape}")
         return self._decode(*load_bytes(data, "a recording"))
 
