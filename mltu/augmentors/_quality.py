@@ -46,7 +46,7 @@ class RandomSharpen(Augmentor):
 
     def __init__(self, probability: float = 0.5, amount: float = 1.5, sigma: float = 1.0) -> None:
         super().__init__(probability)
-        if amount < 0 or sigma <= 0:
+        if not (amount >= 0 and sigma > 0):
             raise ValueError(
                 "`amount` must be at least 0 and `sigma` more than 0. "
                 f"Received {amount} and {sigma}."
@@ -71,7 +71,7 @@ class RandomGaussianBlur(Augmentor):
 
     def __init__(self, probability: float = 0.5, sigma: float = 1.0) -> None:
         super().__init__(probability)
-        if sigma <= 0:
+        if not sigma > 0:
             raise ValueError(f"`sigma` must be more than 0. Received {sigma}.")
         self.sigma = sigma
 
@@ -117,7 +117,7 @@ class RandomNoise(Augmentor):
 
     def __init__(self, probability: float = 0.5, sigma: float = 15.0) -> None:
         super().__init__(probability)
-        if sigma <= 0:
+        if not sigma > 0:
             raise ValueError(f"`sigma` must be more than 0. Received {sigma}.")
         self.sigma = sigma
 
