@@ -436,9 +436,11 @@ def test_a_pickled_generator_of_images_draws_the_same(atlas, tmp_path):
     ("options", "message"),
     [
         ({"height": 8}, "at least 16"),
+        ({"height": 20.5}, "`height` must be an integer"),
         ({"max_width": 100}, "four times that"),
         ({"weights": {"scan": 1}}, "Unknown kind 'scan'"),
         ({"weights": {"scan_line": 0}}, "not all 0"),
+        ({"weights": {}}, "not all 0"),
         ({"weights": {"scan_line": -1, "display": 3}}, "at least 0"),
     ],
 )
