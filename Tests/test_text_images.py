@@ -113,6 +113,15 @@ def test_a_packed_atlas_has_five_levels_of_grey(atlas, tmp_path):
     assert (tmp_path / "atlas.pack").stat().st_size < 60_000
 
 
+def test_an_interrupted_pack_leaves_the_older_file(atlas, tmp_path, monkeypatch):
+    path = atlas.pack(tmp_path / "atlas.pack")
+    before = path.read_bytes()
+    monkeypatch.setattr("lzma.compress", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        atlas.pack(path)
+    assert path.read_bytes() == before
+
+
 def test_only_an_atlas_is_replaced(atlas, tmp_path):
     folder = atlas.subset([0]).save(tmp_path / "atlas")
     loaded = FontAtlas.load(folder)
