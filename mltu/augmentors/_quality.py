@@ -24,8 +24,8 @@ class RandomErodeDilate(Augmentor):
 
     def __init__(self, probability: float = 0.5, kernel_size: tuple[int, int] = (2, 2)) -> None:
         super().__init__(probability)
-        if min(kernel_size) < 1:
-            raise ValueError(f"`kernel_size` must be at least (1, 1). Received {kernel_size}.")
+        for side in kernel_size:
+            check_count("kernel_size", side, 1)
         self.kernel_size = kernel_size
 
     def apply(self, image: Image, rng: np.random.Generator) -> Image:

@@ -29,7 +29,7 @@ _SPACED = re.compile(rf"({_IMAGE}) (.*)", re.IGNORECASE)  # TRDG: word_1.png tex
 def read_table(
     path: StrPath, *, path_column: str | None = None, label_column: str | None = None
 ) -> Samples:
-    """Read a table or list of images and labels in any form that can be told with certainty.
+    """Read a table or list of images and labels in any form that can be recognized with certainty.
 
     - a CSV file with a comma, a semicolon or a tab between the cells, perhaps with Excel's first
       line `sep=;`, in UTF-8, or in UTF-16 with a byte order mark;
