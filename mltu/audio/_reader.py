@@ -16,6 +16,7 @@ from mltu.utils.pipeline_step import Step
 Audio = npt.NDArray[np.float32]
 
 _MAX_VALUES = 1 << 28  # of all channels; 1 GiB in float32
+_LOUDEST = 100  # Floats somewhat beyond 1 are cut; beyond this, they were never scaled.
 _ENDLESS = 0xFFFFFFFF  # The length in the header of a WAV that was written to a pipe.
 
 
@@ -99,13 +100,19 @@ class AudioReader(Step):
 
 
 def _scaled(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Scale integers of 16 bits to -1..1."""
+    """Scale integers of 16 bits to -1..1; refuse floats that were not scaled."""
     if values.dtype == np.int16:
         return values / np.float32(1 << 15)
     if not np.issubdtype(values.dtype, np.floating):
         raise ValueError(
             "`data` must be an array of floats in -1..1 or of int16. "
             f"Received {values.dtype}. Divide by the largest value that it can hold."
+        )
+    largest = np.abs(values).max(initial=0)
+    if largest > _LOUDEST:
+        raise ValueError(
+            f"`data` must be an array of floats in -1..1. Received values up to {largest:g}. Divide "
+            "what was converted from int16 by 32768."
         )
     return values
 
