@@ -83,7 +83,7 @@ def test_arrays_pass():
     np.testing.assert_array_equal(reader.read(whole), [0, 0.5, -1])
     with pytest.raises(ValueError, match="or of int16"):
         reader.read(np.array([1, 2]))
-    with pytest.raises(ValueError, match="up to 32767. Divide .* by 32768"):
+    with pytest.raises(ValueError, match=r"up to 32767\. Divide .* by 32768"):
         reader.read(np.array([0.0, 32767.0]))  # It became a square wave.
     with pytest.raises(ValueError, match="NaN"):
         reader.read(np.array([0.0, np.nan]))

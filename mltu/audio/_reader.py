@@ -111,8 +111,8 @@ def _scaled(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     largest = np.abs(values).max(initial=0)
     if largest > _LOUDEST:
         raise ValueError(
-            f"`data` must be an array of floats in -1..1. Received values up to {largest:g}. Divide "
-            "what was converted from int16 by 32768."
+            f"`data` must be an array of floats in -1..1. Received values up to {largest:g}. "
+            "Divide what was converted from int16 by 32768."
         )
     return values
 
