@@ -83,10 +83,14 @@ def test_arrays_pass():
     np.testing.assert_array_equal(reader.read(whole), [0, 0.5, -1])
     with pytest.raises(ValueError, match="or of int16"):
         reader.read(np.array([1, 2]))
+    with pytest.raises(ValueError, match=r"up to 32767\. Divide .* by 32768"):
+        reader.read(np.array([0.0, 32767.0]))  # It became a square wave.
     with pytest.raises(ValueError, match="NaN"):
         reader.read(np.array([0.0, np.nan]))
     with pytest.raises(ValueError, match=r"shape \(0,\)"):
         reader.read(np.zeros(0))
+    with pytest.raises(ValueError, match=r"Received \(2, 8000\), .* `data.T`"):
+        reader.read(np.zeros((2, 8000)))  # As other libraries load it; two samples were left.
 
 
 @pytest.mark.parametrize("data", [b"", b"no sound", b"RIFF", encoded(sine(440))[:5_000]])

@@ -168,9 +168,14 @@ def test_rotated_corners_have_the_median_or_the_given_colour():
         (lambda: RandomBrightness(delta=1.5), "delta"),
         (lambda: RandomRotate(angle=-5), "angle"),
         (lambda: RandomErodeDilate(kernel_size=(0, 2)), "kernel_size"),
+        (lambda: RandomErodeDilate(kernel_size=(2.5, 2)), "kernel_size"),
         (lambda: RandomSharpen(amount=-1), "amount"),
         (lambda: RandomSharpen(sigma=0), "sigma"),
         (lambda: RandomGaussianBlur(sigma=0), "sigma"),
+        (lambda: RandomSharpen(amount=float("nan")), "amount"),
+        (lambda: RandomSharpen(sigma=float("nan")), "sigma"),
+        (lambda: RandomGaussianBlur(sigma=float("nan")), "sigma"),
+        (lambda: RandomNoise(sigma=float("nan")), "sigma"),
     ],
 )
 def test_ranges_are_checked_when_built(build, name):

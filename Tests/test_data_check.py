@@ -249,6 +249,10 @@ def test_severities_and_their_order(report):
     }
 
 
+def test_a_label_that_is_an_array_is_reported():
+    assert named(check([("7.png", np.array([3, 4]))]), "label_not_text").count == 1
+
+
 def test_names_that_cameras_give_are_no_labels():
     names = ["IMG_0012", "DSCN0007", "Screenshot 2024-05-01", "image1"]
     found = named(

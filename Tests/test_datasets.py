@@ -268,7 +268,10 @@ def test_every_form_is_loaded(tmp_path):
         load_samples(tmp_path)
 
 
-@pytest.mark.parametrize("entry", ["ab", ("a",), 5, None, ("a", "b", "c")])
+@pytest.mark.parametrize(
+    "entry",
+    ["ab", b"ab", ("a",), 5, None, ("a", "b", "c"), {"path": "a", "label": "b"}, {"a", "b"}],
+)
 def test_an_entry_that_is_no_pair(entry):
     with pytest.raises(TypeError, match=r"pairs of a path and a label. Received .* in row 1"):
         load_samples([("a", "b"), entry])
@@ -447,6 +450,9 @@ def test_columns_are_chosen_by_name(tmp_path):
         read_table(path)
     with pytest.raises(ValueError, match="must have the columns 'scan' and 'number'"):
         read_table(path, path_column="scan", label_column="number")
+    (tmp_path / "list.tsv").write_text("a.png\tx\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="must have the columns 'path' and 'plate'"):
+        read_table(tmp_path / "list.tsv", label_column="plate")  # It was not looked for.
 
 
 def test_paths_of_windows_and_tables_in_folders_are_found(tmp_path, monkeypatch):

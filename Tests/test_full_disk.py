@@ -1,5 +1,6 @@
 """A full disk: a small file system into which everything that writes is told to write too much."""
 
+import errno
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mltu.evaluation import Sample, write_report
 from mltu.plots import write_contact_sheet
 from mltu.resume._file import write_state
 from mltu.synthetic import FontAtlas, shipped_fonts, write_mjsynth
+from mltu.utils.files import naming_full_disk
 
 
 @pytest.fixture
@@ -82,3 +84,9 @@ def test_a_full_disk_is_named_with_what_was_written(write, name, left, small_dis
         write(small_disk)
     assert Path(caught.value.filename) == small_disk / name
     assert sorted(path.name for path in small_disk.rglob("*")) == sorted(left)
+
+
+def test_a_used_up_quota_is_a_full_disk(tmp_path):
+    with pytest.raises(OSError, match="The disk is full") as caught, naming_full_disk(tmp_path):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path))

@@ -696,6 +696,16 @@ def test_notes_describe_arrays_by_their_shape():
     assert "an array of shape (3, 4) with the label 'x'" in caught.value.__notes__[0]
 
 
+def test_a_step_that_returns_no_pair_is_named():
+    def forgetful(data, label):
+        data + 1
+
+    provider = DataProvider([(np.zeros((3, 4)), "x")], [], transformers=[forgetful])
+    with pytest.raises(TypeError, match="cannot unpack") as caught:
+        provider[0]
+    assert "in the step <function test_a_step_" in caught.value.__notes__[0]
+
+
 def test_differing_shapes_name_the_remedy():
     images = [[np.zeros((1, side), np.uint8), "x"] for side in (1, 2)]
     with pytest.raises(ValueError, match=r"\[\(1, 1\), \(1, 2\)\]. Add ImageResizer or Spec"):

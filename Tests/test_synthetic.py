@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import contents, run_python
 
+from mltu.datasets import open_validation
 from mltu.synthetic import (
     ALPHABET,
     FontAtlas,
@@ -230,6 +231,7 @@ def test_an_image_does_not_depend_on_how_many_follow(finished: Path, tmp_path: P
     for (path, _), (longer_path, _) in pairs:
         assert label_of(path) == label_of(longer_path)
         assert (shorter / path).read_bytes() == (finished / longer_path).read_bytes()
+    assert open_validation(shorter) is None  # An empty list would be an error.
 
 
 def test_recipe_is_frozen(finished: Path) -> None:

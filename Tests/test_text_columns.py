@@ -117,6 +117,8 @@ def test_indices_are_integers(indices):
     assert as_indices([]).dtype.kind == "i"
     with pytest.raises(IndexError):
         as_column("ab").take([2])
+    with pytest.raises(TypeError):
+        as_column("ab")[[0, 1]]  # It was the repr of an array.
 
 
 def test_another_process_receives_a_column():

@@ -113,6 +113,15 @@ def test_a_packed_atlas_has_five_levels_of_grey(atlas, tmp_path):
     assert (tmp_path / "atlas.pack").stat().st_size < 60_000
 
 
+def test_an_interrupted_pack_leaves_the_older_file(atlas, tmp_path, monkeypatch):
+    path = atlas.pack(tmp_path / "atlas.pack")
+    before = path.read_bytes()
+    monkeypatch.setattr("lzma.compress", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        atlas.pack(path)
+    assert path.read_bytes() == before
+
+
 def test_only_an_atlas_is_replaced(atlas, tmp_path):
     folder = atlas.subset([0]).save(tmp_path / "atlas")
     loaded = FontAtlas.load(folder)
@@ -436,9 +445,11 @@ def test_a_pickled_generator_of_images_draws_the_same(atlas, tmp_path):
     ("options", "message"),
     [
         ({"height": 8}, "at least 16"),
+        ({"height": 20.5}, "`height` must be an integer"),
         ({"max_width": 100}, "four times that"),
         ({"weights": {"scan": 1}}, "Unknown kind 'scan'"),
         ({"weights": {"scan_line": 0}}, "not all 0"),
+        ({"weights": {}}, "not all 0"),
         ({"weights": {"scan_line": -1, "display": 3}}, "at least 0"),
     ],
 )

@@ -117,10 +117,16 @@ def test_default_padding_is_black_for_every_kind(tail):
     assert data.reshape(2, 4, -1)[0, :, 0].tolist() == [0, 9, 9, 0]
 
 
-@pytest.mark.parametrize("color", [300, -1, (0, 0, 256), 0.5])
+@pytest.mark.parametrize("color", [300, -1, (0, 0, 256), 0.5, ()])
 def test_padding_color_must_be_one_of_a_byte(color):
     with pytest.raises(ValueError, match=r"`padding_color` must have integers in 0\.\.255"):
         ImageResizer(4, 2, keep_aspect_ratio=True, padding_color=color)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int64, np.float16])
+def test_what_opencv_does_not_resize_is_named(dtype):
+    with pytest.raises(ValueError, match=r"must be uint8, .* Received (bool|int64|float16)"):
+        ImageResizer(4, 2)(np.ones((2, 2), dtype), "")
 
 
 def test_padding_color_must_fit_the_channels():
@@ -180,6 +186,13 @@ def test_unknown_characters_are_listed():
 @pytest.mark.parametrize("vocab", [set("ab"), frozenset("ab")])
 def test_set_as_vocabulary_is_refused(vocab):
     with pytest.raises(TypeError, match=r"`vocab` .* set, whose order .*sorted\(vocab\)"):
+        LabelIndexer(vocab)
+
+
+@pytest.mark.parametrize("vocab", [iter("ab"), {"a": 0, "b": 1, "c": 2}, np.array(["a", "b"])])
+def test_a_vocabulary_is_a_sequence(vocab):
+    """An iterator was empty after the checks, and the values of a dict were taken for counts."""
+    with pytest.raises(TypeError, match="`vocab` must be a string or a list"):
         LabelIndexer(vocab)
 
 

@@ -143,8 +143,8 @@ class ImageReader(Step):
         if (risk := decoding_risk(content, self.max_pixels)) is not None:
             raise UnreadableImageError(
                 f"`data` must be a whole image of at most {self.max_pixels} pixels. Received "
-                f"{source}: {risk}. Replace it. If you trust it, pass a larger "
-                "`max_pixels` to ImageReader, or decode it and pass the array.",
+                f"{source}: {risk}. Replace it. If it is only large and you trust it, pass a "
+                "larger `max_pixels` to ImageReader, or decode it and pass the array.",
                 risk,
             )
 

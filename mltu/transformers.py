@@ -25,6 +25,7 @@ with explain_missing():
 Array = npt.NDArray[Any]
 
 _NUM_NAMED = 10  # How many labels an error names.
+_RESIZED = ("u1", "u2", "i2", "f4", "f8")  # dtypes that OpenCV resizes, in any byte order
 
 
 Transformer = Step  # The name that scripts of the tutorials import.
@@ -92,7 +93,8 @@ class ImageResizer(Step):
                     "`keep_aspect_ratio` must be True for several widths. Received False with "
                     f"{self.width}. Stretched images need only one width."
                 )
-        if not all(value in range(256) for value in np.ravel(padding_color)):
+        colors = np.ravel(padding_color)
+        if not colors.size or not all(value in range(256) for value in colors):
             raise ValueError(
                 f"`padding_color` must have integers in 0..255. Received {padding_color!r}."
             )
@@ -143,6 +145,11 @@ class ImageResizer(Step):
             raise ValueError(
                 "`data` must be an image of shape (height, width) or (height, width, channels). "
                 f"Received {shape}. Put ImageReader() into `data_preprocessors`."
+            )
+        if data.dtype.str[1:] not in _RESIZED:
+            raise ValueError(
+                "`data` must be uint8, uint16, int16, float32 or float64 to be resized. Received "
+                f"{data.dtype}. Convert it: `data.astype(numpy.float32)`."
             )
         scaled = round(data.shape[1] * self.height / data.shape[0])
         return next((i for i, one in enumerate(self.widths) if scaled <= one), len(self.widths) - 1)
@@ -241,10 +248,11 @@ class LabelIndexer(Step):
             raise ValueError(f"`order` must be 'logical' or 'visual'. Received {order!r}.")
         if order == "visual":
             turn_text("\u05d0")  # Raises now rather than in a worker if python-bidi is missing.
-        if isinstance(vocab, set | frozenset):
+        if not isinstance(vocab, Sequence):
+            a_set = 'a set, whose order changes with each run. Use `"".join(sorted(vocab))`.'
             raise TypeError(
                 "`vocab` must be a string or a list, since the order defines the indices. Received "
-                'a set, whose order changes with each run. Use `"".join(sorted(vocab))`.'
+                + (a_set if isinstance(vocab, set | frozenset) else f"{type(vocab).__name__}.")
             )
         if not vocab:
             raise ValueError(

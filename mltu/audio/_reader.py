@@ -16,6 +16,7 @@ from mltu.utils.pipeline_step import Step
 Audio = npt.NDArray[np.float32]
 
 _MAX_VALUES = 1 << 28  # of all channels; 1 GiB in float32
+_LOUDEST = 100  # Floats somewhat beyond 1 are cut; beyond this, they were never scaled.
 _ENDLESS = 0xFFFFFFFF  # The length in the header of a WAV that was written to a pipe.
 
 
@@ -63,6 +64,11 @@ class AudioReader(Step):
     def read(self, data: Any) -> Audio:
         """Read one recording without a label; arguments and errors as in `__call__`."""
         if isinstance(data, np.ndarray):
+            if data.ndim == 2 and data.shape[0] < data.shape[1]:
+                raise ValueError(
+                    "`data` must be an array of shape (samples,) or (samples, channels). Received "
+                    f"{data.shape}, more channels than samples. Pass its transpose, `data.T`."
+                )
             return _mono(_scaled(data), f"an array of shape {data.shape}")
         return self._decode(*load_bytes(data, "a recording"))
 
@@ -94,13 +100,19 @@ class AudioReader(Step):
 
 
 def _scaled(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Scale integers of 16 bits to -1..1."""
+    """Scale integers of 16 bits to -1..1; refuse floats that were not scaled."""
     if values.dtype == np.int16:
         return values / np.float32(1 << 15)
     if not np.issubdtype(values.dtype, np.floating):
         raise ValueError(
             "`data` must be an array of floats in -1..1 or of int16. "
             f"Received {values.dtype}. Divide by the largest value that it can hold."
+        )
+    largest = np.abs(values).max(initial=0)
+    if largest > _LOUDEST:
+        raise ValueError(
+            f"`data` must be an array of floats in -1..1. Received values up to {largest:g}. "
+            "Divide what was converted from int16 by 32768."
         )
     return values
 

@@ -24,8 +24,8 @@ class RandomErodeDilate(Augmentor):
 
     def __init__(self, probability: float = 0.5, kernel_size: tuple[int, int] = (2, 2)) -> None:
         super().__init__(probability)
-        if min(kernel_size) < 1:
-            raise ValueError(f"`kernel_size` must be at least (1, 1). Received {kernel_size}.")
+        for side in kernel_size:
+            check_count("kernel_size", side, 1)
         self.kernel_size = kernel_size
 
     def apply(self, image: Image, rng: np.random.Generator) -> Image:
@@ -46,7 +46,7 @@ class RandomSharpen(Augmentor):
 
     def __init__(self, probability: float = 0.5, amount: float = 1.5, sigma: float = 1.0) -> None:
         super().__init__(probability)
-        if amount < 0 or sigma <= 0:
+        if not (amount >= 0 and sigma > 0):
             raise ValueError(
                 "`amount` must be at least 0 and `sigma` more than 0. "
                 f"Received {amount} and {sigma}."
@@ -71,7 +71,7 @@ class RandomGaussianBlur(Augmentor):
 
     def __init__(self, probability: float = 0.5, sigma: float = 1.0) -> None:
         super().__init__(probability)
-        if sigma <= 0:
+        if not sigma > 0:
             raise ValueError(f"`sigma` must be more than 0. Received {sigma}.")
         self.sigma = sigma
 
@@ -117,7 +117,7 @@ class RandomNoise(Augmentor):
 
     def __init__(self, probability: float = 0.5, sigma: float = 15.0) -> None:
         super().__init__(probability)
-        if sigma <= 0:
+        if not sigma > 0:
             raise ValueError(f"`sigma` must be more than 0. Received {sigma}.")
         self.sigma = sigma
 

@@ -375,7 +375,8 @@ def _run_step(
     step: Step, data: Any, label: Any, *rng: Any, sample: tuple[Any, Any]
 ) -> tuple[Any, Any]:
     try:
-        return step(data, label, *rng)
+        data, label = step(data, label, *rng)
+        return data, label
     except Exception as error:
         source, source_label = sample
         is_array = isinstance(source, np.ndarray)

@@ -46,8 +46,8 @@ class DataProvider(keras.utils.PyDataset):
         batch_size: samples in each batch; the last of an epoch may be smaller.
         shuffle: whether each epoch has its own order.
         initial_epoch: the number of the first epoch.
-        augmentors: `Augmentor`s, called `(data, label, rng) -> (data, label)`; between them may be
-            fixed steps of mltu, such as `MelSpectrogram` before `SpecAugment`.
+        augmentors: `Augmentor`s, called `(data, label, rng) -> (data, label)`; fixed steps of mltu
+            may stand between them, such as `MelSpectrogram` before `SpecAugment`.
         transformers: callables like the preprocessors, run last.
         skip_validation: True not to check that labels are present and files exist.
         limit: use only the first `limit` samples.
@@ -65,8 +65,8 @@ class DataProvider(keras.utils.PyDataset):
             one or two cores busy, however many threads there are; large ones and slow disks are
             worth more threads. The bytes are the same.
         max_queue_size: batches to prefetch.
-        processes: number of processes that prepare batches, instead of threads: they keep as many
-            cores busy, as a GPU needs it. Steps must be importable, and a script needs
+        processes: number of processes that prepare batches, instead of threads. Each keeps one core
+            busy, and a fast GPU needs several. Steps must be importable, and a script needs
             `if __name__ == "__main__":`. 0 uses threads.
         use_multiprocessing: must be False. When one of Keras's worker processes is killed, Keras
             waits for it forever; use `processes`.

@@ -224,8 +224,8 @@ def _check_file_names(samples: AllSamples) -> Iterator[Match]:
     """Find labels that are the whole name of the file, where the name says something else."""
 
     def is_name(position: int) -> bool:
-        path = samples.path(position)
-        return path is not None and Path(path).stem == samples.labels[position]
+        path, label = samples.path(position), samples.labels[position]
+        return path is not None and isinstance(label, str) and Path(path).stem == label
 
     size = samples.num_training
     if sum(map(is_name, range(min(size, _NUM_NAMES)))) < min(size, _NUM_NAMES):

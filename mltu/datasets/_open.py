@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -184,7 +184,8 @@ def _select_columns(frame: Any) -> Any:
 
 def _pairs(dataset: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
     for row, sample in enumerate(dataset):
-        if isinstance(sample, str) or not hasattr(sample, "__len__") or len(sample) != 2:
+        is_other = isinstance(sample, str | bytes | Mapping | Set)
+        if is_other or not hasattr(sample, "__len__") or len(sample) != 2:
             raise TypeError(
                 "`dataset` must contain pairs of a path and a label. "
                 f"Received {sample!r} in row {row}."

@@ -29,7 +29,7 @@ _SPACED = re.compile(rf"({_IMAGE}) (.*)", re.IGNORECASE)  # TRDG: word_1.png tex
 def read_table(
     path: StrPath, *, path_column: str | None = None, label_column: str | None = None
 ) -> Samples:
-    """Read a table or list of images and labels in any form that can be told with certainty.
+    """Read a table or list of images and labels in any form that can be recognized with certainty.
 
     - a CSV file with a comma, a semicolon or a tab between the cells, perhaps with Excel's first
       line `sep=;`, in UTF-8, or in UTF-16 with a byte order mark;
@@ -219,6 +219,15 @@ def _csv_pairs(
 ) -> Iterator[tuple[str, str]]:
     """Yield (path, label) of each row of an open `csv.reader` that begins with a header."""
     header: list[str] = next((row for row in rows if row), [])
+    columns = _require_columns(path, header, names)
+    fix = "Put labels with commas in double quotes."
+    numbered = ((rows.line_num, row) for row in rows)  # with the number of its last line
+    yield from _pairs(path, numbered, columns, len(header), fix)
+
+
+def _require_columns(
+    path: StrPath, header: Sequence[str], names: tuple[str | None, str | None]
+) -> tuple[int, int]:
     columns = _find_columns(header, *names)
     if columns is None:
         path_name, label_name = (name or kind for name, kind in zip(names, _NAMES, strict=True))
@@ -228,9 +237,7 @@ def _csv_pairs(
             "they are: path_column= and label_column=, on the command line --path-column and "
             "--label-column."
         )
-    fix = "Put labels with commas in double quotes."
-    numbered = ((rows.line_num, row) for row in rows)  # with the number of its last line
-    yield from _pairs(path, numbered, columns, len(header), fix)
+    return columns
 
 
 def _tsv_pairs(
@@ -242,7 +249,8 @@ def _tsv_pairs(
     )
     written = (line for line in lines if line[1] != [""])
     head, second = next(written, (0, [])), next(written, (0, []))
-    columns = _find_columns(head[1], *names)
+    is_named = names != (None, None)
+    columns = _require_columns(path, head[1], names) if is_named else _find_columns(head[1])
     is_header = columns or _is_header(path, head[1], second[1])
     rows = chain([second] if is_header else [head, second], lines)
     fix = "Name the columns in the first line if there are more than a path and a label."

@@ -33,7 +33,7 @@ from mltu.synthetic._glyphs import (
     try_sheet,
 )
 from mltu.synthetic._texts import ALPHABET, LATIN
-from mltu.utils.files import StrPath, atomic_folder
+from mltu.utils.files import StrPath, atomic_folder, atomic_path
 
 _FILES = ("glyphs.npy", "boxes.npy", "kerning.npy", "plain.npy", "names.txt", "characters.txt")
 _MAX_SPACE = 0.75 * EM
@@ -225,7 +225,7 @@ class FontAtlas:
 
     def pack(self, path: StrPath) -> Path:
         """Write the atlas to one small file, with five levels of grey, for `unpack`."""
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
+        with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as file:
             levels = (self._pixels.astype(np.uint16) * (_PACK_LEVELS - 1) + 127) // 255
             kerning = np.flatnonzero(self._kerning)
             values = self._kerning.ravel()[kerning]

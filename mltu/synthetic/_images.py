@@ -22,6 +22,7 @@ from mltu.synthetic._print import mixed, receipt, scan, screen
 from mltu.synthetic._signs import display, distant, plain, scene
 from mltu.synthetic._texts import ALPHABET, LATIN, Texts
 from mltu.synthetic._textures import Array, Banks, Rng, make_banks
+from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
 from mltu.utils.text_columns import distinct_characters
 
@@ -105,15 +106,19 @@ class TextImages(Augmentor):
         weights: Mapping[str, float] | None = None,
         new_texts: bool = False,
     ) -> None:
+        check_count("height", height, 0)
+        check_count("max_width", max_width, 0)
         if height < _MIN_HEIGHT or max_width < 4 * height:
             raise ValueError(
                 f"`height` must be at least {_MIN_HEIGHT}, and `max_width` four times that. "
                 f"Received {height} and {max_width}."
             )
-        self.kinds = dict(weights or {name: kind.weight for name, kind in KINDS.items()})
+        if weights is None:
+            weights = {name: kind.weight for name, kind in KINDS.items()}
+        self.kinds = dict(weights)
         if unknown := self.kinds.keys() - KINDS:
             raise ValueError(f"Unknown kind {min(unknown)!r}. Known: {', '.join(KINDS)}.")
-        if min(self.kinds.values()) < 0 or not sum(self.kinds.values()) > 0:
+        if min(self.kinds.values(), default=0) < 0 or not sum(self.kinds.values()) > 0:
             raise ValueError(f"`weights` must be at least 0 and not all 0. Received {weights}.")
         super().__init__(probability=1)
         self.keeps_label = not new_texts

@@ -56,7 +56,8 @@ def write_mjsynth(
     """Write word images as `<root>/<d>/<dd>/<n>_<word>_<lexicon index>.jpg`, as MJSynth does.
 
     Beside them are `annotation_train.txt` and `annotation_val.txt` (`./1/1/1_Lube_20711.jpg
-    20711` a line), `lexicon.txt` (the index is the line number, from 0) and `recipe.json`.
+    20711` a line; none for a split without images), `lexicon.txt` (the index is the line number,
+    from 0) and `recipe.json`.
     No label of the validation split occurs in the training split, in any case. Image i of a
     split follows from (seed, i) alone, so any number of workers writes the same bytes.
 
@@ -178,7 +179,8 @@ def _write_texts(
             job = Job(split, index, label, _file(split, index, label, entry))
             jobs.append(job)
             lines.append(f"./{job.file} {entry}")
-        _write_lines(part / name, lines)
+        if lines:  # An empty list is no part of a data set.
+            _write_lines(part / name, lines)
     return jobs
 
 

@@ -104,7 +104,8 @@ def naming_full_disk(path: StrPath) -> Iterator[None]:
         yield
     except OSError as error:
         is_short = error.errno is None and " requested and " in str(error)  # NumPy's, of an array
-        if not is_short and (error.errno != errno.ENOSPC or error.strerror == _FULL_DISK):
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)  # The second is that of a quota.
+        if not is_short and (not is_full or error.strerror == _FULL_DISK):
             raise
         raise OSError(errno.ENOSPC, _FULL_DISK, os.fspath(path)) from error
 

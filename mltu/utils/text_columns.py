@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import index as to_index
 from operator import length_hint
 from typing import Any, overload
 
@@ -45,7 +46,7 @@ class TextColumn(Sequence[str]):
     def __getitem__(self, index: int | slice) -> str | TextColumn:
         if isinstance(index, slice):
             return TextColumn(self.texts[index], self.prefix)
-        return self.prefix + str(self.texts[index])
+        return self.prefix + str(self.texts[to_index(index)])
 
     def __iter__(self) -> Iterator[str]:
         for row in range(0, len(self), _BLOCK):

@@ -8,7 +8,9 @@ from itertools import groupby, product
 from mltu._extras import explain_missing
 
 ORDERS = ("logical", "visual")
-_HIDDEN = ("BN", "LRI", "RLI", "FSI", "PDI", "")  # bidirectional classes; "" is unassigned
+_HIDDEN = ("BN", "")  # bidirectional classes: joiners and such, and what is not assigned
+# python-bidi knows no isolates, but embeddings, which are dropped as they should be.
+_EMBEDDINGS = str.maketrans("\u2066\u2067\u2068\u2069", "\u202a\u202b\u202a\u202c")
 _MARKS = frozenset(map(chr, range(0x300, 0x370)))  # combining marks
 _MAX_SIGNS = 6  # of a text, of which all combinations are tried
 
@@ -22,7 +24,8 @@ def turn_text(text: str) -> str:
     """Turn a text from the order of reading into that of the image, left to right.
 
     Numbers and Latin words keep their order within. A text without right-to-left letters stays as
-    it is; any other is taken as a paragraph that begins at the right.
+    it is; any other is taken as a paragraph that begins at the right. Marks of direction are
+    obeyed and left out.
 
     Source: the Unicode Bidirectional Algorithm (UAX 9).
 
@@ -33,7 +36,8 @@ def turn_text(text: str) -> str:
         return text
     with explain_missing():
         from bidi.algorithm import get_display
-    # python-bidi drops joiners (of Persian) and fails at isolates; a mark goes with its letter.
+    text = text.translate(_EMBEDDINGS)
+    # python-bidi drops joiners (of Persian); a mark goes with its letter.
     hidden = "".join({char for char in text if unicodedata.bidirectional(char) in _HIDDEN})
     marks = "".join(sorted(_MARKS.difference(text)))
     hidden, marks = hidden[: len(marks)], marks[: len(hidden)]
