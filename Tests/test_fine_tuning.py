@@ -227,6 +227,13 @@ def test_a_run_whose_checkpoint_was_cut_by_a_kill_can_be_resumed(
     assert resume_reader(tmp_path).vocab == "abc"
 
 
+def test_labels_that_are_numbers_are_named(samples, tmp_path):
+    """The error was "sequence item 0: expected str instance, int found"."""
+    numbers = [(path, 12) for path in samples.data]
+    with pytest.raises(TypeError, match=r"labels of `data` must be text.*leading zeros"):
+        train_reader(numbers, output=tmp_path / "run", export=False)
+
+
 def test_each_image_is_read_by_a_reader_that_did_not_see_it(samples, monkeypatch, capsys):
     seen = []
 
