@@ -425,6 +425,8 @@ def test_the_rate_rises_to_its_peak_and_falls_along_a_cosine():
         rates(3_300, (0, 150, 300, 1_800, 3_300)), [0, 0.05, 0.1, 0.05, 0], atol=1e-6
     )
     np.testing.assert_allclose(rates(20, (1, 2, 11, 20)), [0.05, 0.1, 0.05, 0], atol=1e-6)
+    with pytest.raises(ValueError, match="`num_steps` must be an integer of at least 1"):
+        rates(0, ())  # It was an error about `decay_steps`, which nobody has set.
 
 
 @pytest.mark.skipif(

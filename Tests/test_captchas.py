@@ -146,6 +146,21 @@ def test_mixed_captchas_are_drawn_while_it_trains(tmp_path):
     assert "Average CER: " in run_script("inferenceModel.py", "run", place=tmp_path).stdout
 
 
+def test_folds_of_other_settings_are_not_counted_with_these(captchas, tmp_path):
+    """`num_folds=10` after `num_folds=5` read captchas twice, and `dropout=0.3` changed nothing."""
+    configs = load_tutorial("02_captcha_to_text", "configs").ModelConfigs()
+    configs.model_path, configs.data = str(tmp_path / "fold_0"), str(captchas)
+    configs.num_folds = 2
+    configs.save()
+    (tmp_path / "fold_0" / "model.onnx").touch()
+    place = f"model_path={tmp_path}"
+    for given in ("num_folds=3", "num_folds=2 dropout=0.3", "num_folds=2 data=elsewhere"):
+        done = run_script("cross_validate.py", place, *given.split(), check=False)
+        assert re.search(r"fold_0 was trained with (num_folds=2|dropout|data)", done.stderr)
+    done = run_script("cross_validate.py", place, "num_folds=2", f"data={captchas}", check=False)
+    assert "val.csv" in done.stderr  # It went on with this fold.
+
+
 @pytest.mark.slow
 def test_folds_are_trained_once(captchas, tmp_path, monkeypatch):
     run = subprocess.run

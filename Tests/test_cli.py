@@ -123,6 +123,8 @@ def test_usage_errors_end_with_2():
     assert "Pass DATA" in run("train", status=2).stderr
     assert "--resume takes all" in run("train", "--resume", "r", "--seed", 1, status=2).stderr
     assert "must be given together" in run("check", "x.csv", "--width", 8, status=2).stderr
+    for option in (("--epochs", 3), ("--start-from", "words")):  # They were ignored.
+        assert "need --folds or" in run("check", "x.csv", *option, status=2).stderr
 
 
 @pytest.mark.parametrize(
@@ -412,6 +414,14 @@ def test_evaluate_takes_the_list_of_a_run(table, tmp_path):
     shutil.copy(find_pretrained(), tmp_path / "model.onnx")
     shutil.copy(table, tmp_path / "val.csv")
     assert ": 6 images;" in run("evaluate", tmp_path).stdout
+
+
+def test_evaluate_of_an_empty_table_says_so(tmp_path):
+    """The error was about a `target`, which nobody had given."""
+    (tmp_path / "labels.csv").write_text("path,label\n")
+    assert "DATA must have at least one sample" in refusal(
+        "evaluate", "words", tmp_path / "labels.csv"
+    )
 
 
 def test_evaluate_names_labels_outside_the_vocabulary(images, labels, tmp_path):

@@ -79,6 +79,12 @@ def test_what_cannot_be_stored_is_named_and_leaves_no_file(tmp_path, value):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_key_that_cannot_be_stored_is_named(tmp_path):
+    """A tuple as a key ended in "unhashable type: 'list'"."""
+    with pytest.raises(TypeError, match=r"`odd` must have keys of .* Received the key \(1, 2\)\."):
+        saved(tmp_path, odd={(1, 2): "a"})
+
+
 def test_set_as_vocabulary_is_refused_with_a_hint(tmp_path):
     with pytest.raises(TypeError, match=r"`vocab` .*A set has no order: use a string or a list"):
         saved(tmp_path, vocab=set("abc"))

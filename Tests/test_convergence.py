@@ -310,6 +310,23 @@ def test_a_provider_is_sampled_from_all_over():
     assert len(watch._texts[watch._probe]) == 32
 
 
+def test_labels_may_be_padded_to_the_longest_of_their_batch():
+    """Batches whose labels differ in length ended in an error of np.concatenate."""
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            images, labels = small_data(8)
+            return images, np.pad(labels, [(0, 0), (0, index % 2)], constant_values=-1)
+
+    watch = ConvergenceWatch(Batches())
+    watch.set_model(small_model())
+    watch.on_train_begin()
+    assert (len(watch._images), watch._labels.shape) == (16, (16, small_data(8)[1].shape[1]))
+
+
 def test_an_unseen_gpu_is_named_and_does_not_stop(monkeypatch):
     monkeypatch.setattr(_watch, "has_unhidden_gpu", lambda: True)
     monkeypatch.setattr(_watch, "num_gpus", lambda backend: 0)

@@ -127,6 +127,24 @@ def test_a_wheel_may_spell_its_name_with_underscores(monkeypatch):
     assert _doctor.gather(60)["packages"] == {"tensorflow-cpu": "2.21.0"}
 
 
+def test_remains_of_a_package_are_passed_over(monkeypatch, tmp_path):
+    """An empty `x-1.0.dist-info`, as a removal that failed leaves it, ended in AttributeError."""
+    (tmp_path / "x-1.0.dist-info").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(_doctor, "call_in_child", lambda *_, **__: {})
+    assert "numpy" in _doctor.gather(60)["packages"]
+
+
+def test_of_two_versions_the_imported_one_is_listed(monkeypatch, tmp_path):
+    """The last one on the path was listed, which the first one hides."""
+    (tmp_path / "numpy-9.9.dist-info").mkdir()
+    metadata = "Metadata-Version: 2.1\nName: numpy\nVersion: 9.9\n"
+    (tmp_path / "numpy-9.9.dist-info" / "METADATA").write_text(metadata)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(_doctor, "call_in_child", lambda *_, **__: {})
+    assert _doctor.gather(60)["packages"]["numpy"] == "9.9"
+
+
 def test_an_exception_in_a_probe_is_a_line(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "nonsense")
     assert "nonsense" in _doctor._try("keras", 120)["error"]

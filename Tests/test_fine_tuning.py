@@ -12,7 +12,14 @@ from mltu.datasets import Samples
 from mltu.inference import TextRecognizer, find_pretrained
 from mltu.models import column_reader, text_reader
 from mltu.synthetic import render_word, shipped_fonts
-from mltu.training import _choice, read_out_of_fold, resume_reader, train_reader
+from mltu.training import (
+    _choice,
+    _reader,
+    read_out_of_fold,
+    resume_reader,
+    save_samples,
+    train_reader,
+)
 from mltu.training._choice import choose_precision, choose_start, fill_in
 
 
@@ -204,6 +211,27 @@ def test_a_run_that_starts_from_a_folder_can_be_resumed_elsewhere(
     for start_from, kept in ((small_start.name, str(small_start)), ("words", "words")):
         configs = train_reader(samples, output=tmp_path / "run", start_from=start_from)
         assert configs.start_from == kept
+
+
+def test_a_run_whose_checkpoint_was_cut_by_a_kill_can_be_resumed(
+    small_start, samples, tmp_path, monkeypatch
+):
+    """Keras writes model.keras in place. Everything was in the state, but the resume failed."""
+    configs = ReaderConfigs(
+        model_path=str(tmp_path), start_from=str(small_start), vocab="abc", train_epochs=2
+    )
+    configs.save()
+    (tmp_path / "model.keras").write_bytes((small_start / "model.keras").read_bytes()[:5000])
+    save_samples(tmp_path, samples, samples)
+    monkeypatch.setattr(_reader, "_train", lambda configs, training, held, start, **_: start)
+    assert resume_reader(tmp_path).vocab == "abc"
+
+
+def test_labels_that_are_numbers_are_named(samples, tmp_path):
+    """The error was "sequence item 0: expected str instance, int found"."""
+    numbers = [(path, 12) for path in samples.data]
+    with pytest.raises(TypeError, match=r"labels of `data` must be text.*leading zeros"):
+        train_reader(numbers, output=tmp_path / "run", export=False)
 
 
 def test_each_image_is_read_by_a_reader_that_did_not_see_it(samples, monkeypatch, capsys):

@@ -1,5 +1,7 @@
 """Trained readers as Keras models: what is shipped as ONNX reads alike, on every backend."""
 
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -118,6 +120,11 @@ def test_a_run_folder_and_a_keras_file_give_the_same_model(tmp_path):
         )
     with pytest.raises(ValueError, match=r"configs\.yaml"):
         load_pretrained(tmp_path, vocab="ab")
+    for name in ("other.keras", "other.h5"):  # KeyError without a word of the file, and OSError
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("a.txt", "a")
+        with pytest.raises(ValueError, match=f"Keras cannot load `source`, .*{name}"):
+            load_pretrained(tmp_path / name)
     with pytest.raises(ValueError, match="must not repeat characters"):
         load_pretrained("words_small", vocab="aa")
 

@@ -31,6 +31,8 @@ def test_a_history_has_three_panels(tmp_path, monkeypatch):
     assert seen == {"a": (tmp_path / "curves.png", panels), "x_label": "images seen"}
     plot_history(tmp_path / "curves.png", history)
     assert list(seen["a"][1]["CER"]["val"][0]) == [1, 2]
+    plot_history(tmp_path / "curves.png", {"loss": [2.0], "CER": [0.5]})
+    assert list(seen["a"][1]) == ["loss", "CER"]  # There was an empty plot of the WER.
 
 
 def test_epochs_are_whole_numbers(tmp_path, monkeypatch):

@@ -98,7 +98,7 @@ def test_without_vocabularies_the_output_layer_starts_anew(tmp_path):
 
 
 def test_arguments(tmp_path):
-    with pytest.raises(FileNotFoundError, match="There is no weights file at `path`"):
+    with pytest.raises(FileNotFoundError, match="There is no weights file at `path`, '"):
         warm_start(reader(), tmp_path / "absent.keras")
     (tmp_path / "bad.keras").write_bytes(b"no zip")
     with pytest.raises(ValueError, match="Keras cannot read weights from `path`"):

@@ -305,6 +305,10 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(name, item) for item in value]
     if isinstance(value, dict):
+        if tuples := [key for key in value if isinstance(key, tuple)]:
+            raise TypeError(
+                f"`{name}` must have keys of text or numbers. Received the key {tuples[0]!r}."
+            )
         return {_plain(name, key): _plain(name, item) for key, item in value.items()}
     if type(value) is int and value.bit_length() > _MAX_BITS:
         raise TypeError(

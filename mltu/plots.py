@@ -149,8 +149,9 @@ def plot_history(
 
     Args:
         path: The PNG file.
-        history: The `history` of what `fit` returns: for each of `loss`, `CER` and `WER`, and of
-            `val_loss`, `val_CER` and `val_WER` if there was validation, one value per epoch.
+        history: The `history` of what `fit` returns: for `loss`, for `CER` and `WER` if the model
+            has these metrics, and for `val_loss`, `val_CER` and `val_WER` if there was validation,
+            one value per epoch.
         x: x value of each epoch, shape (epochs,); 1, 2, ... by default.
         x_label: Label of the x axis.
 
@@ -163,6 +164,7 @@ def plot_history(
         for name, keys in (
             (name, {"train": name, "val": f"val_{name}"}) for name in ("loss", "CER", "WER")
         )
+        if name in history
     }
     plot_curves(path, panels, x_label=x_label)
 

@@ -2,7 +2,7 @@
 
 python cross_validate.py [num_folds=5] [pattern=[a-z0-9]{5}] [name=value of train.py ...]
 
-Run again with the same model_path, it continues where it was stopped.
+Run again with the same model_path and settings, it continues where it was stopped.
 """
 
 import json
@@ -27,6 +27,20 @@ class FoldConfigs(ModelConfigs):
         self.pattern = ""  # the form of every text; if given, it is read with and without it
 
 
+def require_same_settings(run, arguments):
+    """Refuse a fold that was trained with other settings: the folds are counted together."""
+    if not (run / "configs.yaml").is_file():
+        return
+    before, now = ModelConfigs.load(run / "configs.yaml"), ModelConfigs.from_command_line(arguments)
+    now.data, now.model_path = str(Path(now.data).resolve()), before.model_path
+    for name, value in vars(now).items():
+        if value != vars(before)[name]:
+            raise SystemExit(
+                f"{run} was trained with {name}={vars(before)[name]}. Received {name}={value}. "
+                "Pass another model_path."
+            )
+
+
 def evaluate(name, readings, labels):
     found = evaluate_readings([reading.text for reading in readings], labels)
     print(f"{name}: {found.num_samples} captchas, {found.exact} exact, CER {found.cer}")
@@ -40,8 +54,9 @@ patterns = {"greedy": None, configs.pattern or "greedy": configs.pattern or None
 readings, labels, paths = {name: [] for name in patterns}, [], []
 for fold in range(configs.num_folds):
     run = Path(configs.model_path) / f"fold_{fold}"
+    fixed = [f"fold={fold}", f"num_folds={configs.num_folds}", f"model_path={run}"]
+    require_same_settings(run, [*settings, *fixed])
     if not (run / "model.onnx").is_file():
-        fixed = [f"fold={fold}", f"num_folds={configs.num_folds}", f"model_path={run}"]
         script = Path(__file__).with_name("train.py")
         subprocess.run([sys.executable, script, *settings, *fixed], check=True)
     held_out = read_csv(run / "val.csv")

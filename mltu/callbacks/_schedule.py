@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from mltu._extras import explain_missing
+from mltu.utils.checks import check_count
 
 with explain_missing():
     import keras
@@ -57,7 +58,11 @@ class FollowSchedule(keras.callbacks.Callback):
         Args:
             peak: the largest learning rate.
             num_steps: of the whole run.
+
+        Raises:
+            ValueError: `num_steps` is not an integer of at least 1, as in a run of no epochs.
         """
+        check_count("num_steps", num_steps, 1)
         warmup = min(300, num_steps // 10)
         return cls(CosineDecay(0.0, num_steps - warmup, warmup_target=peak, warmup_steps=warmup))
 

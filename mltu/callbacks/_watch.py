@@ -458,12 +458,13 @@ class ConvergenceWatch(keras.callbacks.Callback):
 def _take_sample(
     data: keras.utils.PyDataset | Pair,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Take samples spread over the data; from batches, those with the shape of the first."""
+    """Take samples spread over the data; from batches, those with the shapes of the first."""
     if isinstance(data, keras.utils.PyDataset):
         batches = [data[int(number)] for number in _spread(len(data), _NUM_BATCHES)]
         most = -(-_SAMPLE_SIZE // len(batches))
         parts = [(np.asarray(x)[:most], np.asarray(y)[:most]) for x, y, *_ in batches]
-        parts = [part for part in parts if part[0].shape[1:] == parts[0][0].shape[1:]]
+        shapes = [(x.shape[1:], y.shape[1:]) for x, y in parts]
+        parts = [part for part, shape in zip(parts, shapes, strict=True) if shape == shapes[0]]
         images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     else:
         images, labels = (np.asarray(part) for part in data)

@@ -93,6 +93,9 @@ def command(
     width, height = expected.get("width"), expected.get("height")
     if (width is None) != (height is None):
         raise click.UsageError("--width and --height must be given together.")
+    settings = _not_none({"epochs": epochs, "start_from": start_from})
+    if settings and folds is None and plot is None:
+        raise click.UsageError("--epochs and --start-from need --folds or --learning-curve.")
     training, validation_samples = open_data(train, validation, where)
     report = check_data(
         training,
@@ -107,7 +110,6 @@ def command(
     )
     if not as_json:
         click.echo(report.to_text(), nl=False)
-    settings = _not_none({"epochs": epochs, "start_from": start_from})
     review = _review(training, Path(run) if run else None, folds, settings)
     if review is not None and not as_json:
         names = {i: str(training.source(i)) for i, _ in review.captions()}

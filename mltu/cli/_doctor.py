@@ -79,7 +79,8 @@ def command(form: str, timeout: float) -> None:
 
 def gather(timeout: float) -> dict[str, Any]:
     """Collect the plain values on which all findings are based."""
-    found = {package.name: package.version for package in distributions()}
+    # Of two versions Python imports the first. A failed removal leaves a folder without a name.
+    found = {p.name: p.version for p in reversed(list(distributions())) if p.name}
     # Some wheels have underscores in their names.
     installed = {name.lower().replace("_", "-"): version for name, version in found.items()}
     packages = {name: installed[name] for name in _PACKAGES if name in installed}

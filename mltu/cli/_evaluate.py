@@ -80,6 +80,8 @@ def command(
         with explain_missing():  # Now, rather than after all images have been read.
             import jinja2  # noqa: F401
     samples = _open(model, data, part, where)[:limit]
+    if not samples:
+        raise ValueError("DATA must have at least one sample. Received an empty data set.")
     reader = TextRecognizer(find_model(model), num_threads=threads, force_cpu=cpu)
     readings = list(reader.predict_stream(samples.data, on_error="keep", progress=is_watched()))
     labels = list(samples.labels)

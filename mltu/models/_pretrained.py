@@ -108,7 +108,7 @@ _PREPARED = ("height", "width", "color", "resize", "padding_color")
 def _open_keras(path: Path) -> Pretrained:
     try:
         model = keras.models.load_model(path, compile=False)
-    except (TypeError, ValueError) as error:
+    except (KeyError, OSError, TypeError, ValueError) as error:  # KeyError: of another zip file.
         raise ValueError(f"Keras cannot load `source`, {str(path)!r}: {error}") from error
     known: dict[str, Any] = {}
     if (configs := path.with_name("configs.yaml")).is_file():

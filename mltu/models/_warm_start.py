@@ -59,6 +59,7 @@ def warm_start(
         ValueError: Keras cannot read the file, nothing in it fits, only one vocabulary is given,
             or a vocabulary does not match the output layer.
     """
+    path = os.fspath(path)
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no weights file at `path`, {path!r}.")
     if (vocab is None) != (old_vocab is None):
@@ -102,7 +103,7 @@ def _check_units(output: keras.Layer, vocab: str) -> None:
         )
 
 
-def _load_floats(model: keras.Model, path: StrPath) -> dict[str, npt.NDArray[Any]]:
+def _load_floats(model: keras.Model, path: str) -> dict[str, npt.NDArray[Any]]:
     """Return the float variables in the file that fit the model; the model is not changed."""
     floats = [variable for variable in model.variables if _is_float(variable)]
     before = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
@@ -111,7 +112,7 @@ def _load_floats(model: keras.Model, path: StrPath) -> dict[str, npt.NDArray[Any
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what does not fit, which we list ourselves
-            model.load_weights(os.fspath(path), skip_mismatch=True)
+            model.load_weights(path, skip_mismatch=True)
         found = {variable.path: keras.ops.convert_to_numpy(variable) for variable in floats}
     except Exception as error:
         raise ValueError(f"Keras cannot read weights from `path`, {path!r}: {error}") from error

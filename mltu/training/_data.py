@@ -53,7 +53,13 @@ class DatasetError(ValueError):
 
 def all_characters(*parts: Samples, order: str | None = None) -> str:
     """Return the characters of all labels, sorted, and those of visual order, which has ( for )."""
-    found = set().union(*(distinct_characters(part.labels) for part in parts))
+    try:
+        found = set().union(*(distinct_characters(part.labels) for part in parts))
+    except TypeError as error:
+        raise TypeError(
+            "The labels of `data` must be text. Read them as text (in pandas: `dtype=str, "
+            f"keep_default_na=False`), or leading zeros are lost. Received others: {error}."
+        ) from error
     if order == "visual":
         found.update(*(turn_text(label) for part in parts for label in part.labels))
     return "".join(sorted(found))

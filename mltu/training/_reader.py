@@ -165,8 +165,10 @@ def resume_reader(
     start = None
     if configs.start_from not in (None, "none"):
         # Its weights come from the training state.
-        saved = Path(run) / "model.keras"
-        start = open_pretrained(saved if saved.is_file() else configs.start_from, configs.vocab)
+        try:
+            start = open_pretrained(Path(run) / "model.keras", configs.vocab)
+        except (OSError, ValueError):  # Not yet written, or cut where a kill came in between.
+            start = open_pretrained(configs.start_from, configs.vocab)
     return _train(configs, *samples, start, export=export, progress=progress, resume=True)
 
 
