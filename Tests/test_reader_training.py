@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from mltu.synthetic import KINDS
+
 MODULES = (
     "drawing",
     "export",
@@ -63,6 +65,15 @@ def test_a_chunk_holds_images_of_one_width_and_their_labels(reader):
         middles = (columns[0] + 5 + 10 * np.arange(length)) // 2
         assert np.all(classes[middles] == 0)
         assert np.count_nonzero(classes != 2) < 0.7 * len(columns) / 2
+
+
+def test_kinds_may_have_weights(reader):
+    from images import make_images
+
+    images, _ = make_images(None, 32, ["scene_word=2.5", "code"])
+    assert images.kinds == {"scene_word": 2.5, "code": KINDS["code"].weight}
+    with pytest.raises(ValueError, match="Unknown kind 'hieroglyph'"):
+        make_images(None, 32, ["hieroglyph", "code"])
 
 
 def test_a_frame_is_a_character_in_its_middle_half(reader):

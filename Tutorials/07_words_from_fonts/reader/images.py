@@ -10,14 +10,22 @@ def make_images(pack, height, kinds=None):
         pack: folder with `texts.pack` and `atlas.pack`, or `atlas/` that was unpacked from it; the
             fonts and texts that come with mltu if None or where one is missing.
         height: of the images in pixels.
-        kinds: names out of `KINDS`; all if None.
+        kinds: names out of `KINDS`, or `NAME=WEIGHT` for another share than theirs; all if None.
     """
     texts = pack / "texts.pack" if pack and (pack / "texts.pack").is_file() else None
-    weights = None if kinds is None else {name: KINDS[name].weight for name in kinds}
+    weights = None if kinds is None else dict(map(_weight, kinds))
     images = TextImages(
         _atlas(pack), texts, height=height, color=True, max_width=1024, weights=weights
     )
     return images, LATIN
+
+
+def _weight(kind):
+    """Split `NAME=WEIGHT`, or take the weight that the kind has."""
+    name, equals, weight = kind.partition("=")
+    if not equals and name in KINDS:  # `TextImages` refuses names that it does not know.
+        weight = KINDS[name].weight
+    return name, float(weight or 0)
 
 
 def _atlas(pack):

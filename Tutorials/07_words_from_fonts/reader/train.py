@@ -34,7 +34,8 @@ def parse_arguments(arguments=None):
     add("--seconds", type=float, help="Wall time of this run, start included.")
     add("--cpu-seconds", type=float, help="Processor time of the training process.")
     add("--pack", type=Path, help="Folder of packed fonts and texts.")
-    add("--kinds", nargs="*", help="Kinds of images; all if not given.")
+    add("--kinds", nargs="*", metavar="KIND[=WEIGHT]",
+        help="Kinds of images; all if not given.")  # fmt: skip
     add("--processes", type=int, default=1, help="Processes that draw.")
     add("--chunks", type=int, default=3, help="Chunks per batch.")
     add("--columns", type=int, default=CHUNK_COLUMNS, help="Columns of pixels in a chunk.")
