@@ -240,6 +240,18 @@ def test_read_leaves_out_what_is_unsure(images):
     assert result.stderr == f"Omitted, confidence below 1.0: {len(images)}\n"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("read", "--min-confidence", "nan"),
+        ("doctor", "--timeout", "inf"),
+        ("train", "--learning-rate", "inf"),
+    ],
+)
+def test_numbers_are_finite(arguments):
+    assert "is not a finite number" in run(*arguments, status=2).stderr
+
+
 def test_read_says_what_the_reader_is_not_made_for(tmp_path, images, labels):
     """A page, a turned word and a blank image gave nonsense with no word about it."""
     word = cv2.imread(str(images[0]))

@@ -229,6 +229,8 @@ def test_options_of_a_training_are_checked():
         ReaderConfigs.from_options(augment="no")
     with pytest.raises(ValueError, match="`learning_rate` must be above 0"):
         ReaderConfigs.from_options(learning_rate=0.0)
+    with pytest.raises(ValueError, match="above 0 and finite"):
+        ReaderConfigs.from_options(learning_rate=float("inf"))
 
 
 def test_the_settings_of_a_reader_come_back(tmp_path):

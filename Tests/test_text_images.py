@@ -204,6 +204,8 @@ def test_every_form_can_be_drawn():
 
 def test_words_of_other_scripts_are_refused():
     """They were drawn again for ever."""
+    with pytest.raises(ValueError, match=r"`form` must be one of .*word.* Received 'poem'"):
+        Texts().draw(np.random.default_rng(0), "poem")
     texts = Texts({"el": Words(["αβγ"], [1], [])})
     with pytest.raises(ValueError, match=r"characters of `LATIN`.*the last 'αβγ'"):
         texts.draw(np.random.default_rng(0), "words")

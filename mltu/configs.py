@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import re
 import sys
@@ -288,9 +289,9 @@ class ReaderConfigs(BaseModelConfigs):
             if isinstance(options[name].default, bool) and not isinstance(value, bool):
                 raise ValueError(f"`{name}` must be True or False. Received {value!r}.")
             setattr(configs, options[name].name, value)
-        if configs.learning_rate is not None and not configs.learning_rate > 0:
+        if configs.learning_rate is not None and not 0 < configs.learning_rate < math.inf:
             raise ValueError(
-                f"`learning_rate` must be above 0. Received {configs.learning_rate!r}."
+                f"`learning_rate` must be above 0 and finite. Received {configs.learning_rate!r}."
             )
         return configs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import subprocess
@@ -17,6 +18,19 @@ from mltu.utils.files import StrPath
 
 if TYPE_CHECKING:
     from mltu.datasets import Samples
+
+
+class Number(click.FloatRange):
+    """A range of floats without NaN, which click lets through, and without infinity."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
 
 WHERE = ("path_column", "label_column", "label_pattern")  # the arguments of `data_options`
 Function = TypeVar("Function", bound=Callable[..., Any])

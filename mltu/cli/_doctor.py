@@ -15,7 +15,7 @@ import click
 
 from mltu import __version__
 from mltu._extras import HEADLESS
-from mltu.cli._common import print_json, text_or_json
+from mltu.cli._common import Number, print_json, text_or_json
 from mltu.utils.child_process import call_in_child
 from mltu.utils.gpus import num_gpus, nvidia_gpus
 
@@ -47,7 +47,7 @@ _FIXES = (
 @click.command("doctor", short_help="Check this installation.")
 @text_or_json
 @click.option(
-    "--timeout", type=click.FloatRange(1), default=120, show_default=True, metavar="SECONDS",
+    "--timeout", type=Number(1), default=120, show_default=True, metavar="SECONDS",
     help="Longest time that a package may take to load.",
 )  # fmt: skip
 def command(form: str, timeout: float) -> None:

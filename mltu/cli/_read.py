@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mltu.cli._common import (
+    Number,
     count_option,
     device_options,
     find_model,
@@ -52,7 +53,7 @@ _LONGEST = 60  # times as wide as high
     help="Beam width (default: 10 with --lexicon or --pattern, else greedy decoding).",
 )
 @click.option(
-    "--min-confidence", type=click.FloatRange(0, 1), default=0.0, metavar="X",
+    "--min-confidence", type=Number(0, 1), default=0.0, metavar="X",
     help="Omit readings with a lower confidence, and count them.",
 )  # fmt: skip
 @click.option(

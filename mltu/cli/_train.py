@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mltu.cli._common import WHERE, data_options, is_terminal, is_watched, open_data, quoted
+from mltu.cli._common import (
+    WHERE,
+    Number,
+    data_options,
+    is_terminal,
+    is_watched,
+    open_data,
+    quoted,
+)
 from mltu.configs import ReaderConfigs
 
 if TYPE_CHECKING:
@@ -30,7 +38,7 @@ def _setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "bool": (click.BOOL, None),
             "int": (click.IntRange(least), "N"),
             "Any": (click.IntRange(least), "N"),
-            "float": (click.FloatRange(0, min_open=True), "X"),
+            "float": (Number(0, min_open=True), "X"),
             "str": (click.Choice(choices), None) if choices else (click.STRING, "TEXT"),
         }
         option = f"--{name.replace('_', '-')}"

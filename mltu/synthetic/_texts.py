@@ -182,8 +182,11 @@ class Texts:
             max_length: longer texts are cut, at a space if there is one.
 
         Raises:
-            ValueError: the words of the languages have characters outside `LATIN`.
+            ValueError: there is no such form, or the words of the languages have characters
+                outside `LATIN`.
         """
+        if form not in self.forms:
+            raise ValueError(f"`form` must be one of {', '.join(self.forms)}. Received {form!r}.")
         for _ in range(_MAX_DRAWS):
             words = self._words[bisect_right(self._ends, rng.random())]
             text = " ".join(self.forms[form](rng, words).split())
