@@ -202,6 +202,13 @@ def test_every_form_can_be_drawn():
         assert all(texts.draw(rng, form) for _ in range(50))
 
 
+def test_a_wall_along_which_the_camera_looks_has_upright_strokes():
+    corners = _place.distorted(np.random.default_rng(0), 0.0, 0.2, 0.0, rise=0.5)(3.0)
+    (left, top), (right, high), (far, bottom), (near, low) = corners
+    assert (left, right) == (near, far) == (0.0, 3.0)
+    assert (high + bottom) / 2 - (top + low) / 2 == pytest.approx(0.5 * 3.0)
+
+
 def test_words_of_other_scripts_are_refused():
     """They were drawn again for ever."""
     with pytest.raises(ValueError, match=r"`form` must be one of .*word.* Received 'poem'"):

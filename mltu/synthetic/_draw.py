@@ -370,6 +370,8 @@ def palette(rng: Rng) -> tuple[Array, Array, float]:
     hue = kind > 0.98  # letters that differ in hue alone
     if hue:
         contrast = rng.uniform(0, MIN_CONTRAST)
+    elif kind > 0.95:
+        contrast = rng.uniform(0.4, 1.0) * MIN_CONTRAST
     dark = rng.uniform(0.0, 255.0 - contrast)
     ground, ink = (dark, dark + contrast) if rng.random() < 0.5 else (dark + contrast, dark)
     # Pale colours are more frequent than strong ones.

@@ -144,14 +144,24 @@ def put(place: Place, layers: Sequence[Array]) -> list[Array]:
     return [plane * np.float32(1 / 255) for plane in planes]
 
 
-def distorted(rng: Rng, turn: float, view: float, slant: float) -> Callable[[float], list[Point]]:
-    """Return how the corners of a text lie: slanted, seen from the side, rotated by an angle."""
+def distorted(
+    rng: Rng, turn: float, view: float, slant: float, rise: float = 0.0
+) -> Callable[[float], list[Point]]:
+    """Return how the corners of a text lie.
+
+    Args:
+        rng: source of all randomness.
+        turn: the angle by which the text is rotated.
+        view: by how much, at most, each end is lower for being farther away.
+        slant: of the strokes.
+        rise: slope of the base line while strokes stay upright.
+    """
     near, far = (0.5 - view * rng.random(2)).tolist() if view else (0.5, 0.5)
     cos, sin = math.cos(turn), math.sin(turn)
 
     def corners(aspect: float) -> list[Point]:
         points = [(0.0, -near), (aspect, -far), (aspect, far), (0.0, near)]
-        slanted = [(x - slant * y, y) for x, y in points]
+        slanted = [(x - slant * y, y + rise * x) for x, y in points]
         return [(x * cos - y * sin, x * sin + y * cos) for x, y in slanted]
 
     return corners

@@ -126,11 +126,18 @@ def _style(rng: Rng, style: float, mask: Array) -> tuple[list[Array], str]:
 def sign_place(rng: Rng, setting: d.Setting, task: d.Task, far: bool) -> Place:
     left, top, right, bottom = setting.box
     stretch = min(max(rng.lognormal(-0.1, 0.17), 0.6), 1.7)
+    if rng.random() < 0.12:  # condensed letters, of which there are few fonts
+        stretch *= rng.uniform(0.5, 0.85)
     aspect = (right - left) / (bottom - top) * stretch
-    turn = bend = slant = view = 0.0
+    turn = bend = slant = view = rise = 0.0
     kind = rng.random()
     # A long text on a slope would leave its letters few pixels of height.
-    if kind < 0.12:
+    if rng.random() < (0.4 if far else 0.2):  # on a wall along which the camera looks
+        squeeze = rng.uniform(0.4, 1.0)
+        stretch, aspect = stretch * squeeze, aspect * squeeze
+        limit = min(0.8, 1.5 / aspect)
+        rise, turn, view = rng.uniform(-limit, limit), rng.normal(0.0, 0.03), 0.2
+    elif kind < 0.12:
         limit = min(0.6, 1.3 / aspect)
         turn = rng.uniform(-limit, limit)
     elif kind < 0.75:
@@ -138,15 +145,15 @@ def sign_place(rng: Rng, setting: d.Setting, task: d.Task, far: bool) -> Place:
         turn = min(max(rng.normal(0.0, limit / 2), -limit), limit)
     if rng.random() < 0.45:
         slant = min(max(rng.normal(0.0, 0.17), -0.45), 0.45)
-    if rng.random() < 0.45:
+    if not view and rng.random() < 0.45:
         view = 0.16 if rng.random() < 0.8 else 0.26
-    if rng.random() < 0.16 and aspect > 1.5:
-        limit = min(0.16 * aspect, 0.9)
+    if rng.random() < 0.18 and aspect > 1.5:
+        limit = min(0.25 * aspect, 1.3)
         bend = float(np.clip(rng.normal(0.0, limit / 2), -limit, limit))
     margins = with_blank_sides(rng, _margins(rng, far), setting)
     return find_place(
         setting.box, task.height, task.max_width, stretch=stretch,
-        corners=distorted(rng, turn, view, slant), bend=bend, margins=margins,
+        corners=distorted(rng, turn, view, slant, rise), bend=bend, margins=margins,
     )  # fmt: skip
 
 
@@ -154,7 +161,7 @@ def _margins(rng: Rng, far: bool) -> list[float]:
     """Return the margins of a box that a person or a detector drew, in parts of the height."""
     kind = rng.random()
     if kind < 0.3:  # tight
-        margins = rng.uniform(-0.03, 0.06, 4)
+        margins = rng.uniform((-0.07, -0.07, -0.03, -0.03), 0.06)
     elif kind < 0.9:
         high = 0.2 if far else 0.17
         margins = rng.uniform(-0.025, (0.2, 0.2, high, high))
