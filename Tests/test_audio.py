@@ -113,7 +113,7 @@ def test_a_cut_flac_is_refused():
 def test_a_cut_ogg_is_refused(share):
     """It was read up to its last whole page, with the label of the whole recording."""
     content = encoded(np.random.default_rng(0).uniform(-0.5, 0.5, 20 * RATE), kind="OGG")
-    with pytest.raises(ValueError, match="whole recording.* truncated"):
+    with pytest.raises(ValueError, match=r"whole recording.* truncated"):
         AudioReader(RATE).read(content[: int(len(content) * share)])
 
 
