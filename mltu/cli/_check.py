@@ -160,6 +160,12 @@ def _review(
         seen: set[str] = set()
         if (run / "train.csv").is_file():
             seen = {os.path.abspath(path) for path in load_samples(run / "train.csv").data}
+        else:  # It was trained on an LMDB, or copied without the list.
+            click.echo(
+                f"{run} has no train.csv, so images that it was trained on are not skipped. It can "
+                "only judge labels that it has not learned.",
+                err=True,
+            )
         positions = [i for i in positions if os.path.abspath(samples.source(i)) not in seen]
         if len(positions) < len(samples):
             click.echo(
