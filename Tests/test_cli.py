@@ -137,6 +137,7 @@ def test_usage_errors_end_with_2():
         (KeyboardInterrupt("goes on at epoch 2"), 130, "goes on at epoch 2\n"),
         (KeyboardInterrupt(), 130, "Interrupted.\n"),
         (click.exceptions.Exit(7), 7, ""),
+        (MemoryError("Unable to allocate 447. GiB"), 1, "Error: Unable to allocate 447. GiB\n"),
     ],
 )
 def test_what_becomes_of_errors(monkeypatch, error, status, text):
