@@ -84,7 +84,8 @@ class AudioReader(Step):
                 self._check_length(length, rate, file.channels, source)
                 values = file.read(dtype="float32")
         except (soundfile.SoundFileError, TypeError) as error:  # TypeError: raw without a rate.
-            raise _undecodable(source, f"{len(content)} bytes: {error}") from error
+            reason = str(getattr(error, "error_string", error)).rstrip(".")
+            raise _undecodable(source, f"{len(content)} bytes: {reason}") from error
         if len(values) < length:
             raise _undecodable(source, f"{len(values)} of its {length} samples; it is truncated")
         samples = _mono(values, source)
@@ -148,5 +149,5 @@ def _is_cut(content: bytes) -> bool:
 def _undecodable(source: str, received: str) -> ValueError:
     return ValueError(
         f"`data` must be a whole recording that libsndfile can decode. Received {source}, with "
-        f"{received}. Fetch it again, or take it out of the data set."
+        f"{received}. Fetch it again, convert it to WAV, or take it out of the data set."
     )
