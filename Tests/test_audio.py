@@ -85,6 +85,8 @@ def test_arrays_pass():
         reader.read(np.array([1, 2]))
     with pytest.raises(ValueError, match=r"up to 32767\. Divide .* by 32768"):
         reader.read(np.array([0.0, 32767.0]))  # It became a square wave.
+    with pytest.raises(ValueError, match=r"up to 32767\. Divide .* by 32768"):
+        reader.read(encoded(np.array([0.0, 32767.0], np.float32), subtype="FLOAT"))  # So did this.
     with pytest.raises(ValueError, match="NaN"):
         reader.read(np.array([0.0, np.nan]))
     with pytest.raises(ValueError, match=r"shape \(0,\)"):
@@ -97,14 +99,33 @@ def test_arrays_pass():
 def test_what_is_no_whole_recording_is_a_value_error(tmp_path, data):
     path = tmp_path / "broken.wav"
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=r"whole recording.*broken\.wav"):
+    with pytest.raises(ValueError, match=r"whole recording.*broken\.wav") as caught:
         AudioReader(RATE).read(path)
+    assert "BytesIO" not in str(caught.value)  # It said "Error opening <_io.BytesIO object at 0x7f
+    assert ".." not in str(caught.value).replace(str(path), "")  # ...>: Format not recognised..".
 
 
 def test_a_cut_flac_is_refused():
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, RATE)
     with pytest.raises(ValueError, match="whole recording"):
         AudioReader(RATE).read(encoded(noise, kind="FLAC")[:8_000])
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_cut_ogg_is_refused(share):
+    """It was read up to its last whole page, with the label of the whole recording."""
+    content = encoded(np.random.default_rng(0).uniform(-0.5, 0.5, 20 * RATE), kind="OGG")
+    with pytest.raises(ValueError, match=r"whole recording.* truncated"):
+        AudioReader(RATE).read(content[: int(len(content) * share)])
+
+
+# Of espeak and SoX, of arecord, and of ffmpeg.
+@pytest.mark.parametrize("claimed", [0x7FFFF024, 0x80000024, 0xFFFFFFFF])
+def test_a_wav_from_a_pipe_does_not_know_its_length(claimed):
+    content = bytearray(encoded(sine(440)))
+    content[4:8] = claimed.to_bytes(4, "little")
+    content[40:44] = min(claimed, 0x7FFFF000).to_bytes(4, "little")
+    assert len(AudioReader(RATE).read(bytes(content))) == RATE
 
 
 def test_other_faults_of_reading(tmp_path):

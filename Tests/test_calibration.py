@@ -45,6 +45,8 @@ def test_a_text_is_needed_for_each_row():
         fit_temperature([outputs], ["a"], VOCAB)
     with pytest.raises(ValueError, match="at least one"):
         fit_temperature([], [], VOCAB)
+    with pytest.raises(ValueError, match=r"3 classes: the 2 entries .* shape \(2, 3, 4\)"):
+        fit_temperature([outputs], ["a", "b"], "ab")  # An IndexError, if the text had the third.
 
 
 def test_to_probabilities_is_a_softmax_at_a_temperature():

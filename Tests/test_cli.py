@@ -137,6 +137,7 @@ def test_usage_errors_end_with_2():
         (KeyboardInterrupt("goes on at epoch 2"), 130, "goes on at epoch 2\n"),
         (KeyboardInterrupt(), 130, "Interrupted.\n"),
         (click.exceptions.Exit(7), 7, ""),
+        (MemoryError("Unable to allocate 447. GiB"), 1, "Error: Unable to allocate 447. GiB\n"),
     ],
 )
 def test_what_becomes_of_errors(monkeypatch, error, status, text):
@@ -268,6 +269,18 @@ def test_read_says_what_the_reader_is_not_made_for(tmp_path, images, labels):
     assert turned.split("\t")[1] == labels[0]
 
 
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs /dev/fd")
+def test_an_image_from_a_pipe_is_read_once(images):
+    """`mltu read <(curl ...)` of a blank image ended with an error, and the others were unread."""
+    reading, writing = os.pipe()
+    _, content = cv2.imencode(".png", np.full((40, 160, 3), 250, np.uint8))
+    os.write(writing, content.tobytes())
+    os.close(writing)
+    done = run("read", f"/dev/fd/{reading}", images[0])
+    os.close(reading)
+    assert len(done.stdout.splitlines()) == 2
+
+
 @pytest.mark.parametrize(
     ("confidence", "shape", "named"),
     [
@@ -392,6 +405,13 @@ def special_file(kind, path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX has devices and FIFOs.")
+def test_check_says_that_there_is_no_sheet(tmp_path):
+    """It named a contact sheet of 0 images, which it had not written."""
+    (tmp_path / "labels.csv").write_text("path,label\ngone.png,a\n", "utf-8")
+    done = run("check", tmp_path / "labels.csv", "--sheet", tmp_path / "sheet.png", status=1)
+    assert done.stdout.endswith("No contact sheet: no image to show.\n")
+
+
 @pytest.mark.parametrize("kind", ["device", "fifo", "link"])
 @pytest.mark.parametrize("command", ["evaluate", "check"])
 def test_a_device_stays_a_device(command, kind, table, tmp_path):

@@ -251,6 +251,9 @@ def test_severities_and_their_order(report):
 
 def test_a_label_that_is_an_array_is_reported():
     assert named(check([("7.png", np.array([3, 4]))]), "label_not_text").count == 1
+    # After a thousand labels that are the names of their files, it was a TypeError.
+    late = [*((f"{i}.png", f"{i}") for i in range(1000)), ("x.png", None)]
+    assert named(check(late), "label_not_text").count == 1
 
 
 def test_names_that_cameras_give_are_no_labels():

@@ -48,6 +48,8 @@ def test_texts_of_other_scripts_have_no_accuracy_of_scene_text():
     assert evaluate_readings(["кот"], ["пёс"]).accuracy_ignoring_case is None
     mixed = evaluate_readings(["кот", "a", "c"], ["пёс", "A", "b"])
     assert mixed.accuracy_ignoring_case.value == 1 / 2
+    # Resamples without the one text that counts were taken for wrong.
+    assert evaluate_readings(["a", "-", "-"], ["A", "-", "-"]).accuracy_ignoring_case == (1, 1, 1)
 
 
 def test_the_interval_is_that_of_a_share():

@@ -85,3 +85,10 @@ def test_check_draws_a_learning_curve(words, trainings, tmp_path):
     assert trainings[0][2]["start_from"] == "words_small"
     found = json.loads(run_mltu(*arguments, "--json").stdout)
     assert len(found["learning_curve"]["points"]) == 3
+
+
+def test_the_curve_is_printed_before_it_is_drawn(words, trainings, tmp_path):
+    """After hours of training it was lost if the plot could not be written."""
+    failed = run_mltu("check", words, "--learning-curve", tmp_path, "--epochs", 1, status=1)
+    assert "read right" in failed.stdout
+    assert "must be a file" in failed.stderr

@@ -20,6 +20,12 @@ def test_photographs_are_shrunk_before_they_are_drawn(tmp_path, monkeypatch):
     assert (cv2.imread(str(tmp_path / "sheet.png")) == 9).sum() > 10_000
 
 
+def test_a_label_that_is_not_unicode_is_shown_escaped(tmp_path):
+    """From a file name that is not UTF-8; matplotlib raised a TypeError about `set_text`."""
+    write_readings(tmp_path / "sheet.png", [np.zeros((8, 20), np.uint8)], [("a", 0.5)], ["a\udcff"])
+    assert (tmp_path / "sheet.png").is_file()
+
+
 def test_a_history_has_three_panels(tmp_path, monkeypatch):
     seen = {}
     monkeypatch.setattr(plots, "plot_curves", lambda *args, **names: seen.update(a=args, **names))

@@ -459,6 +459,7 @@ def test_a_pickled_generator_of_images_draws_the_same(atlas, tmp_path):
         ({"weights": {"scan": 1}}, "Unknown kind 'scan'"),
         ({"weights": {"scan_line": 0}}, "not all 0"),
         ({"weights": {}}, "not all 0"),
+        ({"weights": {"scan_line": np.inf}}, "must be finite"),
         ({"weights": {"scan_line": -1, "display": 3}}, "at least 0"),
     ],
 )

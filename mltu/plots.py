@@ -54,7 +54,9 @@ def write_contact_sheet(
         is_color = image.ndim == 3 and image.shape[2] == 3
         rgb = image[..., ::-1] if is_color else image.reshape(image.shape[:2])
         axis.imshow(rgb, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axis.set_title(caption, fontsize=7, pad=2, parse_math=False)
+        # File names that are not UTF-8 have characters that cannot be drawn.
+        shown = caption.encode("utf-8", "backslashreplace").decode("utf-8")
+        axis.set_title(shown, fontsize=7, pad=2, parse_math=False)
     _save(figure, path)
 
 

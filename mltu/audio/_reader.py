@@ -17,7 +17,7 @@ Audio = npt.NDArray[np.float32]
 
 _MAX_VALUES = 1 << 28  # of all channels; 1 GiB in float32
 _LOUDEST = 100  # Floats somewhat beyond 1 are cut; beyond this, they were never scaled.
-_ENDLESS = 0xFFFFFFFF  # The length in the header of a WAV that was written to a pipe.
+_ENDLESS = 0x7FFFF000  # WAVs that were written to a pipe claim such a length or a larger one.
 
 
 class AudioReader(Step):
@@ -76,15 +76,16 @@ class AudioReader(Step):
         with explain_missing():
             import soundfile
 
-        if _is_cut_wav(content):
-            raise _undecodable(source, "a truncated WAV, shorter than its header says")
+        if _is_cut(content):
+            raise _undecodable(source, "less than its header says; it is truncated")
         try:
             with soundfile.SoundFile(io.BytesIO(content)) as file:
                 rate, length = file.samplerate, file.frames
                 self._check_length(length, rate, file.channels, source)
                 values = file.read(dtype="float32")
         except (soundfile.SoundFileError, TypeError) as error:  # TypeError: raw without a rate.
-            raise _undecodable(source, f"{len(content)} bytes: {error}") from error
+            reason = str(getattr(error, "error_string", error)).rstrip(".")
+            raise _undecodable(source, f"{len(content)} bytes: {reason}") from error
         if len(values) < length:
             raise _undecodable(source, f"{len(values)} of its {length} samples; it is truncated")
         samples = _mono(values, source)
@@ -100,19 +101,13 @@ class AudioReader(Step):
 
 
 def _scaled(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Scale integers of 16 bits to -1..1; refuse floats that were not scaled."""
+    """Scale integers of 16 bits to -1..1."""
     if values.dtype == np.int16:
         return values / np.float32(1 << 15)
     if not np.issubdtype(values.dtype, np.floating):
         raise ValueError(
             "`data` must be an array of floats in -1..1 or of int16. "
             f"Received {values.dtype}. Divide by the largest value that it can hold."
-        )
-    largest = np.abs(values).max(initial=0)
-    if largest > _LOUDEST:
-        raise ValueError(
-            f"`data` must be an array of floats in -1..1. Received values up to {largest:g}. "
-            "Divide what was converted from int16 by 32768."
         )
     return values
 
@@ -123,6 +118,12 @@ def _mono(values: npt.NDArray[Any], source: str) -> Audio:
         raise _undecodable(source, f"values of shape {values.shape}")
     if not np.isfinite(values).all():
         raise _undecodable(source, "values that are NaN or infinite")
+    largest = max(values.max(), -values.min())
+    if largest > _LOUDEST:
+        raise ValueError(
+            f"`data` must have values in -1..1. Received {source}, with values up to {largest:g}. "
+            "Divide what was converted from int16 by 32768."
+        )
     mono: Audio = values.mean(axis=1) if values.ndim == 2 else values
     return np.clip(mono, -1, 1).astype(np.float32)
 
@@ -136,13 +137,17 @@ def resample(samples: Audio, rate: float, new_rate: float) -> Audio:
     return resampled
 
 
-def _is_cut_wav(content: bytes) -> bool:
+def _is_cut(content: bytes) -> bool:
+    """Return whether a WAV, or the last page of an Ogg file, is shorter than its header says."""
+    if content.startswith(b"OggS"):
+        page = content[content.rfind(b"OggS") :]
+        return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
     claimed = int.from_bytes(content[4:8], "little")
-    return content[:4] == b"RIFF" and claimed != _ENDLESS and claimed + 8 > len(content) + 1
+    return content.startswith(b"RIFF") and len(content) - 7 < claimed < _ENDLESS
 
 
 def _undecodable(source: str, received: str) -> ValueError:
     return ValueError(
         f"`data` must be a whole recording that libsndfile can decode. Received {source}, with "
-        f"{received}. Fetch it again, or take it out of the data set."
+        f"{received}. Fetch it again, convert it to WAV, or take it out of the data set."
     )

@@ -114,28 +114,30 @@ def command(
     if review is not None and not as_json:
         names = {i: str(training.source(i)) for i, _ in review.captions()}
         click.echo(f"\nLabel review: {review.to_text(names)}")
-    curve = None if plot is None else _learning_curve(training, plot, settings)
+    curve = None if plot is None else _learning_curve(training, settings)
     if curve is not None and not as_json:
-        click.echo(f"\n{curve.to_text()}\nLearning curve: {plot}")
+        click.echo(f"\n{curve.to_text()}")
     if as_json:
         parts = {"label_review": review, "learning_curve": curve}
         found = {name: asdict(part) for name, part in parts.items() if part is not None}
         click.echo(json.dumps({**json.loads(report.to_json()), **found}, indent=2))
+    if curve is not None and plot is not None:
+        curve.plot(plot)
+        click.echo(f"Learning curve: {plot}", err=as_json)
     if sheet is not None:
         first = [] if review is None else review.captions()
         num_shown = write_sheet(sheet, report, training, validation_samples, first=first)
-        click.echo(f"Contact sheet of {num_shown} images: {sheet}", err=as_json)
+        written = f"Contact sheet of {num_shown} images: {sheet}"
+        click.echo(written if num_shown else "No contact sheet: no image to show.", err=as_json)
     if not report.ok:
         raise click.exceptions.Exit(1)
 
 
-def _learning_curve(samples: Samples, plot: str, settings: dict[str, Any]) -> LearningCurve:
+def _learning_curve(samples: Samples, settings: dict[str, Any]) -> LearningCurve:
     from mltu.training import measure_learning_curve
 
     with contextlib.redirect_stdout(sys.stderr):
-        curve = measure_learning_curve(samples, progress=False, **settings)
-    curve.plot(plot)
-    return curve
+        return measure_learning_curve(samples, progress=False, **settings)
 
 
 def _review(
@@ -158,6 +160,12 @@ def _review(
         seen: set[str] = set()
         if (run / "train.csv").is_file():
             seen = {os.path.abspath(path) for path in load_samples(run / "train.csv").data}
+        else:  # It was trained on an LMDB, or copied without the list.
+            click.echo(
+                f"{run} has no train.csv, so images that it was trained on are not skipped. It can "
+                "only judge labels that it has not learned.",
+                err=True,
+            )
         positions = [i for i in positions if os.path.abspath(samples.source(i)) not in seen]
         if len(positions) < len(samples):
             click.echo(

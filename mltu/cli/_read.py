@@ -195,7 +195,9 @@ def _is_doubtful(path: str, reading: Reading) -> bool:
 
     if reading.confidence < _DOUBTFUL:
         return True
-    if path == "-" or (reading.text and reading.confidence >= _ODD_DOUBTFUL):
+    if reading.text and reading.confidence >= _ODD_DOUBTFUL:
+        return False
+    if path == "-" or not Path(path).is_file():  # A pipe can be read only once.
         return False
     pixels = ImageReader().read(path)
     if not reading.text:

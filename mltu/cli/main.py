@@ -37,7 +37,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
-        except (OSError, ValueError, RuntimeError, ImportError) as error:
+        except (OSError, ValueError, RuntimeError, ImportError, MemoryError) as error:
             raise click.ClickException(_one_line(error)) from error
         except KeyboardInterrupt as error:
             click.echo(str(error) or "Interrupted.", err=True)

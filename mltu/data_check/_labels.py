@@ -230,7 +230,7 @@ def _check_file_names(samples: AllSamples) -> Iterator[Match]:
     size = samples.num_training
     if sum(map(is_name, range(min(size, _NUM_NAMES)))) < min(size, _NUM_NAMES):
         return
-    labels = list(samples.labels[:size])
+    labels = [label if isinstance(label, str) else "" for label in samples.labels[:size]]
     if (found := _find_extra(labels)) is not None:
         pattern, positions = found
         values: dict[str, object] = {"pattern": f"'{pattern}'"}

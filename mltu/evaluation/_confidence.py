@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mltu.decoders import Spans, greedy_path, text_log_probabilities, to_probabilities
+from mltu.decoders import Spans, ctc_decoder, greedy_path, text_log_probabilities, to_probabilities
 from mltu.utils.checks import check_count
 
 _Z = 1.959964  # Standard deviations of a normal distribution on each side of 95%.
@@ -177,13 +177,14 @@ def fit_temperature(
         vocab: The characters in the order of their classes.
 
     Raises:
-        ValueError: There are no readings, or their number differs from that of the texts.
+        ValueError: There are no readings, their number differs from that of the texts, or a shape
+            does not fit the vocabulary.
 
     Source: Guo et al., 2017, "On Calibration of Modern Neural Networks", section 4.2; for the
     targets of the loss: Platt, 1999, "Probabilistic Outputs for Support Vector Machines".
     """
     spans = [greedy_path(batch) for batch in batches]
-    texts = ["".join(vocab[c] for c in row.classes) for rows in spans for row in rows]
+    texts = [text for batch in batches for text in ctc_decoder(batch, vocab)]
     if not texts or len(texts) != len(target):
         raise ValueError(
             "`target` must have a text for each row of `batches`, at least one. "

@@ -221,7 +221,10 @@ def _estimate(rates: dict[str, Rate], num_resamples: int, seed: int) -> dict[str
         shape = min(block, num_resamples - start)
         drawn = rng.multinomial(num_samples, np.full(num_samples, 1 / num_samples), shape)
         weights = drawn.astype(np.float64)
-        resampled.append((weights @ numerators) / np.maximum(weights @ denominators, 1))
-    low, high = np.percentile(np.concatenate(resampled), (2.5, 97.5), axis=0)
+        sums = weights @ denominators
+        found = (weights @ numerators) / np.maximum(sums, 1)
+        # A resample may contain none of the few samples that a rate counts.
+        resampled.append(np.where((sums > 0) | ~denominators.any(axis=0), found, np.nan))
+    low, high = np.nanpercentile(np.concatenate(resampled), (2.5, 97.5), axis=0)
     columns = np.stack([values, low, high], axis=1).tolist()
     return {name: Estimate(*column) for name, column in zip(rates, columns, strict=True)}

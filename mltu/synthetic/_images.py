@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
@@ -118,8 +119,10 @@ class TextImages(Augmentor):
         self.kinds = dict(weights)
         if unknown := self.kinds.keys() - KINDS:
             raise ValueError(f"Unknown kind {min(unknown)!r}. Known: {', '.join(KINDS)}.")
-        if min(self.kinds.values(), default=0) < 0 or not sum(self.kinds.values()) > 0:
-            raise ValueError(f"`weights` must be at least 0 and not all 0. Received {weights}.")
+        if min(self.kinds.values(), default=0) < 0 or not 0 < sum(self.kinds.values()) < math.inf:
+            raise ValueError(
+                f"`weights` must be finite, at least 0 and not all 0. Received {weights}."
+            )
         super().__init__(probability=1)
         self.keeps_label = not new_texts
         self.height, self.color, self.max_width = height, color, max_width
