@@ -86,6 +86,8 @@ def test_strings_are_of_one_speaker_and_say_their_label(tmp_path):
     first, again = (strings(None, "", np.random.default_rng(1)) for _ in range(2))
     np.testing.assert_array_equal(first[0], again[0])
     assert first[1] == again[1]
+    with pytest.raises(ValueError, match=r"at least 2 digits\. Received 1"):  # was "low >= high"
+        DATA.DigitStrings(recordings, 8_000, 1)
 
 
 def test_fixed_strings_are_files_that_say_their_digits(tmp_path):
