@@ -42,7 +42,7 @@ keras.config.set_dtype_policy(configs.precision)
 
 # %%
 if not configs.data:
-    configs.data = f"Datasets/generated_words/{configs.num_train}"
+    configs.data = f"Datasets/generated_words/{configs.num_train}_{configs.num_validation}"
     counts = f"--num-train {configs.num_train} --num-validation {configs.num_validation}"
     command = f"-m mltu synth words {configs.data} {counts}".split()
     subprocess.run([sys.executable, *command], check=True)
