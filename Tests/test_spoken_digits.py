@@ -50,6 +50,8 @@ def test_recordings_are_found_in_the_layout_of_the_data_set(tmp_path):
     assert {recording.take for recording in limited} == {0, 1}
     assert len(limited) == 60
     assert DATA.Recording.of("x/7_jackson_32.wav") == ("x/7_jackson_32.wav", "7", "jackson", 32)
+    # Left out without a word.
+    assert DATA.Recording.of("7_Anna_B_1.WAV") == ("7_Anna_B_1.WAV", "7", "Anna_B", 1)
     assert DATA.Recording.of("readme.wav") is None
 
 

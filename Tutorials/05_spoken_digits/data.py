@@ -15,7 +15,7 @@ try:
 except (ImportError, OSError) as error:  # OSError: soundfile without its library
     raise SystemExit(f'{error}. Audio needs two packages: pip install "mltu[audio]"') from None
 
-_NAME = re.compile(r"(\d)_([^_]+)_(\d+)\.(?:wav|flac|ogg|mp3)")
+_NAME = re.compile(r"(\d)_(.+)_(\d+)\.(?:wav|flac|ogg|mp3)", re.IGNORECASE)
 _PAUSES = (0.0, 0.4)  # seconds between two digits, and before and after all
 
 
