@@ -202,6 +202,8 @@ def test_help_lists_settings_defaults_and_comments(capsys):
         ("height=tall", "height must be int, such as 32. Received 'tall'."),
         ("height=1.5", "height must be int, such as 32. Received '1.5'."),
         ("learning_rate=", "learning_rate must be float, such as 0.003. Received ''."),
+        ("learning_rate=nan", "learning_rate must be float, such as 0.003. Received 'nan'."),
+        ("learning_rate=1e400", "learning_rate must be float, such as 0.003. Received '1e400'."),
         ("augment=no", "augment must be bool, such as True. Received 'no'."),
         ("widths=64", "widths must be list, such as [64, 128]. Received '64'."),
         ("widths=[", "widths must be list, such as [64, 128]. Received '['."),

@@ -79,6 +79,20 @@ def test_the_benchmark_of_real_words_reads_both_kinds_of_set(tmp_path, scene):
         assert cv2.imread(str(tmp_path / sheet)).std() > 1
 
 
+def test_sets_whose_tables_have_one_name_are_measured_apart(tmp_path, scene):
+    """`a/labels.tsv b/labels.tsv` left only the second in the JSON of rivals.py."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        image = scene.draw(np.random.default_rng(1), name)[0]
+        cv2.imwrite(str(tmp_path / name / "word.png"), image)
+        table = tmp_path / name / "labels.tsv"
+        table.write_text(f"path\tlabel\nword.png\t{name}\n", encoding="utf-8")
+    options = ("--environment", "none", "--readers", "mltu", "--speed-images", "0")
+    command = (ROOT / "benchmarks" / "rivals.py", "a/labels.tsv", "b/labels.tsv", *options)
+    run = run_python(*command, cwd=tmp_path)
+    assert set(json.loads(run.stdout.splitlines()[-1])) == {"a/labels.tsv", "b/labels.tsv"}
+
+
 def test_the_benchmark_scores_typographic_signs_as_a_keyboard_writes_them(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     measure = runpy.run_path(str(ROOT / "benchmarks" / "real_words.py"))["measure"]

@@ -50,6 +50,8 @@ def test_recordings_are_found_in_the_layout_of_the_data_set(tmp_path):
     assert {recording.take for recording in limited} == {0, 1}
     assert len(limited) == 60
     assert DATA.Recording.of("x/7_jackson_32.wav") == ("x/7_jackson_32.wav", "7", "jackson", 32)
+    # Left out without a word.
+    assert DATA.Recording.of("7_Anna_B_1.WAV") == ("7_Anna_B_1.WAV", "7", "Anna_B", 1)
     assert DATA.Recording.of("readme.wav") is None
 
 
@@ -86,6 +88,8 @@ def test_strings_are_of_one_speaker_and_say_their_label(tmp_path):
     first, again = (strings(None, "", np.random.default_rng(1)) for _ in range(2))
     np.testing.assert_array_equal(first[0], again[0])
     assert first[1] == again[1]
+    with pytest.raises(ValueError, match=r"at least 2 digits\. Received 1"):  # was "low >= high"
+        DATA.DigitStrings(recordings, 8_000, 1)
 
 
 def test_fixed_strings_are_files_that_say_their_digits(tmp_path):

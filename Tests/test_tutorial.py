@@ -162,11 +162,19 @@ def test_a_character_that_only_validation_has_stops_before_training(tmp_path):
     assert "must consist of characters in `vocab`" in failed.stderr
 
 
+def test_another_number_of_validation_words_may_follow(tmp_path):
+    """The folder of the first was found, and refused as "a set of another recipe"."""
+    for count in (2, 3):
+        small = ("num_train=4", f"num_validation={count}", "batch_size=0")
+        failed = run_script("train.py", *small, place=tmp_path, check=False)
+        assert "`batch_size` must be" in failed.stderr
+
+
 @pytest.mark.slow
 def test_default_command_draws_its_words_trains_and_resumes(tmp_path):
     small = ("num_train=400", "num_validation=40", "limit=64", "precision=mixed_bfloat16")
     run_script("train.py", *small, "train_epochs=1", "model_path=run", place=tmp_path)
-    assert (tmp_path / "Datasets/generated_words/400/annotation_train.txt").is_file()
+    assert (tmp_path / "Datasets/generated_words/400_40/annotation_train.txt").is_file()
     folder = tmp_path / "run"
     assert {path.name for path in folder.iterdir()} == RUN_FILES
 

@@ -248,6 +248,12 @@ def test_the_settings_come_from_the_environment_and_the_command_line():
     assert vars(read({"READER_PORT": "tcp://10.0.0.1:80", "READER_OTHER": "1"})) == vars(settings())
     with pytest.raises(SystemExit, match=r"max_batch must be int, such as 64. Received 'x'"):
         read({"READER_MAX_BATCH": "x"})
+    # OpenCV ended the process: "terminate called", "stoull".
+    with pytest.raises(SystemExit, match=r"max_pixels must be at least 1. Received -1"):
+        read({"READER_MAX_PIXELS": "-1"})
+    # Each image would have waited for others without end.
+    with pytest.raises(SystemExit, match=r"max_wait_ms must be float"):
+        read({"READER_MAX_WAIT_MS": "nan"})
 
 
 class SlowReader:
@@ -727,6 +733,7 @@ def test_the_load_of_the_readme_runs(service_url):
     ("arguments", "said"),
     [
         (["--url", "http://127.0.0.1:9", "--uploads", 2], "No service answers at http://127"),
+        (["--url", "localhost:8000", "--uploads", 2], "No service answers at localhost:8000"),
         (["--uploads", 0], "must be at least 1"),
     ],
 )

@@ -149,6 +149,22 @@ def test_texts_are_cleaned(tool):
     assert lists.paragraphs(page) == ["One bold & two.", "Three."]
 
 
+def test_texts_that_lack_a_language_leave_no_file(tool, tmp_path, monkeypatch):
+    lists, path = tool("word_lists"), tmp_path / "texts.pack"
+
+    def words_of(language):
+        if language == "de":
+            raise FileNotFoundError("/usr/share/dict/ngerman")
+        return {"word": 1}
+
+    monkeypatch.setitem(lists.main.__globals__, "words_of", words_of)
+    monkeypatch.setitem(lists.main.__globals__, "prose_of", lambda language: [])
+    monkeypatch.setattr("sys.argv", ["word_lists.py", str(path)])
+    with pytest.raises(FileNotFoundError):
+        lists.main()
+    assert not list(tmp_path.iterdir())
+
+
 def test_sheets_are_drawn(tool, tmp_path):
     sheets = tool("sheets")
     sheets.main([str(tmp_path / "page.png"), "--page"])
@@ -162,6 +178,8 @@ def test_sheets_are_drawn(tool, tmp_path):
     )
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {f"{kind}.png" for kind in KINDS} | {"real_real.png"}
+    with pytest.raises(FileNotFoundError):  # It ended well and wrote nothing.
+        sheets.main([str(tmp_path / "none" / "page.png"), "--page", "--count", "1"])
 
 
 # Reading

@@ -63,7 +63,7 @@ def provider(folder, **options):
 
 
 def training(folder):
-    """Train the network of tutorial 01 on random images for 16 steps."""
+    """Train `column_reader` on random images for 16 steps."""
     import keras
 
     from mltu.losses import CTCLoss

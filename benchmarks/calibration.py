@@ -12,7 +12,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from real_words import load_set
+from real_words import load_set, name_of
 from tqdm import tqdm
 
 from mltu.evaluation import (
@@ -48,8 +48,7 @@ def main():
     fitted = reader.card.temperature
     metrics, reliability, coverage = {"temperature": fitted}, {}, {}
     for path in args.sets:
-        name = path.name if path.is_dir() else path.resolve().parent.name
-        samples = load_set(path)
+        name, samples = name_of(path), load_set(path)
         row = metrics[name] = {"num_samples": len(samples)}
         for when, temperature in (("before", 1.0), ("after", fitted)):
             confidences, correct = read(reader, samples, temperature, name)

@@ -34,7 +34,9 @@ def measure(training, held_out, start, epochs):
         )  # fmt: skip
         minutes = (time.perf_counter() - begin) / 60
         reader = TextRecognizer(Path(folder) / "run")
-        readings = [reading.text for reading in reader.predict_stream(held_out.data)]
+        readings = [
+            reading.text for reading in reader.predict_stream(held_out.data, on_error="keep")
+        ]
     return evaluate_readings(readings, list(held_out.labels)), minutes
 
 

@@ -42,6 +42,12 @@ def load_set(path):
     return open_validation(path) or open_samples(table if table.is_file() else path)
 
 
+def name_of(path):
+    """Return the name of a set: its folder, and the file in it if that is given."""
+    path = path.resolve()
+    return path.name if path.is_dir() else f"{path.parent.name}/{path.name}"
+
+
 def measure(readings, truths):
     """Return the metrics of an `Evaluation`, the CER with folded signs, and that of scene text."""
     found = evaluate_readings(readings, truths)._asdict()
@@ -78,7 +84,7 @@ def main():
     reader = TextRecognizer(args.model, force_cpu=True)
     metrics = {}
     for path in args.sets:
-        name = path.name if path.is_dir() else f"{path.resolve().parent.name}/{path.name}"
+        name = name_of(path)
         samples = load_set(path)
         files = tqdm([file for file, _ in samples], name, unit="word")
         readings = list(reader.predict_stream(files, on_error="keep"))

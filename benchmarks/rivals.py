@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from real_words import load_set, measure
+from real_words import load_set, measure, name_of
 from rival_readers import READERS
 from tqdm import tqdm
 from turns import Server, make_environment
@@ -84,19 +84,19 @@ def main():
     servers = start(names, args.model, args.environment)
     metrics = {}
     for path in args.sets:
-        samples = list(load_set(path))[: args.limit]
+        set_name, samples = name_of(path), list(load_set(path))[: args.limit]
         files, truths = (list(column) for column in zip(*samples, strict=True))
         files = [str(Path(file).resolve()) for file in files]
-        rates = metrics[path.name] = {}
+        rates = metrics[set_name] = {}
         for name, server in servers.items():
             values = measure(read(server, files), truths)
             rates[name] = {rate: [round(x, 5) for x in values[rate]] for rate in RATES}
             shown = ", ".join(f"{rate} {values[rate]}" for rate in RATES)
-            print(f"{path.name:16} {name:15} {shown}")
+            print(f"{set_name:16} {name:15} {shown}")
         if args.speed_images and "mltu" in servers:
             times = time_readers(servers, files[: args.speed_images], args.rounds)
             rates["milliseconds"] = times
-            print(f"{path.name:16} milliseconds    {json.dumps(times)}")
+            print(f"{set_name:16} milliseconds    {json.dumps(times)}")
     for server in servers.values():
         server.close()
     print(json.dumps(metrics))

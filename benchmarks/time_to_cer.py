@@ -1,7 +1,7 @@
 """How long the README's main job takes to read with 10 % CER, now and as another checkout does it.
 
 python benchmarks/time_to_cer.py [--before FOLDER] [--target 0.1] [--png time_to_cer.png]
-    [--data Datasets/generated_words/44000]
+    [--data Datasets/generated_words/44000_2000]
 
 The runs take turns of 100 batches; seconds count training alone, from the first batch on
 and with its compilation. The CER after a turn is that of 512 validation words, at the end that of
@@ -97,7 +97,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--before", type=Path, help="another checkout of this project")
     parser.add_argument("--target", type=float, default=0.1)
-    parser.add_argument("--data", type=Path, default=ROOT / "Datasets/generated_words/44000")
+    parser.add_argument("--data", type=Path, default=ROOT / "Datasets/generated_words/44000_2000")
     parser.add_argument("--png", help="draw CER against seconds")
     args = parser.parse_args()
     from mltu.plots import plot_curves

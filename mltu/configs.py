@@ -157,7 +157,10 @@ def _parse(text: str, default: Any) -> Any:
             raise ValueError
         return text.lower() == "true"
     if isinstance(default, int | float):
-        return type(default)(text)
+        value = type(default)(text)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError
+        return value
     if default is None:
         for kind in (int, float):
             with suppress(ValueError):

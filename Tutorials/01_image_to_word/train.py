@@ -42,7 +42,7 @@ keras.config.set_dtype_policy(configs.precision)
 
 # %%
 if not configs.data:
-    configs.data = f"Datasets/generated_words/{configs.num_train}"
+    configs.data = f"Datasets/generated_words/{configs.num_train}_{configs.num_validation}"
     counts = f"--num-train {configs.num_train} --num-validation {configs.num_validation}"
     command = f"-m mltu synth words {configs.data} {counts}".split()
     subprocess.run([sys.executable, *command], check=True)
@@ -58,8 +58,8 @@ print(f"precision={configs.precision}")
 # ## Batches
 #
 # A `DataProvider` reads, stretches and stacks images in threads: 32 images of height 32, width 128
-# and three colours, (32, 32, 128, 3). Each label becomes a row of indices into the vocabulary,
-# filled up with the next index, which is that of the blank.
+# and three colours, (32, 32, 128, 3). Each label becomes a row of indices into the vocabulary. The
+# index behind the last, which the network uses for the blank, fills it up; the loss ignores it.
 
 
 # %%
@@ -98,9 +98,10 @@ def save_run(logs=None):
 # %% [markdown]
 # ## Network
 #
-# Convolutions, a bidirectional LSTM, and for each of 256 time steps the probability of every
-# character and of the blank, which says "nothing new here" and keeps double letters apart. Decoding
-# takes the most probable class of each step, merges repeats and drops blanks: `hh-e-ll-lo` is
+# Convolutions make a map of 8 rows and 32 columns. A bidirectional LSTM goes through it row by row,
+# and gives for each of these 256 time steps the probability of every character and of the blank,
+# which says "nothing new here" and keeps double letters apart. Decoding takes the most probable
+# class of each step, merges repeats and drops blanks: `hh-e-ll-lo`, with `-` for the blank, is
 # `hello`. `CTCLoss` adds up the probabilities of all outputs that decode to the word, so nobody has
 # to say where in the image its characters are.
 #
@@ -138,8 +139,10 @@ by_cer = {"monitor": "val_CER", "mode": "min"}
 callbacks = [
     LambdaCallback(on_train_begin=save_run),
     FollowSchedule.warmup_cosine(configs.learning_rate, steps),  # warm-up, then cosine decay
-    EarlyStopping(patience=10, **by_cer),  # ends after 10 epochs without progress
-    ReduceLROnPlateau(factor=0.9, patience=5, min_delta=1e-10, **by_cer),  # multiplies it, after 5
+    # These two matter in longer runs. The first ends after 10 epochs without progress; the second
+    # multiplies the rate of the schedule by 0.9 after 5.
+    EarlyStopping(patience=10, **by_cer),
+    ReduceLROnPlateau(factor=0.9, patience=5, min_delta=1e-10, **by_cer),
     ModelCheckpoint(run / "model.keras", save_best_only=True, **by_cer),  # the best epoch
     TrainLogger(run),  # logs.log: the metrics of each epoch
     *tensorboard(run / "logs", update_freq=1),  # to watch: tensorboard --logdir Models

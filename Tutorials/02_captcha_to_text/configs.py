@@ -19,7 +19,7 @@ class ModelConfigs(BaseModelConfigs):
         self.max_text_length = 0  # filled in: the length of the longest label
         self.height = 48
         self.width = 192  # 48 time steps, for 5 or 6 characters
-        self.color = "GRAY"  # of the images; also read by `mltu export RUN`
+        self.color = "GRAY"  # not to be set: what train.py reads, for `mltu export RUN`
         self.dropout = 0.2
         self.batch_size = 16
         self.learning_rate = 2e-3  # the peak, between warm-up and cosine decay
@@ -42,7 +42,7 @@ class MixedConfigs(BaseModelConfigs):
         self.max_text_length = 0  # filled in: that of the longest captcha
         self.height = 32  # that of the reader to start from
         self.width = 128  # 64 time steps, for up to 6 characters
-        self.color = "BGR"
+        self.color = "BGR"  # not to be set: what mixed.py reads, for `mltu export RUN`
         self.batch_size = 32
         self.learning_rate = 1e-3  # the peak, between warm-up and cosine decay
         self.train_epochs = 10

@@ -14,6 +14,7 @@ from configs import ModelConfigs
 from inferenceModel import CaptchaReader
 
 from mltu.datasets import read_csv
+from mltu.decoders import Pattern
 from mltu.evaluation import evaluate_readings
 from mltu.plots import write_readings
 from mltu.preprocessors import ImageReader
@@ -32,9 +33,11 @@ def require_same_settings(run, arguments):
     if not (run / "configs.yaml").is_file():
         return
     before, now = ModelConfigs.load(run / "configs.yaml"), ModelConfigs.from_command_line(arguments)
-    now.data, now.model_path = str(Path(now.data).resolve()), before.model_path
+    stand_in = f"Datasets/captcha_stand_in/plain_{now.num_drawn}_{now.seed}"  # as in train.py
+    now.data = str(Path(now.data or stand_in).resolve())
     for name, value in vars(now).items():
-        if value != vars(before)[name]:
+        is_chosen = name not in ("model_path", "vocab", "max_text_length")
+        if is_chosen and value != vars(before)[name]:
             raise SystemExit(
                 f"{run} was trained with {name}={vars(before)[name]}. Received {name}={value}. "
                 "Pass another model_path."
@@ -48,17 +51,19 @@ def evaluate(name, readings, labels):
 
 
 configs = FoldConfigs.from_command_line()
+Pattern(configs.pattern)  # A mistake in it should not show after the first fold alone.
 own = ("model_path=", "num_folds=", "pattern=")
 settings = [word for word in sys.argv[1:] if not word.removeprefix("--").startswith(own)]
 patterns = {"greedy": None, configs.pattern or "greedy": configs.pattern or None}
 readings, labels, paths = {name: [] for name in patterns}, [], []
 for fold in range(configs.num_folds):
     run = Path(configs.model_path) / f"fold_{fold}"
-    fixed = [f"fold={fold}", f"num_folds={configs.num_folds}", f"model_path={run}"]
+    fixed = [f"fold={fold}", f"num_folds={configs.num_folds}"]
     require_same_settings(run, [*settings, *fixed])
     if not (run / "model.onnx").is_file():
         script = Path(__file__).with_name("train.py")
-        subprocess.run([sys.executable, script, *settings, *fixed], check=True)
+        command = [sys.executable, script, *settings, *fixed, f"model_path={run}"]
+        subprocess.run(command, check=True)
     held_out = read_csv(run / "val.csv")
     paths += held_out.data
     labels += held_out.labels

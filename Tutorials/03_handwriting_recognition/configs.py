@@ -18,8 +18,8 @@ class ModelConfigs(BaseModelConfigs):
         self.start_from = "words"  # reader to start from; if empty, train it from scratch
         self.height = 32  # that of the reader
         self.width = [64, 96, 128, 192]  # a word takes the smallest that holds it
-        self.color = "BGR"  # these three are also read by `mltu export RUN`
-        self.resize = "fit"  # padded, not stretched
+        self.color = "BGR"  # not to be set: what train.py reads, for `mltu export RUN`
+        self.resize = "fit"  # not to be set: padded, not stretched; for `mltu export RUN`
         self.padding_color = [255, 255, 255]  # IAM's words are cropped onto white
         self.batch_size = 32
         self.learning_rate = 1e-3  # the peak, between warm-up and cosine decay

@@ -19,8 +19,8 @@ class ModelConfigs(BaseModelConfigs):
         self.height = 32  # that of the reader
         # A line takes the smallest of these that holds it; a longer one is scaled down to fit.
         self.width = [160, 320, 480, 640, 960, 1280]
-        self.color = "BGR"  # these three are also read by `mltu export RUN`
-        self.resize = "fit"  # padded, not stretched
+        self.color = "BGR"  # not to be set: what train.py reads, for `mltu export RUN`
+        self.resize = "fit"  # not to be set: padded, not stretched; for `mltu export RUN`
         self.padding_color = [255, 255, 255]
         self.batch_size = 16
         self.learning_rate = 1e-3  # the peak, between warm-up and cosine decay

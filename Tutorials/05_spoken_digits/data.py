@@ -15,7 +15,7 @@ try:
 except (ImportError, OSError) as error:  # OSError: soundfile without its library
     raise SystemExit(f'{error}. Audio needs two packages: pip install "mltu[audio]"') from None
 
-_NAME = re.compile(r"(\d)_([^_]+)_(\d+)\.(?:wav|flac|ogg|mp3)")
+_NAME = re.compile(r"(\d)_(.+)_(\d+)\.(?:wav|flac|ogg|mp3)", re.IGNORECASE)
 _PAUSES = (0.0, 0.4)  # seconds between two digits, and before and after all
 
 
@@ -92,11 +92,13 @@ class DigitStrings(AudioAugmentor):
         max_length: digits of the longest string; the shortest have two.
 
     Raises:
-        OSError, ValueError: a recording cannot be read.
+        OSError, ValueError: a recording cannot be read, or `max_length` is less than 2.
     """
 
     def __init__(self, recordings, sample_rate, max_length):
         super().__init__(1.0)
+        if max_length < 2:
+            raise ValueError(f"`max_length` must be at least 2 digits. Received {max_length}.")
         self.sample_rate, self.max_length = sample_rate, max_length
         read = AudioReader(sample_rate).read
         self._clips = defaultdict(list)

@@ -16,7 +16,7 @@ class ModelConfigs(BaseModelConfigs):
         self.vocab = LATIN
         self.width = 128  # images are resized to it
         self.height = 32
-        self.max_text_length = 26
+        self.max_text_length = 26  # of a label; words of up to 26 characters are drawn
         self.filters = 32  # of the first layer; the others have multiples of it
         self.batch_size = 64
         self.learning_rate = 1.5e-3  # the peak

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mltu.preprocessors import ImageReader
 from mltu.synthetic import KINDS, TextImages
 
 HEIGHT, GAP, WIDTH, MARGIN = 32, 6, 680, 104
@@ -40,12 +41,18 @@ def page(images, heading="", num_rows=None):
 def real_images(table, count, rng):
     """Read some of the images of a table "path, tab, text", scaled to our height."""
     lines = table.read_text(encoding="utf-8").splitlines()
-    images = []
+    images, reader = [], ImageReader()
     for place in rng.permutation(len(lines))[:count]:
-        image = cv2.imread(str(table.parent / lines[place].split("\t")[0]))
+        image = reader.read(table.parent / lines[place].split("\t")[0])
         width = max(round(image.shape[1] * HEIGHT / image.shape[0]), 1)
         images.append(cv2.resize(image, (width, HEIGHT), interpolation=cv2.INTER_AREA))
     return images
+
+
+def write(path, sheet):
+    """Write a PNG file; cv2.imwrite would not say that it could not."""
+    content = cv2.imencode(".png", sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
+    path.write_bytes(content.tobytes())
 
 
 def main(arguments=None):
@@ -68,14 +75,14 @@ def main(arguments=None):
 
     if args.page:
         sheets = [page(some(kind), kind, 2) for kind in KINDS]
-        cv2.imwrite(str(args.output), np.concatenate(sheets), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+        write(args.output, np.concatenate(sheets))
         return
     args.output.mkdir(parents=True, exist_ok=True)
     for kind in KINDS:
-        cv2.imwrite(str(args.output / f"{kind}.png"), page(some(kind), kind))
+        write(args.output / f"{kind}.png", page(some(kind), kind))
     for table in args.real:
         images = real_images(table, args.count, np.random.default_rng(args.seed))
-        cv2.imwrite(str(args.output / f"real_{table.parent.name}.png"), page(images))
+        write(args.output / f"real_{table.parent.name}.png", page(images))
 
 
 if __name__ == "__main__":

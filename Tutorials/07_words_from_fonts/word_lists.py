@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 from mltu.synthetic import LATIN
+from mltu.utils.files import atomic_path
 
 LISTS = {
     "en": ("american-english-large", "british-english-large"), "de": ("ngerman",),
@@ -107,7 +108,10 @@ def read(path):
 
 def main():
     """Write the lists to one file."""
-    with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_LZMA) as file:
+    with (
+        atomic_path(sys.argv[1]) as unfinished,
+        zipfile.ZipFile(unfinished, "w", zipfile.ZIP_LZMA) as file,
+    ):
         for language in LISTS:
             words, prose = words_of(language), prose_of(language)
             file.writestr(f"{language}.words", "\n".join(f"{w}\t{n}" for w, n in words.items()))

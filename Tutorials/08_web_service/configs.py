@@ -26,4 +26,8 @@ class ServiceConfigs(BaseModelConfigs):
         names = vars(cls()).keys() - {"host", "port"}
         given = {name: environment.get(f"READER_{name.upper()}") for name in sorted(names)}
         found = [f"{name}={value}" for name, value in given.items() if value is not None]
-        return cls.from_command_line([*found, *arguments])
+        configs = cls.from_command_line([*found, *arguments])
+        for name in ("max_bytes", "max_pixels", "max_batch", "max_waiting", "max_connections"):
+            if (value := getattr(configs, name)) < 1:
+                raise SystemExit(f"{name} must be at least 1. Received {value}.")
+        return configs

@@ -56,7 +56,7 @@ def main():
         parser.error("--uploads and --at-once must be at least 1.")
     try:
         outcomes, seconds = asyncio.run(measure(args.url, render(args.uploads), args.at_once))
-    except httpx.ConnectError:
+    except httpx.TransportError:
         parser.error(f"No service answers at {args.url}. Start it: python app.py")
     waits = sorted(1000 * wait for _, wait in outcomes)
     p50, p95 = (waits[int(len(waits) * part)] for part in (0.5, 0.95))
