@@ -21,7 +21,7 @@ def sides(value):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", zoo.HEADS)
 def test_a_head_becomes_a_file_whose_axes_are_named(name, tmp_path):
-    """`export_onnx` refuses a file whose outputs differ by more than 1e-4."""
+    """`export_onnx` refuses a file whose outputs differ by more than 1e-3."""
     metrics = export_onnx(zoo.build(name), tmp_path / "model.onnx")
     assert metrics.difference < 1e-6
     graph = onnx.load(tmp_path / "model.onnx").graph

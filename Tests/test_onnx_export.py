@@ -615,23 +615,44 @@ def test_a_class_of_the_training_script_is_traced(tmp_path, monkeypatch):
     assert "LSTM" in operations(tmp_path / "model.onnx")
 
 
-def test_a_reading_may_differ_where_two_classes_are_level(monkeypatch, tmp_path):
+@pytest.fixture
+def compare_outputs(monkeypatch, tmp_path):
+    """Return what compares given outputs of Keras and of the file, for one image of an "a"."""
+
+    def compare_them(ours, theirs):
+        class Session:
+            input_name = "x"
+
+            def __init__(self, *args, **kwargs):
+                self.model = self
+
+            def run(self, names, feed):
+                return [theirs]
+
+        monkeypatch.setattr(_compare, "OnnxInferenceModel", Session)
+        monkeypatch.setattr(_compare, "keras_outputs", lambda *_: iter([ours]))
+        return _compare.compare(None, tmp_path, [np.zeros((1, 2, 2, 1))], ["a"], "ab")
+
+    return compare_them
+
+
+def test_a_reading_may_differ_where_two_classes_are_level(compare_outputs):
     """Keras reads "a" by a hair and the file "b"."""
     theirs = np.array([[[0.4, 0.4 + 1e-7, 0.2]]], np.float32)
-
-    class Session:
-        input_name = "x"
-
-        def __init__(self, *args, **kwargs):
-            self.model = self
-
-        def run(self, names, feed):
-            return [theirs]
-
-    monkeypatch.setattr(_compare, "OnnxInferenceModel", Session)
-    monkeypatch.setattr(_compare, "keras_outputs", lambda *_: iter([theirs[:, :, [1, 0, 2]]]))
-    found = _compare.compare(None, tmp_path, [np.zeros((1, 2, 2, 1))], ["a"], "ab")
+    found = compare_outputs(theirs[:, :, [1, 0, 2]], theirs)
     assert (found.cer_keras, found.cer_onnx) == (0.0, 1.0)
+
+
+def test_rounding_is_no_difference(compare_outputs):
+    """After 24 epochs one image of 803 differed by 1.2e-4, and there was no file."""
+    ours = np.array([[[0.5, 0.3, 0.2]]], np.float32)
+    assert compare_outputs(ours, ours + np.float32(5e-4)).difference == pytest.approx(
+        5e-4, rel=0.01
+    )
+    with pytest.raises(
+        RuntimeError, match=r"difference of the outputs is 0\.005, more than 0\.001"
+    ):
+        compare_outputs(ours, ours + np.float32(5e-3))
 
 
 @pytest.mark.skipif(not ON_TENSORFLOW, reason="a warning of TensorFlow")
