@@ -96,7 +96,12 @@ def exported(words, tmp_path_factory):
     model = build(recurrent=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_export, "run_child", _convert.run_child)
-        figures = export_onnx(model, path, metadata={"note": "own"}, validation=provider(words))
+        figures = export_onnx(
+            model,
+            path,
+            metadata={"note": "own", "longest": np.int64(5)},
+            validation=provider(words),
+        )
     return model, path, figures
 
 
@@ -128,7 +133,7 @@ def test_the_file_explains_itself(exported):
     assert stored == {
         "format": 1, "vocab": VOCAB, "blank": 4, "layout": "NHWC", "color": "BGR", "height": 16,
         "width": 32, "channels": 3, "resize": "stretch", "scaling": "in_model",
-        "outputs": "probabilities", "decoder": "ctc greedy", "rows": 1, "note": "own",
+        "outputs": "probabilities", "decoder": "ctc greedy", "rows": 1, "note": "own", "longest": 5,
         "num_parameters": model.count_params(),
         "metrics": figures.to_dict(), "temperature": figures.temperature,
     }  # fmt: skip

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mltu._extras import explain_missing
 from mltu.utils.child_process import call_in_child
 from mltu.utils.files import StrPath, atomic_path
+from mltu.utils.plain_json import to_plain
 
 if TYPE_CHECKING:
     import keras
@@ -324,7 +325,8 @@ def write_metadata(path: StrPath, fields: Mapping[str, Any]) -> None:
 
     proto = onnx.load(str(path))
     entries = {entry.key: entry.value for entry in proto.metadata_props}
-    entries |= {key: json.dumps(value, ensure_ascii=False) for key, value in fields.items()}
+    plain = to_plain(dict(fields))
+    entries |= {key: json.dumps(value, ensure_ascii=False) for key, value in plain.items()}
     onnx.helper.set_model_props(proto, entries)
     with atomic_path(path) as temporary:
         onnx.save(proto, str(temporary))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import platform
@@ -36,6 +35,7 @@ from mltu.onnx_export._compare import (
 from mltu.onnx_export._convert import run_child, write_metadata, write_source
 from mltu.onnx_export._int8 import Int8Report, quantize_onnx
 from mltu.utils.files import StrPath, atomic_path
+from mltu.utils.plain_json import to_plain
 from mltu.utils.text_order import turn_text
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ def export_onnx(
     images = None if validation is None else gather(validation, fields.get("vocab"), num_images)
     if images is not None:
         _check_shapes(model, images)
-    fields = {**_describe(model, images), **fields}
-    check_card_fields(json.loads(json.dumps(fields)), "the export")
+    fields = to_plain({**_describe(model, images), **fields})
+    check_card_fields(fields, "the export")
     _check_vocab(model, fields.get("vocab"))
     _check_folder(Path(path).parent)
     # TensorFlow reads a path as a pattern, so the model does not go beside `path`.

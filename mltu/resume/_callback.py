@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from mltu.resume._file import (
 )
 from mltu.utils.checks import check_count
 from mltu.utils.files import StrPath
+from mltu.utils.plain_json import to_plain
 
 with explain_missing():
     import keras
@@ -54,7 +54,7 @@ class KeepState(keras.callbacks.Callback):
         check_count("every_steps", every_steps, 0)
         self.folder = Path(folder)
         self.every_steps = every_steps
-        self.settings: dict[str, Any] = json.loads(json.dumps(dict(settings or {})))
+        self.settings: dict[str, Any] = to_plain(dict(settings or {}))
         self.interrupted = False
         self._others: list[keras.callbacks.Callback] | None = None
 
