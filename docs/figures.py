@@ -20,7 +20,7 @@ from mltu.synthetic import TextImages, load_words, render_word, shipped_fonts
 
 BLANK = "-"
 TEXT, NUM_STEPS = "see", 5
-SEED = 950  # of a word on which greedy decoding and beam search differ; most have none.
+SEED = 2437  # of a word on which greedy decoding and beam search differ; most have none.
 SHOWN = [
     ("scene_word", "Coffee"), ("display", "17:45"), ("scene_line", "Fish & Chips"),
     ("receipt_line", "TOTAL €12.95"), ("plain_word", "naïve"),
@@ -130,7 +130,7 @@ def draw_readings(reader: TextRecognizer, columns: int = 3) -> Figure:
     """Show an image of each kind with what is read, and with the truth where that differs."""
     images, tiles = TextImages(height=40), []
     for number, (kind, text) in enumerate(SHOWN):
-        image, _ = images.draw(np.random.default_rng([0, number]), text, kind=kind)
+        image, _ = images.draw(np.random.default_rng([1, number]), text, kind=kind)
         tiles.append((image, text, reader.predict(image)))
     rows = -(-len(tiles) // columns)
     figure = Figure((11, 0.8 * rows), layout="constrained")

@@ -133,7 +133,7 @@ def sign_place(rng: Rng, setting: d.Setting, task: d.Task, far: bool) -> Place:
     kind = rng.random()
     # A long text on a slope would leave its letters few pixels of height.
     if rng.random() < (0.4 if far else 0.2):  # on a wall along which the camera looks
-        squeeze = rng.uniform(0.4, 1.0)
+        squeeze = rng.uniform(0.4 if aspect < 5 else 0.7, 1.0)
         stretch, aspect = stretch * squeeze, aspect * squeeze
         limit = min(0.8, 1.5 / aspect)
         rise, turn, view = rng.uniform(-limit, limit), rng.normal(0.0, 0.03), 0.2
