@@ -71,8 +71,14 @@ def sign(
         mask = d.change_weight(rng, mask)
     layers, paint = _style(rng, style, mask)
     place = sign_place(rng, setting, task, far)
-    layers = put(place, layers)
+    has_end = rng.random() < 0.2
+    layers = put(place, [*layers, _board(rng, setting)] if has_end else layers)
+    board = layers.pop() if has_end else None
     picture = _colour(rng, banks, layers, paint, place, setting)
+    if board is not None:
+        beyond = d.solid(d.tinted(rng, rng.uniform(0, 255), rng.uniform(0, 90)), place.size)
+        t.texture(rng, banks.grounds, beyond, 80.0, 0.8)
+        d.blend(picture, beyond, 1 - board)
     return picture, find_spans(place, setting)
 
 
@@ -100,6 +106,17 @@ def _set(rng: Rng, atlas: FontAtlas, task: d.Task) -> d.Setting:
     elif extra < 0.1:
         d.frame(rng, setting)
     return setting
+
+
+def _board(rng: Rng, setting: d.Setting) -> Array:
+    """Return where the sign is: a board around the text, beyond which something else is seen."""
+    left, top, right, bottom = setting.box
+    left_edge, right_edge = rng.uniform(0.1, 1.5, 2) * (bottom - top)
+    top_edge, bottom_edge = rng.uniform(0.08, 0.6, 2) * (bottom - top)
+    board = np.zeros_like(setting.mask)
+    rows = slice(max(int(top - top_edge), 0), int(bottom + bottom_edge))
+    board[rows, max(int(left - left_edge), 0) : int(right + right_edge)] = 255
+    return board
 
 
 def _style(rng: Rng, style: float, mask: Array) -> tuple[list[Array], str]:
