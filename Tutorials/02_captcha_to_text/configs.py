@@ -28,6 +28,11 @@ class ModelConfigs(BaseModelConfigs):
         self.precision = "float32"  # "mixed_bfloat16" is faster on CPUs and GPUs that support it
         self.seed = 0
 
+    @property
+    def stand_in(self):
+        """The folder of the captchas that are drawn without `data`."""
+        return f"Datasets/captcha_stand_in/plain_{self.num_drawn}_{self.seed}"
+
 
 class MixedConfigs(BaseModelConfigs):
     """The settings of mixed.py, which draws all its captchas."""

@@ -33,8 +33,7 @@ def require_same_settings(run, arguments):
     if not (run / "configs.yaml").is_file():
         return
     before, now = ModelConfigs.load(run / "configs.yaml"), ModelConfigs.from_command_line(arguments)
-    stand_in = f"Datasets/captcha_stand_in/plain_{now.num_drawn}_{now.seed}"  # as in train.py
-    now.data = str(Path(now.data or stand_in).resolve())
+    now.data = str(Path(now.data or now.stand_in).resolve())
     for name, value in vars(now).items():
         is_chosen = name not in ("model_path", "vocab", "max_text_length")
         if is_chosen and value != vars(before)[name]:

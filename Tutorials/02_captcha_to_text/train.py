@@ -40,7 +40,7 @@ keras.config.set_dtype_policy(configs.precision)
 
 # %%
 if not configs.data:
-    configs.data = f"Datasets/captcha_stand_in/plain_{configs.num_drawn}_{configs.seed}"
+    configs.data = configs.stand_in
     draw_captchas(Path(configs.data), configs.num_drawn, "plain", configs.seed)
 configs.data = str(Path(configs.data).resolve())
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-# The largest difference between the outputs of Keras and of the ONNX file. A wrong file differs by
-# 1e-2 and more. Rounding alone came to 1.2e-4 in one of 803 images after 24 epochs on MJSynth: the
-# longer a training, the sharper the outputs; inputs times 1.000001 changed them as much.
+# The largest difference between the outputs of Keras and of the ONNX file. Rounding alone came to
+# 1.2e-4 in one of 803 images after 24 epochs on MJSynth: the longer a training, the sharper the
+# outputs; inputs times 1.000001 changed them as much.
 TOLERANCE = 1e-3
 
 _BATCH_SIZE = 64
