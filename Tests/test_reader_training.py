@@ -100,8 +100,10 @@ def test_old_batches_come_only_while_new_ones_are_missing(reader):
             targets = np.zeros((2, 14), np.int16), np.zeros((2, 32), np.int16)
             return 0, np.zeros((2, 32, 64, 3), np.uint8), *targets
 
-    feeder = Feeder(Drawn(), chunks=1, replay=2, send=lambda *arrays: arrays)
-    assert [feeder._next()[1] for _ in range(3)] == [True, False, False]
+    feeder = Feeder(
+        Drawn(), chunks=1, replay=2, send=lambda *arrays: arrays, vary=lambda batch, rng: batch
+    )
+    assert [feeder._next()[2] for _ in range(3)] == [True, False, False]
     assert not feeder._kept
 
 

@@ -253,6 +253,7 @@ class ReaderConfigs(BaseModelConfigs):
     color: str = "BGR"  # of the model input, or "GRAY"
     resize: str = "stretch"  # or "fit": aspect kept, padded; `width` may then be several
     padding_color: list[int] = field(default_factory=lambda: [0])
+    widen_to: float = 0.0  # width / height up to which "fit" stretches narrower images
     max_text_length: int = 0
     model_path: str = field(
         default_factory=lambda: str(Path("runs") / datetime.now().strftime("%Y%m%d%H%M%S"))

@@ -18,6 +18,7 @@ from mltu.utils.checks import check_between, check_count
 from mltu.utils.pipeline_step import Step
 from mltu.utils.text_columns import TextColumn, distinct_characters, text_lengths
 from mltu.utils.text_order import ORDERS, turn_text
+from mltu.utils.widening import MAX_WIDEN_TO, widened
 
 with explain_missing():
     import cv2
@@ -67,9 +68,13 @@ class ImageResizer(Step):
             evenly on both sides. Several widths need True.
         padding_color: one value 0..255 for each channel, in the order of the image
             (BGR), or one value for grey images.
+        widen_to: width / height up to which a narrower image is stretched before it is scaled, but
+            at most to twice its width: a short word, or a line that rises steeply, then has more
+            columns for its letters. 0 stretches none.
 
     Raises:
-        ValueError: a side is not positive, or the widths are not in ascending order.
+        ValueError: a side is not positive, the widths are not in ascending order, or `widen_to` is
+            negative, or positive without `keep_aspect_ratio`.
     """
 
     keeps_label = True
@@ -81,6 +86,7 @@ class ImageResizer(Step):
         *,
         keep_aspect_ratio: bool = False,
         padding_color: int | Sequence[int] = (0, 0, 0),
+        widen_to: float = 0.0,
     ) -> None:
         self.width = tuple(width) if isinstance(width, Sequence) else width
         for name, value in (*(("width", one) for one in self.widths), ("height", height)):
@@ -98,9 +104,16 @@ class ImageResizer(Step):
             raise ValueError(
                 f"`padding_color` must have integers in 0..255. Received {padding_color!r}."
             )
+        check_between("widen_to", widen_to, 0, MAX_WIDEN_TO)
+        if widen_to and not keep_aspect_ratio:
+            raise ValueError(
+                f"`widen_to` must be 0 for images that are stretched anyway. Received {widen_to} "
+                "with `keep_aspect_ratio` False."
+            )
         self.height = height
         self.keep_aspect_ratio = keep_aspect_ratio
         self.padding_color = padding_color
+        self.widen_to = widen_to
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -151,7 +164,8 @@ class ImageResizer(Step):
                 "`data` must be uint8, uint16, int16, float32 or float64 to be resized. Received "
                 f"{data.dtype}. Convert it: `data.astype(numpy.float32)`."
             )
-        scaled = round(data.shape[1] * self.height / data.shape[0])
+        height, width = data.shape[:2]
+        scaled = round(widened(width, height, self.widen_to) * self.height / height)
         return next((i for i, one in enumerate(self.widths) if scaled <= one), len(self.widths) - 1)
 
     def with_width(self, width: int) -> ImageResizer:
@@ -167,6 +181,8 @@ class ImageResizer(Step):
         if self.keep_aspect_ratio:
             described["resize"] = "fit"
             described["padding_color"] = [int(value) for value in np.ravel(self.padding_color)]
+        if self.widen_to:
+            described["widen_to"] = float(self.widen_to)
         return described
 
     def _stretch(self, images: Sequence[Array]) -> Array | None:
@@ -183,8 +199,10 @@ class ImageResizer(Step):
         return resized if all(map(is_, results, rows)) else None
 
     def _fit(self, image: Array, full_width: int) -> Array:
-        scale = min(full_width / image.shape[1], self.height / image.shape[0])
-        width, height = (max(1, round(side * scale)) for side in image.shape[1::-1])
+        own_height, own_width = image.shape[:2]
+        wide = widened(own_width, own_height, self.widen_to)
+        scale = min(full_width / wide, self.height / own_height)
+        width, height = (max(1, round(side * scale)) for side in (wide, own_height))
         left, top = (full_width - width) // 2, (self.height - height) // 2
         shape = (self.height, full_width, *image.shape[2:])
         padded = np.empty(shape, image.dtype)

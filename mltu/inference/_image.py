@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mltu._extras import explain_missing
 from mltu.inference._model_card import ModelCard
 from mltu.utils.files import StrPath
+from mltu.utils.widening import widened
 
 Array = npt.NDArray[Any]
 Image = StrPath | bytes | bytearray | memoryview | Array
@@ -57,6 +58,7 @@ class ImagePreparer:
             card.height,
             keep_aspect_ratio=card.resize == "fit",
             padding_color=card.padding_color,
+            widen_to=card.widen_to,
         )
 
     def prepare(self, image: Image) -> PreparedImage:
@@ -65,7 +67,8 @@ class ImagePreparer:
         values, _ = self._resizer(pixels, None)
         filled = 1.0
         if self.card.resize == "fit":
-            own_ratio = pixels.shape[1] / pixels.shape[0]
+            height, width = pixels.shape[:2]
+            own_ratio = widened(width, height, self.card.widen_to) / height
             filled = min(own_ratio * values.shape[0] / values.shape[1], 1.0)
         return PreparedImage(values.reshape(*values.shape[:2], -1), filled, is_blank(pixels))
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from mltu.utils.checks import shorten
 from mltu.utils.text_order import ORDERS
+from mltu.utils.widening import MAX_WIDEN_TO
 
 CARD_FORMAT = 1  # Goes up when a reader of an older version would misread a newer file.
 
@@ -41,6 +42,8 @@ class ModelCard:
         channels: number of channels of the input.
         resize: `"stretch"`, or `"fit"`: scaled until it fits and padded evenly on both sides.
         padding_color: of `"fit"`, one value 0..255 for each channel or for all.
+        widen_to: of `"fit"`, width / height up to which narrower images are stretched before, at
+            most to twice their width.
         scaling: `"in_model"`: values 0..255 go in; `"1/255"`: values are divided by 255 before.
         outputs: `"probabilities"` or `"logits"`, of shape (batch, time, classes).
         decoder: `"ctc greedy"`.
@@ -65,6 +68,7 @@ class ModelCard:
     channels: int
     resize: str
     padding_color: tuple[int, ...] = (0,)
+    widen_to: float = 0.0
     scaling: str
     outputs: str = "probabilities"
     decoder: str
@@ -110,6 +114,7 @@ def read_card(entries: Mapping[str, str], source: str = "the file") -> ModelCard
         ("color", (card.color == "GRAY") == (card.channels == 1), "'GRAY' for 1 channel", channels),
         ("width", area <= _MAX_AREA, f"so that images have at most {_MAX_AREA} pixels", widths),
         ("resize", has_one or card.resize == "fit", "'fit' for a list of widths", card.resize),
+        ("widen_to", not card.widen_to or card.resize == "fit", "0 for 'stretch'", card.widen_to),
     ]
     for key, is_right, expected, received in together:
         if not is_right:
@@ -249,6 +254,10 @@ _RULES: dict[str, Rule] = {
     "channels": _choice(1, 3),
     "resize": _choice("stretch", "fit"),
     "padding_color": ("1 or 3 values in 0..255", _is_color),
+    "widen_to": (
+        f"a number in 0..{MAX_WIDEN_TO}",
+        lambda value: _is_number(value) and 0 <= value <= MAX_WIDEN_TO,
+    ),
     "scaling": _choice("in_model", "1/255"),
     "outputs": _choice("probabilities", "logits"),
     "decoder": _choice("ctc greedy"),
@@ -263,7 +272,7 @@ _RULES: dict[str, Rule] = {
     "versions": _by_name("strings", lambda value: isinstance(value, str)),
 }
 _OPTIONAL = {
-    "padding_color", "outputs", "rows", "label_order", "temperature", "num_parameters", "metrics",
-    "versions",
+    "padding_color", "widen_to", "outputs", "rows", "label_order", "temperature", "num_parameters",
+    "metrics", "versions",
 }  # fmt: skip
 _OLD_NAMES = {"figures": "metrics"}  # of entries in files of the first versions

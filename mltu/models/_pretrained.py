@@ -34,7 +34,7 @@ class Pretrained(NamedTuple):
         vocab: the characters of its classes; None if unknown.
         network: its name among those of `mltu train --model`; None if unknown.
         prepared: how images are prepared for it: `height`, `width`, `color`, `resize`,
-            `padding_color`, as in `mltu.inference.ModelCard`, as far as known.
+            `padding_color`, `widen_to`, as in `mltu.inference.ModelCard`, as far as known.
     """
 
     model: keras.Model
@@ -102,7 +102,7 @@ def open_pretrained(source: StrPath, vocab: str | None = None) -> Pretrained:
     return found._replace(model=with_vocab(found.model, vocab, found.vocab), vocab=vocab)
 
 
-_PREPARED = ("height", "width", "color", "resize", "padding_color")
+_PREPARED = ("height", "width", "color", "resize", "padding_color", "widen_to")
 
 
 def _open_keras(path: Path) -> Pretrained:

@@ -275,8 +275,8 @@ def export_run(
     """Export the `model.keras` of a run folder to `model.onnx`.
 
     The vocabulary and the size come from `configs.yaml`, as do `color`, `resize`, `padding_color`,
-    `scaling` and `label_order` if it has them; otherwise images are stretched BGR in 0..255, as in
-    the tutorials.
+    `widen_to`, `scaling` and `label_order` if it has them; otherwise images are stretched BGR in
+    0..255, as in the tutorials.
     The comparison uses the images of `val.csv` that exist.
 
     Args:
@@ -326,7 +326,8 @@ def export_run(
 def _fields(configs: BaseModelConfigs) -> dict[str, Any]:
     """Return the values of `configs.yaml`, or else the tutorials' own, as fields of a card."""
     keys = (
-        "vocab", "height", "width", "color", "resize", "padding_color", "scaling", "label_order",
+        "vocab", "height", "width", "color", "resize", "padding_color", "widen_to", "scaling",
+        "label_order",
     )  # fmt: skip
     stored = {**_PREPARED, **{key: value for key, value in vars(configs).items() if key in keys}}
     missing = [key for key in keys[:3] if key not in stored]

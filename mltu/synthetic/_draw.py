@@ -54,6 +54,7 @@ class Task(NamedTuple):
         font: its number in the atlas.
         height: of the picture, in pixels.
         max_width: of the picture, in pixels.
+        widen_to: aspect to which a narrow picture is stretched; see `find_place`.
     """
 
     text: str
@@ -62,6 +63,7 @@ class Task(NamedTuple):
     font: int
     height: int
     max_width: int
+    widen_to: float
 
 
 # Letters. -----------------------------------------------------------------------------------

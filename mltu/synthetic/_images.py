@@ -23,9 +23,10 @@ from mltu.synthetic._print import mixed, receipt, scan, screen
 from mltu.synthetic._signs import display, distant, plain, scene
 from mltu.synthetic._texts import ALPHABET, LATIN, Texts
 from mltu.synthetic._textures import Array, Banks, Rng, make_banks
-from mltu.utils.checks import check_count
+from mltu.utils.checks import check_between, check_count
 from mltu.utils.files import StrPath
 from mltu.utils.text_columns import distinct_characters
+from mltu.utils.widening import MAX_WIDEN_TO
 
 Image = npt.NDArray[np.uint8]
 Painter = Callable[[Rng, FontAtlas, Banks, Task], tuple[Array, Array]]
@@ -86,6 +87,8 @@ class TextImages(Augmentor):
         height: of the images, in pixels, at least 16.
         color: draw (height, width, 3), blue-green-red; else grey, (height, width).
         max_width: of the images, in pixels; longer texts are cut, or squeezed if they are given.
+        widen_to: width / height up to which narrower images are stretched, at most to twice their
+            width, as `ImageResizer` does it.
         weights: of the kinds; those of `KINDS` if None. Kinds that are left out are not drawn.
         new_texts: as an augmentor, draw new texts in the place of the labels.
 
@@ -104,11 +107,13 @@ class TextImages(Augmentor):
         height: int = 32,
         color: bool = True,
         max_width: int = 1024,
+        widen_to: float = 0.0,
         weights: Mapping[str, float] | None = None,
         new_texts: bool = False,
     ) -> None:
         check_count("height", height, 0)
         check_count("max_width", max_width, 0)
+        check_between("widen_to", widen_to, 0, MAX_WIDEN_TO)
         if height < _MIN_HEIGHT or max_width < 4 * height:
             raise ValueError(
                 f"`height` must be at least {_MIN_HEIGHT}, and `max_width` four times that. "
@@ -126,6 +131,7 @@ class TextImages(Augmentor):
         super().__init__(probability=1)
         self.keeps_label = not new_texts
         self.height, self.color, self.max_width = height, color, max_width
+        self.widen_to = widen_to
         # As they were given: a process that draws opens the files itself.
         self._sources = (atlas, texts)
         atlas = shipped_atlas() if atlas is None else atlas
@@ -149,7 +155,8 @@ class TextImages(Augmentor):
     def __reduce__(self) -> Any:
         make = partial(
             type(self), *self._sources, height=self.height, color=self.color,
-            max_width=self.max_width, weights=self.kinds, new_texts=not self.keeps_label,
+            max_width=self.max_width, widen_to=self.widen_to, weights=self.kinds,
+            new_texts=not self.keeps_label,
         )  # fmt: skip
         return make, ()
 
@@ -199,7 +206,7 @@ class TextImages(Augmentor):
             rng,
             self.atlas,
             self._banks,
-            Task(text, others, fonts, font, self.height, self.max_width),
+            Task(text, others, fonts, font, self.height, self.max_width, self.widen_to),
         )
         if not self.color:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)

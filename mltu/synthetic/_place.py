@@ -11,6 +11,7 @@ import numpy as np
 
 from mltu.synthetic._draw import Setting
 from mltu.synthetic._textures import Array, Rng
+from mltu.utils.widening import widened
 
 Point = tuple[float, float]
 
@@ -31,6 +32,7 @@ def find_place(
     height: int,
     max_width: int,
     *,
+    widen_to: float = 0.0,
     stretch: float = 1.0,
     corners: Callable[[float], list[Point]] | None = None,
     bend: float = 0.0,
@@ -42,7 +44,9 @@ def find_place(
         box: left, top, right, bottom on the sheet.
         height: of the picture, in pixels.
         max_width: of the picture; a wider one is squeezed.
-        stretch: of the width.
+        widen_to: width / height up to which a narrower picture is stretched with all that is in it,
+            but at most to twice its width; as `ImageResizer` does.
+        stretch: of the width of the text.
         corners: from the aspect to the corners of the text, clockwise from top left, where its
             height is 1; a rectangle if None.
         bend: how far the ends of the base line lie below its middle, in heights of the text.
@@ -55,8 +59,9 @@ def find_place(
     low_x, low_y = min(xs), min(ys) - max(-bend, 0.0)
     scale = height * (1 - margins[2] - margins[3]) / (max(ys) + max(bend, 0.0) - low_y)
     width = (max(xs) - low_x) * scale + height * (margins[0] + margins[1])
-    squeeze = min(max_width / width, 1.0)
-    size = (max(int(width * squeeze), height // 3, 4), height)
+    least = max(width, height / 3, 4)
+    squeeze = min(max_width / least, widened(least, height, widen_to) / least)
+    size = (int(least * squeeze), height)
     # A very narrow text gets the rest of the smallest width on both sides.
     extra = max(size[0] - width * squeeze, 0) / 2
     # Pixel centres lie at +0.5.

@@ -63,6 +63,7 @@ def _paper_place(
     margins[:2] = (rng.uniform(0.0, 0.3, 2) ** (1 if rng.random() < 0.5 else 2)).tolist()
     return find_place(
         setting.box, height, task.max_width * height // task.height,
+        widen_to=task.widen_to,
         stretch=rng.lognormal(mean, spread), corners=distorted(rng, turn, 0.0, 0.0),
         margins=with_blank_sides(rng, margins, setting),
     )  # fmt: skip
@@ -198,6 +199,7 @@ def screen(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Arra
     margins = rng.uniform(-0.02, 0.35, 4).tolist()
     place = find_place(
         setting.box, height, task.max_width * height // task.height,
+        widen_to=task.widen_to,
         stretch=rng.lognormal(0, 0.05), margins=with_blank_sides(rng, margins, setting),
     )  # fmt: skip
     ground, ink, contrast = d.palette(rng)

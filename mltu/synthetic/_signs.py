@@ -36,7 +36,7 @@ def plain(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Array
     limit = min(0.05, 0.35 * (bottom - top) / (right - left))
     corners = distorted(rng, rng.uniform(-limit, limit), 0.06, rng.normal(0, 0.08))
     place = find_place(
-        setting.box, task.height, task.max_width, stretch=rng.uniform(0.85, 1.2),
+        setting.box, task.height, task.max_width, widen_to=task.widen_to, stretch=rng.uniform(0.85, 1.2),
         corners=corners, margins=rng.uniform(0.05, 0.16, 4).tolist(),
     )  # fmt: skip
     contrast = rng.uniform(60, 200)
@@ -71,7 +71,7 @@ def sign(
         mask = d.change_weight(rng, mask)
     layers, paint = _style(rng, style, mask)
     place = sign_place(rng, setting, task, far)
-    has_end = rng.random() < 0.2
+    has_end = rng.random() < 0.3
     layers = put(place, [*layers, _board(rng, setting)] if has_end else layers)
     board = layers.pop() if has_end else None
     picture = _colour(rng, banks, layers, paint, place, setting)
@@ -169,7 +169,7 @@ def sign_place(rng: Rng, setting: d.Setting, task: d.Task, far: bool) -> Place:
         bend = float(np.clip(rng.normal(0.0, limit / 2), -limit, limit))
     margins = with_blank_sides(rng, _margins(rng, far), setting)
     return find_place(
-        setting.box, task.height, task.max_width, stretch=stretch,
+        setting.box, task.height, task.max_width, widen_to=task.widen_to, stretch=stretch,
         corners=distorted(rng, turn, view, slant, rise), bend=bend, margins=margins,
     )  # fmt: skip
 

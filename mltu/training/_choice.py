@@ -12,6 +12,7 @@ from mltu.inference import TextRecognizer, find_pretrained
 from mltu.models._networks import NETWORKS
 from mltu.models._pretrained import Pretrained, open_pretrained
 from mltu.utils.gpus import num_gpus, processor_flags
+from mltu.utils.widening import widened
 
 with explain_missing():
     import keras
@@ -71,6 +72,7 @@ def fill_in(configs: ReaderConfigs, report: DataReport, start: Pretrained | None
     configs.model = start.network
     configs.resize = start.prepared.get("resize", "stretch")
     configs.padding_color = list(start.prepared.get("padding_color", [0]))
+    configs.widen_to = start.prepared.get("widen_to", 0.0)
     own_width = start.prepared.get("width")
     is_wide = width is None and not isinstance(own_width, int)
     fixed = {} if is_wide else {"width": width or own_width}
@@ -144,9 +146,12 @@ def _choose_size(
     if shapes["95%"] <= _MANY_SHAPES * shapes["5%"]:
         own, needed = shapes["median"] * height, lengths["95%"] * _LETTER * least
         configs.width, configs.resize = min(_round_up(max(own, needed)), _MOST_WIDE), "stretch"
+        configs.widen_to = 0.0
         return f"{reason}; width {configs.width}: images have similar shapes"
-    longest = min(_round_up(shapes["max"] * height), _MOST_WIDE)
-    narrowest = min(_round_up(shapes["5%"] * height), longest)
+    longest, narrowest = (
+        min(_round_up(widened(shapes[one], 1.0, configs.widen_to) * height), _MOST_WIDE)
+        for one in ("max", "5%")
+    )
     step = max(_WIDTH_STEP, _round_up((longest - narrowest) / _MOST_WIDTHS))
     widths = list(range(narrowest, longest + step, step))
     scaled = (width * height // least for width in known_widths)

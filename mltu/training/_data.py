@@ -150,6 +150,7 @@ def make_provider(samples: Samples, configs: ReaderConfigs, *, training: bool) -
                 configs.height or 0,
                 keep_aspect_ratio=configs.resize == "fit",
                 padding_color=configs.padding_color,
+                widen_to=configs.widen_to if configs.resize == "fit" else 0.0,
             ),
             *([ExpandDims()] if is_gray else []),
             LabelIndexer(vocab, order=configs.label_order),

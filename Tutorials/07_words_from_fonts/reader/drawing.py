@@ -80,7 +80,7 @@ class Drawers:
         job = images, vocab, self.shapes, str(self._folder), num_chunks
         self.processes = [
             context.Process(
-                target=_draw_for_ever, args=(*job, [seed, process], self._free[process],
+                target=_draw_for_ever, args=(*job, [*np.ravel(seed).tolist(), process], self._free[process],
                                              self._filled), daemon=True
             )
             for process in range(num_processes)

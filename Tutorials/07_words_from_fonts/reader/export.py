@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from drawing import CHANNELS, HEIGHT, PADDING
-from images import make_images
+from images import WIDEN_TO, make_images
 from network import text_reader
 from state import load_average
 from validation import SEED, draw_set, refresh_statistics
@@ -30,6 +30,7 @@ def card(height=HEIGHT, widest=WIDEST):
         "channels": CHANNELS,
         "resize": "fit",
         "padding_color": [PADDING] * CHANNELS,
+        "widen_to": WIDEN_TO,
         "scaling": "in_model",
         "outputs": "logits",
     }

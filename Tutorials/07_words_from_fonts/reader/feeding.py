@@ -10,14 +10,22 @@ import numpy as np
 class Feeder(threading.Thread):
     """Makes batches of the chunks that are drawn, and repeats old ones where drawing is slower.
 
-    `get` returns the batch as the device has it, the number of its images, and whether it is new.
+    Old batches stay on the device. `get` returns the batch as the device has it, the number of its
+    images, and whether it is new.
+
+    Args:
+        drawers: of which chunks are taken.
+        chunks: in a batch.
+        replay: how often a batch comes again.
+        send: brings images, labels and frames to the device.
+        vary: makes another batch of one on the device, with a random generator.
     """
 
-    MAX_KEPT = 8 << 30  # bytes of old batches
+    MAX_KEPT = 8 << 30  # bytes of the images of old batches
 
-    def __init__(self, drawers, chunks, replay, send):
+    def __init__(self, drawers, chunks, replay, send, vary):
         super().__init__(daemon=True)
-        self._send_to_device = send
+        self._send_to_device, self._vary = send, vary
         self._drawers, self._chunks, self._replay = drawers, chunks, replay
         self._queue = Queue(maxsize=4)
         self._open = [[] for _ in drawers.shapes]
@@ -29,8 +37,7 @@ class Feeder(threading.Thread):
         try:
             while not self._stopped:
                 if found := self._next():
-                    arrays, is_new = found
-                    self._put((self._send_to_device(*arrays), len(arrays[0]), is_new))
+                    self._put(found)
         except Exception as error:  # get() raises it in the training thread.
             self.error = error
 
@@ -71,28 +78,23 @@ class Feeder(threading.Thread):
             if len(self._open[kind]) == self._chunks:
                 batch = [np.concatenate(arrays) for arrays in zip(*self._open[kind], strict=True)]
                 self._open[kind] = []
-                self._keep(batch)
-                return batch, True
+                sent = self._send_to_device(*batch)
+                self._keep(sent, batch[0].nbytes)
+                return sent, len(batch[0]), True
         return None
 
-    def _keep(self, batch):
+    def _keep(self, batch, num_bytes):
         if self._replay:
-            self._kept.append([batch, self._replay])
-            self._num_kept_bytes += batch[0].nbytes
+            self._kept.append([batch, num_bytes, self._replay])
+            self._num_kept_bytes += num_bytes
             while self._num_kept_bytes > self.MAX_KEPT:
-                self._num_kept_bytes -= self._kept.pop(0)[0][0].nbytes
+                self._num_kept_bytes -= self._kept.pop(0)[1]
 
     def _old(self):
         index = int(self._rng.integers(len(self._kept)))
-        (images, *targets), left = self._kept[index]
-        self._kept[index][1] -= 1
+        batch, num_bytes, left = self._kept[index]
+        self._kept[index][2] -= 1
         if left == 1:
-            self._num_kept_bytes -= images.nbytes
+            self._num_kept_bytes -= num_bytes
             self._kept.pop(index)
-        return [vary(images, self._rng), *targets], False
-
-
-def vary(images, rng):
-    """Show a batch in other colours: channels swapped, or dark for bright."""
-    images = images[..., rng.permutation(images.shape[-1])]
-    return 255 - images if rng.random() < 0.5 else np.ascontiguousarray(images)
+        return self._vary(batch, self._rng), len(batch[0]), False

@@ -2,6 +2,8 @@
 
 from mltu.synthetic import KINDS, LATIN, FontAtlas, TextImages
 
+WIDEN_TO = 3.0  # width / height of short words, and of signs that rise steeply
+
 
 def make_images(pack, height, kinds=None):
     """Return what draws, and its vocabulary.
@@ -15,7 +17,7 @@ def make_images(pack, height, kinds=None):
     texts = pack / "texts.pack" if pack and (pack / "texts.pack").is_file() else None
     weights = None if kinds is None else dict(map(_weight, kinds))
     images = TextImages(
-        _atlas(pack), texts, height=height, color=True, max_width=1024, weights=weights
+        _atlas(pack), texts, height=height, max_width=1024, widen_to=WIDEN_TO, weights=weights
     )
     return images, LATIN
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
+from drawing import PADDING
 
 from mltu.losses import CTCLoss, label_lengths
 from mltu.models import use_native_layers
@@ -66,6 +67,12 @@ class Trainer:
             frames: the class of each time step, (batch, steps).
         """
         return images, labels.astype(np.int32), frames.astype(np.int32)
+
+    def vary(self, batch, rng):
+        """Return a batch in other colours: channels swapped, or dark for bright."""
+        images, *targets = batch
+        images = keras.ops.take(images, rng.permutation(images.shape[-1]), axis=-1)
+        return (255 - images if rng.random() < 0.5 else images), *targets
 
     def step(self, batch, rate, guide=0.0):
         """Train on a batch and return its CTC loss per character."""
@@ -159,6 +166,35 @@ class TorchTrainer(Trainer):
         lengths = np.count_nonzero(labels < self.model.output_shape[-1] - 1, axis=1)
         sent = [self._send(x) for x in super().send(images, labels, frames)]
         return *sent, self._torch.from_numpy(lengths)  # which CTC needs on the CPU
+
+    def vary(self, batch, rng):
+        """Return a batch with other colours, height, slope, sharpness and noise.
+
+        Columns keep their place, since the frames have theirs.
+        """
+        torch, functional = self._torch, self._torch.nn.functional
+        images, *targets = batch
+        count, height, width, channels = images.shape
+        padding = (images == PADDING).all(dim=3, keepdim=True).all(dim=1, keepdim=True)
+        x = images.flip(3) if rng.random() < 0.5 else images
+        x = x.roll(int(rng.integers(channels)), 3).permute(0, 3, 1, 2).float()
+
+        def random(low, high):
+            values = torch.rand(count, 1, 1, device=x.device)
+            return low + (high - low) * values
+
+        rows = torch.linspace(-1, 1, height, device=x.device)[:, None]
+        columns = torch.linspace(-1, 1, width, device=x.device)
+        moved = rows * random(0.85, 1.15) + columns * random(-0.12, 0.12) + random(-0.08, 0.08)
+        grid = torch.stack([columns.expand_as(moved), moved], dim=-1)
+        x = functional.grid_sample(x, grid, padding_mode="border", align_corners=True)
+        soft = random(-0.15, 0.2)[:, None]
+        wide = functional.pad(x, (1, 1, 0, 0), mode="replicate")
+        x = x + soft * ((wide[..., :-2] + wide[..., 2:]) / 2 - x)
+        x = (x - 127.5) * random(0.6, 1.2)[:, None] + 127.5 + random(-25, 25)[:, None]
+        x = x + torch.randn_like(x) * random(0, 8)[:, None]
+        x = (255 - x if rng.random() < 0.5 else x).clamp(0, 255).byte().permute(0, 2, 3, 1)
+        return torch.where(padding, PADDING, x), *targets
 
     def step(self, batch, rate, guide=0.0):
         torch = self._torch

@@ -6,8 +6,9 @@ in memory, as the convolutions of oneDNN and cuDNN want it; so do kernels, their
 the optimizer keeps of them.
 """
 
+import warnings
 from collections import Counter
-from functools import partial
+from functools import cache, partial
 
 import keras
 import torch
@@ -133,14 +134,33 @@ def _reshape(layer, x):
 
 def _recur(layer, x):
     """Run an LSTM in both directions; time comes first in memory."""
-    x, weights = _cast(layer, x).transpose(0, 1), []
+    dtype = _recurrent_dtype(x.device.type, getattr(torch, layer.compute_dtype))
+    x, weights = x.to(dtype).transpose(0, 1), []
     for cell in (layer.forward_layer.cell, layer.backward_layer.cell):
-        bias = _value(layer, cell.bias)
-        weights += [_value(layer, cell.kernel).T, _value(layer, cell.recurrent_kernel).T]
-        weights += [bias, torch.zeros_like(bias)]
+        kernel, recurrent_kernel, bias = (
+            variable.value.to(dtype) for variable in (cell.kernel, cell.recurrent_kernel, cell.bias)
+        )
+        weights += [kernel.T, recurrent_kernel.T, bias, torch.zeros_like(bias)]
     state = x.new_zeros(2, x.shape[1], layer.forward_layer.units)
-    outputs = torch.lstm(x, (state, state), weights, True, 1, 0.0, True, True, False)[0]
-    return outputs.transpose(0, 1)
+    return _lstm(x, state, weights).transpose(0, 1)
+
+
+def _lstm(x, state, weights):
+    return torch.lstm(x, (state, state), weights, True, 1, 0.0, True, True, False)[0]
+
+
+@cache
+def _recurrent_dtype(device, dtype):
+    """Return the dtype for an LSTM: cuDNN before 9.13 has none in bfloat16."""
+    warnings.filterwarnings("ignore", "RNN module weights")  # they are those of Keras
+    shapes = 2 * ((16, 4), (16, 4), (16,), (16,))
+    try:
+        weights = [torch.zeros(s, device=device, dtype=dtype, requires_grad=True) for s in shapes]
+        state = weights[0].new_zeros(2, 3, 4)
+        _lstm(weights[0].new_zeros(5, 3, 4), state, weights).float().sum().backward()
+    except RuntimeError:
+        return torch.float32
+    return dtype
 
 
 def _multiply(layer, x):

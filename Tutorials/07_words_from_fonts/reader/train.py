@@ -161,7 +161,7 @@ def train(args, begin, until=math.inf):
 
     log(backend=keras.backend.backend(), parameters=trainer.model.count_params(),
         **{key: str(value) for key, value in vars(args).items() if value is not None})  # fmt: skip
-    feeder = Feeder(drawers, args.chunks, args.replay, trainer.send)
+    feeder = Feeder(drawers, args.chunks, args.replay, trainer.send, trainer.vary)
     feeder.start()
     progress, meter = Progress(args, begin), Meter(feeder)
     for name in (signal.SIGINT, signal.SIGTERM):  # a shell's background has the first ignored

@@ -1,6 +1,6 @@
 """Check in seconds whether all that training needs works here: imports, the device, some steps.
 
-python check.py CHUNKS_PER_BATCH
+python check.py CHUNKS_PER_BATCH ...
 """
 
 import os
@@ -39,12 +39,14 @@ def main():
         print(jax.__version__, jax.devices())
     keras.config.set_dtype_policy("mixed_bfloat16")
     trainer = make_trainer(text_reader(194))
-    for width in (64, 128, 1024):
-        speed = try_steps(trainer, chunk_shape(width), int(sys.argv[1]))
-        print(f"width {width}: {speed}, after {time.monotonic() - START:.1f} s")
+    for chunks in map(int, sys.argv[1:]):
+        for width in (96, 192, 1024):
+            speed = try_steps(trainer, chunk_shape(width), chunks)
+            seconds = time.monotonic() - START
+            print(f"{chunks} chunks of width {width}: {speed}, after {seconds:.1f} s")
 
 
-def try_steps(trainer, shape, chunks, num_steps=6):
+def try_steps(trainer, shape, chunks, num_steps=12):
     """Train on noise and return the images per second; the first two steps are not counted."""
     import numpy as np
 
@@ -56,11 +58,16 @@ def try_steps(trainer, shape, chunks, num_steps=6):
     losses = []
     for number in range(num_steps):
         if number == 2:
+            losses = [float(loss) for loss in losses]  # waits for the device
             start = time.monotonic()
-        losses.append(float(trainer.step(trainer.send(images, labels, frames), 1e-3, 1.0)))
+        losses.append(trainer.step(trainer.send(images, labels, frames), 1e-3, 1.0))
+    losses = [float(loss) for loss in losses]
+    seconds = time.monotonic() - start
     if not np.isfinite(losses).all():
         raise SystemExit(f"The loss is not finite: {losses}")
-    return f"{count * (num_steps - 2) / (time.monotonic() - start):.0f} images/s, loss {losses}"
+    return (
+        f"{count * (num_steps - 2) / seconds:.0f} images/s, loss {losses[0]:.3f}, {losses[-1]:.3f}"
+    )
 
 
 if __name__ == "__main__":

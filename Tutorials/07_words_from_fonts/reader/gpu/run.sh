@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train on a machine with a GPU for some minutes, from what bundle.sh packed:
 #   run.sh SECONDS BACKEND [OPTION OF train.py ...]
-# BACKEND is torch or jax. The state is written into $OUT every minute and goes on in the next call.
+# BACKEND is torch or jax; CHUNKS are in a batch, and CHECK has several numbers of them to time first. The state is written into $OUT every minute and goes on in the next call.
 set -euo pipefail
 begin=$(date +%s)
 seconds=$1 backend=$2
@@ -26,10 +26,19 @@ export PYTHONPATH=$site:$PWD PYTHONUNBUFFERED=1 KERAS_BACKEND=$backend
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1  # the cores are there to draw
 export XLA_PYTHON_CLIENT_MEM_FRACTION=0.6 JAX_COMPILATION_CACHE_DIR=/tmp/mltu-jax
 nvidia-smi --query-gpu=name,memory.total --format=csv,noheader 2>/dev/null || echo "no nvidia-smi"
-[ -d "$kept" ] || python3 "$here/gpu/check.py" "$CHUNKS"
+if [ ! -d "$kept" ]; then
+    PYTHONPATH=$PYTHONPATH:$here python3 -c \
+        "from images import *; from pathlib import Path; make_images(Path('$pack'), 32)" &  # unpacks
+    python3 "$here/gpu/check.py" ${CHECK:-$CHUNKS}
+    wait $!
+fi
 left=$((seconds - $(date +%s) + begin))
+status=0
 python3 "$here/train.py" --output "$OUT" --seconds "$left" --pack "$pack" \
     --processes "$processes" --chunks "$CHUNKS" "${start[@]}" "$@" \
-    2> >(tee "$OUT/errors.log" >&2)
-rm -rf "$kept" && mkdir "$kept"
-cp -r "$OUT"/state-* "$kept"/
+    2> >(tee "$OUT/errors.log" >&2) || status=$?
+if compgen -G "$OUT/state-*" > /dev/null; then  # also of a run that failed later
+    rm -rf "$kept" && mkdir "$kept"
+    cp -r "$OUT"/state-* "$kept"/
+fi
+exit $status
