@@ -177,7 +177,9 @@ class ImageResizer(Step):
     def describe(self) -> dict[str, Any]:
         """Return the size, and how an image is fitted into it."""
         width = list(self.width) if isinstance(self.width, tuple) else self.width
-        described = {"height": self.height, "width": width, "resize": "stretch"}
+        described: dict[str, Any] = {
+            "height": self.height, "width": width, "resize": "stretch",
+        }  # fmt: skip
         if self.keep_aspect_ratio:
             described["resize"] = "fit"
             described["padding_color"] = [int(value) for value in np.ravel(self.padding_color)]

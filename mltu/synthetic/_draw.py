@@ -107,7 +107,10 @@ def set_text(
     left, right = int(lefts.min()), int(rights.max())
     _, top, _, height = cv2.boundingRect(line.mask[:, left:right])
     above, below = PAD, PAD
-    leading = int((1.05 + 0.35 * rng.random()) * EM) if around[0] or around[1] else 0
+    leading = 0
+    if around[0] or around[1]:  # capitals have no descenders above them and need less
+        least = 0.78 if text.isupper() else 0.98
+        leading = int((least + 0.42 * rng.random()) * EM)
     if leading:
         above = below = PAD + EM // 2
     rows, columns = line.mask.shape

@@ -172,7 +172,7 @@ def _faded(rng: Rng, banks: Banks, ink: Array) -> Array:
     if kind < 0.45:
         light = t.piece(rng, banks.lights, (width, height), rng.uniform(1, 4))
         return ink * (1 - light * np.float32(rng.uniform(0.2, 0.6)))
-    if kind < 0.55:  # of a worn head or ribbon level strokes are the first to go
+    if kind < 0.62:  # of a worn head or ribbon level strokes are the first to go
         level = np.ones((1, max(int(height * rng.uniform(0.12, 0.25)), 2)), np.uint8)
         strokes: Array = cv2.morphologyEx(ink, cv2.MORPH_OPEN, level)
         return ink - strokes * np.float32(rng.uniform(0.4, 1.0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import cv2
 import numpy as np
 
@@ -87,13 +89,15 @@ def _set(rng: Rng, atlas: FontAtlas, task: d.Task) -> d.Setting:
     if kind < 0.28:
         spacing = rng.normal(0.05, 0.08) * EM if kind < 0.25 else rng.uniform(0.2, 0.8) * EM
     neighbours = rng.random()
+    in_capitals = task.text.isupper() and rng.random() < 0.7
+    other = partial(_neighbour, atlas, task, in_capitals)
     beside = around = ("", "")
-    if neighbours < 0.22:
+    if neighbours < 0.26:
         both = rng.random(2) < 0.6
-        beside = (task.others() if both[0] else "", task.others() if both[1] else "")
-    if 0.12 < neighbours < 0.36:
+        beside = (other() if both[0] else "", other() if both[1] else "")
+    if 0.14 < neighbours < 0.45:
         both = rng.random(2) < 0.6
-        around = (task.others() if both[0] else "", task.others() if both[1] else "")
+        around = (other() if both[0] else "", other() if both[1] else "")
     capitals = task.text.isupper() and " " not in task.text and beside == ("", "")
     setting = d.set_text(
         rng, atlas, task.font, task.text, spacing=spacing, uneven=rng.random() < 0.05,
@@ -106,6 +110,13 @@ def _set(rng: Rng, atlas: FontAtlas, task: d.Task) -> d.Setting:
     elif extra < 0.1:
         d.frame(rng, setting)
     return setting
+
+
+def _neighbour(atlas: FontAtlas, task: d.Task, in_capitals: bool) -> str:
+    """Return another text, or ""."""
+    text = task.others()
+    capitals = text.upper()
+    return capitals if in_capitals and text and atlas.has_text(task.font, capitals) else text
 
 
 def _board(rng: Rng, setting: d.Setting) -> Array:

@@ -29,7 +29,7 @@ _KNOWN = frozenset(LATIN)
 
 CODE_SHARE = 0.08
 _MAX_DRAWS = 100_000
-_ENGLISH_SHARE = 0.55  # of the texts, where there are several languages
+_ENGLISH_SHARE = 0.65  # of the texts, where there are several languages
 _MAX_LINE = 90  # characters of a line of prose
 
 T = TypeVar("T")
@@ -134,7 +134,7 @@ class Texts:
 
     Args:
         languages: words and prose by the code of the language; English ones that come with the
-            library if None. English is drawn for 55 % of the texts, the others share the rest.
+            library if None. English is drawn for 65 % of the texts, the others share the rest.
 
     Raises:
         ValueError: there is no language.
