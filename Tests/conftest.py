@@ -74,6 +74,15 @@ def convert_without_new_interpreters():
         child.communicate()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def in_full_precision_on_a_gpu():
+    """PyTorch lets cuDNN round the inputs of convolutions to 11 bits, more than tests allow."""
+    if os.environ["KERAS_BACKEND"] == "torch":
+        import torch
+
+        torch.backends.cudnn.allow_tf32 = False
+
+
 def pytest_collection_modifyitems(items):
     """Let a file's tests share their fixtures in one process; pages, which share none, go first."""
     for item in items:

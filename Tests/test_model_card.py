@@ -77,10 +77,11 @@ HOSTILE = [
     ("metrics", [1]), ("metrics", {"a": "b"}), ("metrics", {str(i): i for i in range(200)}),
     ("metrics", {"a": 10**400}), ("num_parameters", -1), ("num_parameters", "9"),
     ("versions", {"a": 1}), ("versions", "1"), ("outputs", "text"),
+    ("widen_to", -1), ("widen_to", "3"), ("widen_to", True), ("widen_to", 3.0),
 ]  # fmt: skip
 
 
-TOGETHER = [("width", [2, 4]), ("width", [4])]
+TOGETHER = [("width", [2, 4]), ("width", [4]), ("widen_to", 3.0)]
 
 TEXTS = {
     "code": CODE,

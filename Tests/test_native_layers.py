@@ -9,6 +9,7 @@ from keras import layers, ops
 
 from mltu.model_utils import residual_block
 from mltu.models import _fused_layers, use_native_layers
+from mltu.utils.gpus import num_gpus
 
 pytestmark = pytest.mark.backend
 
@@ -131,6 +132,7 @@ def test_a_recurrent_layer_in_mixed_precision(precision):
 
 
 @has_a_kernel
+@pytest.mark.skipif(num_gpus(keras.backend.backend()) > 0, reason="There Keras takes cuDNN's.")
 def test_the_loop_is_taken_only_where_it_suits(monkeypatch):
     """On TensorFlow it trains; what is read, exported or compiled by XLA are Keras's operations."""
     calls, backend = count_calls(_fused_layers._LSTMS, monkeypatch), keras.backend.backend()
@@ -275,7 +277,7 @@ def test_a_convolution_copies_no_features(monkeypatch):
     """What Keras does otherwise: if it stops, `_convolve` can go."""
     import torch
 
-    x, copies = torch.ones((2, 8, 8, 4)), []
+    x, copies = ops.ones((2, 8, 8, 4)), []
     contiguous = torch.Tensor.contiguous
 
     def watch(self, *args, **kwargs):

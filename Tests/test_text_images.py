@@ -27,6 +27,7 @@ from mltu.synthetic._atlas import shipped_atlas
 from mltu.synthetic._glyphs import draw_glyph, family_weights
 from mltu.synthetic._textures import make_banks
 from mltu.transformers import ImageResizer, LabelIndexer, LabelPadding
+from mltu.utils.widening import widened
 
 FONTS = shipped_fonts()
 ROBOTO = next(path for path in FONTS if path.name == "RobotoSlab-Regular.otf")
@@ -456,6 +457,7 @@ def test_a_pickled_generator_of_images_draws_the_same(atlas, tmp_path):
         ({"height": 8}, "at least 16"),
         ({"height": 20.5}, "`height` must be an integer"),
         ({"max_width": 100}, "four times that"),
+        ({"widen_to": -1}, "`widen_to` must be in 0..100"),
         ({"weights": {"scan": 1}}, "Unknown kind 'scan'"),
         ({"weights": {"scan_line": 0}}, "not all 0"),
         ({"weights": {}}, "not all 0"),
@@ -466,6 +468,21 @@ def test_a_pickled_generator_of_images_draws_the_same(atlas, tmp_path):
 def test_what_text_images_refuse(options, message):
     with pytest.raises(ValueError, match=message):
         TextImages(**options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_narrow_pictures_are_drawn_as_wide_as_they_are_read(images, kind):
+    """As wide as `ImageResizer` would make the picture that is not widened."""
+    wide = TextImages(images.atlas, images.texts, widen_to=3.0)
+    widths = []
+    for seed in range(30):
+        image, _ = images.draw(np.random.default_rng(seed), "It", kind=kind)
+        other, _, spans = wide.draw_aligned(np.random.default_rng(seed), "It", kind=kind)
+        assert other.shape[1] == pytest.approx(widened(image.shape[1], 32, 3.0), abs=3)
+        assert (spans >= -8).all()
+        assert (spans <= other.shape[1] + 8).all()
+        widths.append(image.shape[1])
+    assert min(widths) < 96
 
 
 def test_an_unknown_kind_is_refused(images):

@@ -117,6 +117,40 @@ def test_default_padding_is_black_for_every_kind(tail):
     assert data.reshape(2, 4, -1)[0, :, 0].tolist() == [0, 9, 9, 0]
 
 
+@pytest.mark.parametrize(
+    ("size", "width"),
+    [
+        ((1, 8), 2),  # at most twice its width
+        ((4, 8), 8),
+        ((10, 8), 20),
+        ((14, 8), 24),  # three times its height
+        ((24, 8), 24),
+        ((30, 8), 30),
+    ],
+)
+def test_narrow_images_are_widened(size, width):
+    """A steep word of seven letters had twenty columns."""
+    image = np.full((size[1], size[0], 3), 9, np.uint8)
+    resizer = ImageResizer((16, 40), 8, keep_aspect_ratio=True, widen_to=3.0)
+    data = resizer(image, "")[0]
+    assert data.shape == (8, 16 if width <= 16 else 40, 3)
+    assert (data == 9).all(axis=(0, 2)).sum() == width
+    large = np.full((80, 10 * size[0], 3), 9, np.uint8)  # in any unit
+    np.testing.assert_array_equal(resizer(large, "")[0], data)
+    assert resizer.describe()["widen_to"] == 3.0
+
+
+@pytest.mark.parametrize("value", [-1, 101, np.nan])
+def test_widening_has_a_range(value):
+    with pytest.raises(ValueError, match=r"`widen_to` must be in 0\.\.100"):
+        ImageResizer(4, 2, keep_aspect_ratio=True, widen_to=value)
+
+
+def test_what_is_stretched_anyway_is_not_widened():
+    with pytest.raises(ValueError, match="`widen_to` must be 0 for images that are stretched"):
+        ImageResizer(4, 2, widen_to=3)
+
+
 @pytest.mark.parametrize("color", [300, -1, (0, 0, 256), 0.5, ()])
 def test_padding_color_must_be_one_of_a_byte(color):
     with pytest.raises(ValueError, match=r"`padding_color` must have integers in 0\.\.255"):

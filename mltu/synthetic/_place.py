@@ -110,10 +110,11 @@ def _bent_grid(
     x = x + np.float32(2 * bend) / half * u * (y - np.float32(corners[:, 1].mean()))
     a = inverse.astype(np.float32)
     bottom = a[2, 0] * x + a[2, 1] * y + a[2, 2]
-    return (
-        (a[0, 0] * x + a[0, 1] * y + a[0, 2]) / bottom,
-        (a[1, 0] * x + a[1, 1] * y + a[1, 2]) / bottom,
-    )
+    with np.errstate(divide="ignore", invalid="ignore"):  # on the horizon, where no sheet is
+        return (
+            (a[0, 0] * x + a[0, 1] * y + a[0, 2]) / bottom,
+            (a[1, 0] * x + a[1, 1] * y + a[1, 2]) / bottom,
+        )
 
 
 def find_spans(place: Place, setting: Setting) -> Array:
