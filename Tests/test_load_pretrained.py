@@ -14,7 +14,7 @@ from mltu.models._adapt import output_layer, with_height, with_vocab
 
 pytestmark = pytest.mark.backend
 
-NAMES = ("words", "words_photo", "words_small")
+NAMES = ("words", "words_small")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """What decoders gain and cost: greedy, beams, a lexicon, and the nearest words of a beam.
 
-python benchmarks/decoders.py SET [--model words_photo] [--lexicon words.txt] [--limit N]
+python benchmarks/decoders.py SET [--model words] [--lexicon words.txt] [--limit N]
 
 A SET is the root of MJSynth, whose validation list is read, or a CSV or TSV file. The model runs
 once; each decoder then reads the same outputs. The lexicon has a word in each line and is used
@@ -28,14 +28,20 @@ from mltu.utils.text_utils import ctc_decoder
 
 
 def outputs_of(reader, samples):
-    """Return the probabilities of all images, shape (images, time, classes)."""
-    images = [prepare_image(path, reader.card) for path, _ in tqdm(samples, "Preparing")]
-    batch = np.stack(images).astype(np.float32)
-    parts = [
-        reader.model.run(None, {reader.input_name: batch[i : i + 64]})[0]
-        for i in tqdm(range(0, len(batch), 64), "Running")
-    ]
-    return to_probabilities(np.concatenate(parts), reader.card.outputs)
+    """Return the probabilities of all images, shape (images, time, classes).
+
+    What is read from narrower images is followed by certain blanks, which change no text.
+    """
+    found = []
+    for path, _ in tqdm(samples, "Running"):
+        batch = prepare_image(path, reader.card)[None].astype(np.float32)
+        outputs = reader.model.run(None, {reader.input_name: batch})[0]
+        found.append(to_probabilities(outputs, reader.card.outputs)[0])
+    padded = np.zeros((len(found), max(map(len, found)), len(reader.card.vocab) + 1), np.float32)
+    padded[..., -1] = 1
+    for row, outputs in zip(padded, found, strict=True):
+        row[: len(outputs)] = outputs
+    return padded
 
 
 def best(decoder, outputs, vocab):
@@ -60,7 +66,7 @@ def main():
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("set", type=Path, metavar="SET")
-    parser.add_argument("--model", default="words_photo", help="a shipped reader or an ONNX file")
+    parser.add_argument("--model", default="words", help="a shipped reader or an ONNX file")
     parser.add_argument("--lexicon", type=Path, help="a word in each line; the shipped if left out")
     parser.add_argument("--limit", type=int, help="read only the first N words")
     args = parser.parse_args()

@@ -202,7 +202,7 @@ class ReaderConfigs(BaseModelConfigs):
     )
     start_from: str | None = _option(
         None,
-        "Trained reader to start from: words, words_small, words_photo, a run folder, a model "
+        "Trained reader to start from: words, words_small, a run folder, a model "
         "file, or none (default: words, if it knows half of the characters of the labels).",
     )
     train_epochs: int | None = _option(

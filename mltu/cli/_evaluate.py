@@ -62,10 +62,10 @@ def command(
     """Read the images of DATA and compare the readings with the labels.
 
     RUN_OR_MODEL is a run folder, an ONNX file, or the name of a shipped reader (words,
-    words_photo, words_small). DATA is a CSV or TSV file, a folder of images named after their
-    labels, an LMDB, or a folder in the layout of IAM or MJSynth (its validation list, unless --part
-    selects another), and defaults to val.csv of the run folder. Unreadable images count as empty
-    readings and are listed on stderr.
+    words_small). DATA is a CSV or TSV file, a folder of images named after their labels, an LMDB,
+    or a folder in the layout of IAM or MJSynth (its validation list, unless --part selects
+    another), and defaults to val.csv of the run folder. Unreadable images count as empty readings
+    and are listed on stderr.
 
     The metrics are printed with 95% confidence intervals.
 

@@ -20,8 +20,7 @@ def find_pretrained(name: str = "words") -> Path:
 
     Args:
         name: `"words"`: words and lines of print, in the characters of `mltu.synthetic.LATIN`;
-            `"words_photo"`: single words of [0-9A-Za-z], better than `words` on MJSynth;
-            `"words_small"`: the same, by the network of tutorial 01.
+            `"words_small"`: single words of [0-9A-Za-z], by the network of tutorial 01.
 
     Raises:
         ValueError: there is no reader of this name.

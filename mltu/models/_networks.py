@@ -74,7 +74,7 @@ def column_reader(
 def strong_reader(
     input_shape: Shape, num_characters: int, activation: str = "relu", dropout: float = 0.0
 ) -> Model:
-    """Build the reader of `words_photo`: 958,495 parameters for 32x128x1 and 62 characters.
+    """Build the reader of tutorial 07: 958,495 parameters for 32x128x1 and 62 characters.
 
     The first convolution halves height and width, later ones halve only the height, and two LSTMs
     read width / 2 time steps: two equal letters of a long word need a blank between them.
