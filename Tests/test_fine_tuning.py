@@ -38,6 +38,7 @@ def test_plates_are_stretched_until_their_letters_have_room():
     configs, lines = choose(["ABC1234"] * 4, [(160, 80)] * 4)
     assert (configs.start_from, configs.model) == ("words", "text")
     assert (configs.height, configs.width, configs.resize) == (64, 128, "stretch")
+    assert configs.widen_to == 0.0
     assert configs.batch_size == 16
     assert configs.train_epochs == 100
     assert lines[0].startswith("start from 'words': it knows 7 of 7 characters")
@@ -48,9 +49,10 @@ def test_lines_of_all_lengths_keep_their_shape():
     sizes = [(60, 30), (200, 30), (500, 30), (1000, 30)]
     configs, lines = choose(["a", "b", "c", "d"], sizes)
     assert configs.resize == "fit"
-    assert configs.width[0] == 64
+    assert configs.width[0] == 96  # narrow ones are widened to three times their height
+    assert configs.widen_to == 3.0
     known = TextRecognizer("words").card.width
-    own = list(range(64, 1089, 128))
+    own = list(range(96, 1121, 128))
     assert configs.width == own + [width for width in known if width > own[-1]]
     assert configs.padding_color == [127, 127, 127]
     assert "keep their shape" in lines[1]
@@ -60,7 +62,7 @@ def test_a_reader_of_short_words_still_has_room_for_lines():
     known = TextRecognizer("words").card.width
     configs, _ = choose(["a", "b", "c", "d"], [(30, 30), (60, 30), (90, 30), (90, 30)])
     assert configs.height == 32
-    assert configs.width == [32, 64, 96, *(width for width in known if width > 96)]
+    assert configs.width == [64, 96, *(width for width in known if width > 96)]
     configs, _ = choose(["a"] * 3, [(30, 30), (60, 30), (90, 30)], height=64)
     assert configs.width[-1] == 2 * known[-1]
 

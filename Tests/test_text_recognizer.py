@@ -179,12 +179,15 @@ def test_positions_leave_the_padding_out(reader):
     assert {char.confidence for char in found} == {0.5}
 
 
-def test_padding_is_left_out_of_the_image_alone(reader):
+@pytest.mark.parametrize(("widen_to", "share"), [(0.0, 0.5), (3.0, 0.75)])
+def test_padding_is_left_out_of_the_image_alone(reader, widen_to, share):
     """30 x 60 pixels at a height of 32 are 64 columns of 128."""
-    card = dataclasses.replace(reader.card, resize="fit", width=128, color="GRAY", channels=1)
+    card = dataclasses.replace(
+        reader.card, resize="fit", width=128, color="GRAY", channels=1, widen_to=widen_to
+    )
     values, filled, _ = ImagePreparer(card).prepare(np.zeros((30, 60), np.uint8))
     assert values.shape == (32, 128, 1)
-    assert filled == 0.5
+    assert filled == share
 
 
 def test_a_bad_image_among_good_ones(reader, images, tmp_path):

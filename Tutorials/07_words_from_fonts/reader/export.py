@@ -1,6 +1,6 @@
 """Export the averaged weights of a run as an ONNX file that reads images of any width.
 
-python export.py RUN [--output model.onnx] [--pack FOLDER] [--half]
+python export.py RUN [--output model.onnx] [--pack FOLDER] [--half] [--int8]
 """
 
 import argparse
@@ -12,7 +12,7 @@ from network import text_reader
 from state import load_average
 from validation import SEED, draw_set, refresh_statistics
 
-from mltu.onnx_export import export_onnx
+from mltu.onnx_export import export_onnx, quantize_onnx
 from mltu.synthetic import LATIN
 
 LEAST_HALVED = 256  # values; smaller tensors are shapes, offsets and scales
@@ -65,6 +65,7 @@ def main():
     parser.add_argument("--output", type=Path, help="The ONNX file; RUN/model.onnx if not given.")
     parser.add_argument("--pack", type=Path, help="Folder of packed fonts and texts.")
     parser.add_argument("--half", action="store_true", help="Store weights in half precision.")
+    parser.add_argument("--int8", action="store_true", help="Write an int8 variant too.")
     args = parser.parse_args()
     model = text_reader(len(LATIN))
     load_average(args.run, model)
@@ -76,6 +77,8 @@ def main():
         for batch, texts in draw_set(images, NUM_VALIDATION, SEED + 3)
     ]
     print(export_onnx(model, output, metadata=card(), validation=validation).to_text())
+    if args.int8:
+        print(quantize_onnx(output, validation).to_text())
     if args.half:
         import onnx
 
