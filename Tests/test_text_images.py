@@ -470,6 +470,14 @@ def test_what_text_images_refuse(options, message):
         TextImages(**options)
 
 
+def test_a_neighbour_whose_capital_no_font_has_stays_as_it_is(images):
+    """That of µ is a Greek letter: after hours, a process that drew died of it."""
+    texts = Texts({"en": Words(["µm"], [1], [])})
+    signs = TextImages(images.atlas, texts, weights={"scene_word": 1})
+    for seed in range(150):
+        signs.draw(np.random.default_rng(seed), "AB")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_narrow_pictures_are_drawn_as_wide_as_they_are_read(images, kind):
     """As wide as `ImageResizer` would make the picture that is not widened."""

@@ -38,8 +38,9 @@ def plain(rng: Rng, atlas: FontAtlas, banks: Banks, task: d.Task) -> tuple[Array
     limit = min(0.05, 0.35 * (bottom - top) / (right - left))
     corners = distorted(rng, rng.uniform(-limit, limit), 0.06, rng.normal(0, 0.08))
     place = find_place(
-        setting.box, task.height, task.max_width, widen_to=task.widen_to, stretch=rng.uniform(0.85, 1.2),
-        corners=corners, margins=rng.uniform(0.05, 0.16, 4).tolist(),
+        setting.box, task.height, task.max_width, widen_to=task.widen_to,
+        stretch=rng.uniform(0.85, 1.2), corners=corners,
+        margins=rng.uniform(0.05, 0.16, 4).tolist(),
     )  # fmt: skip
     contrast = rng.uniform(60, 200)
     dark = rng.uniform(0, 255 - contrast)
