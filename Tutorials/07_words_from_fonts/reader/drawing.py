@@ -78,9 +78,10 @@ class Drawers:
             for number in range(self._per_process):
                 queue.put(process * self._per_process + number)
         job = images, vocab, self.shapes, str(self._folder), num_chunks
+        seeds = np.ravel(seed).tolist()  # NumPy 2.5 refuses nested lists of them
         self.processes = [
             context.Process(
-                target=_draw_for_ever, args=(*job, [*np.ravel(seed).tolist(), process], self._free[process],
+                target=_draw_for_ever, args=(*job, [*seeds, process], self._free[process],
                                              self._filled), daemon=True
             )
             for process in range(num_processes)
