@@ -140,6 +140,14 @@ def test_narrow_images_are_widened(size, width):
     assert resizer.describe()["widen_to"] == 3.0
 
 
+@pytest.mark.parametrize("width", [9, 12, 16])
+def test_widening_costs_no_height(width):
+    """An image of 16 x 8 pixels got 5 of the 8 rows, since it was widened to 24 before."""
+    image = np.full((8, width, 3), 9, np.uint8)
+    resizer = ImageResizer(16, 8, keep_aspect_ratio=True, widen_to=3.0)
+    assert (resizer(image, "")[0] == 9).all()
+
+
 @pytest.mark.parametrize("value", [-1, 101, np.nan])
 def test_widening_has_a_range(value):
     with pytest.raises(ValueError, match=r"`widen_to` must be in 0\.\.100"):

@@ -450,6 +450,14 @@ CARDS = [
         "color": "GRAY", "channels": 1, "width": 90, "resize": "fit", "padding_color": (7,),
         "scaling": "1/255",
     },
+    {
+        "color": "BGR", "channels": 3, "width": (48, 80, 200), "resize": "fit",
+        "padding_color": (127,), "widen_to": 3.0, "scaling": "in_model",
+    },
+    {
+        "color": "GRAY", "channels": 1, "width": 70, "resize": "fit", "padding_color": (7,),
+        "widen_to": 3.0, "scaling": "in_model",
+    },
 ]  # fmt: skip
 RANGES = {2: (90, 99), 5: (80, 110)}  # of the pixels; the first is blank
 PREPARE = """
@@ -458,13 +466,14 @@ const results = given.images.map(({ pixels, width, height, file }) => {
   const isRoundedDown = roundsDown(new Uint8Array(Buffer.from(file, "base64")));
   const data = Uint8ClampedArray.from(Buffer.from(pixels, "base64"));
   const prepared = prepare({ data, width, height }, given.card, isRoundedDown);
-  return [Buffer.from(prepared.data.buffer).toString("base64"), prepared.isBlank];
+  const { isBlank, filled } = prepared;
+  return [Buffer.from(prepared.data.buffer).toString("base64"), isBlank, filled];
 });
 console.log(JSON.stringify(results));
 """
 
 
-@pytest.mark.parametrize("fields", CARDS, ids=["stretch", "colour", "widths", "fit"])
+@pytest.mark.parametrize("fields", CARDS, ids=["stretch", "colour", "widths", "fit", "wide", "tight"])
 def test_the_browser_prepares_images_to_the_bit(fields):
     """Where both sides shrink, a grey value may be rounded otherwise."""
     card = ModelCard(**CARD, **fields)
@@ -484,12 +493,12 @@ def test_the_browser_prepares_images_to_the_bit(fields):
         pixels, file = (base64.b64encode(x).decode() for x in (rgba.tobytes(), bytes(content)))
         images.append({"pixels": pixels, "width": width, "height": height, "file": file})
         want = prepare_image(content, card).astype(np.float32)
-        expected.append((want, ImagePreparer(card).prepare(content).is_blank))
+        expected.append((want, *ImagePreparer(card).prepare(content)[1:]))
     stored = {key: getattr(card, key) for key in ("vocab", "height", "width", *fields)}
-    stored["padding_color"] = card.padding_color
+    stored |= {"padding_color": card.padding_color, "widen_to": card.widen_to}
     found = node(PREPARE, {"images": images, "card": stored})
-    for (got, is_blank), (want, should_be_blank) in zip(found, expected, strict=True):
-        assert is_blank == should_be_blank
+    for (got, *facts), (want, filled, is_blank) in zip(found, expected, strict=True):
+        assert facts == [is_blank, pytest.approx(filled)]
         difference = np.abs(np.frombuffer(base64.b64decode(got), "f4") - want.ravel())
         difference *= 255 if card.scaling == "1/255" else 1
         assert difference.max() < 1.001

@@ -69,8 +69,8 @@ class ImageResizer(Step):
         padding_color: one value 0..255 for each channel, in the order of the image
             (BGR), or one value for grey images.
         widen_to: width / height up to which a narrower image is stretched before it is scaled, but
-            at most to twice its width: a short word, or a line that rises steeply, then has more
-            columns for its letters. 0 stretches none.
+            at most to twice its width, and as far as `width` has room: a short word, or a line that
+            rises steeply, then has more columns for its letters. 0 stretches none.
 
     Raises:
         ValueError: a side is not positive, the widths are not in ascending order, or `widen_to` is
@@ -202,7 +202,8 @@ class ImageResizer(Step):
 
     def _fit(self, image: Array, full_width: int) -> Array:
         own_height, own_width = image.shape[:2]
-        wide = widened(own_width, own_height, self.widen_to)
+        room = full_width * own_height / self.height  # Beyond it, widening would cost height.
+        wide = max(own_width, min(widened(own_width, own_height, self.widen_to), room))
         scale = min(full_width / wide, self.height / own_height)
         width, height = (max(1, round(side * scale)) for side in (wide, own_height))
         left, top = (full_width - width) // 2, (self.height - height) // 2

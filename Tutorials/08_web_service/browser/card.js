@@ -5,7 +5,8 @@
 const METADATA = 14;
 const KEYS = ["vocab", "height", "width", "channels", "color", "resize", "scaling"];
 const DEFAULTS = {
-  outputs: "probabilities", padding_color: [0], rows: 1, temperature: 1, label_order: "logical",
+  outputs: "probabilities", padding_color: [0], widen_to: 0, rows: 1, temperature: 1,
+  label_order: "logical",
 };
 
 /** Read the card from the bytes of an ONNX file; throw a sentence where there is none. */

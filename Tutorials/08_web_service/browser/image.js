@@ -14,7 +14,7 @@ export function prepare(image, card, isRoundedDown = false) {
   const planes = card.color === "GRAY" ? [grey(pixels, isRoundedDown)] : [2, 1, 0].map((i) => plane(pixels, i));
   const { height } = card;
   const width = chooseWidth(image, card);
-  const size = card.resize === "fit" ? fit(image, width, height) : { width, height };
+  const size = card.resize === "fit" ? fit(image, width, card) : { width, height };
   const left = Math.floor((width - size.width) / 2);
   const top = Math.floor((height - size.height) / 2);
   const divisor = card.scaling === "1/255" ? 255 : 1;
@@ -30,7 +30,7 @@ export function prepare(image, card, isRoundedDown = false) {
       }
     }
   });
-  const ratio = (image.width / image.height) * (height / width);
+  const ratio = (widened(image, card) / image.height) * (height / width);
   return { data, width, filled: card.resize === "fit" ? Math.min(ratio, 1) : 1, isBlank: isBlank(planes) };
 }
 
@@ -48,14 +48,21 @@ function isBlank(planes) {
 
 function chooseWidth(image, card) {
   const widths = [card.width].flat();
-  const scaled = round((image.width * card.height) / image.height);
+  const scaled = round((widened(image, card) * card.height) / image.height);
   return widths.find((width) => scaled <= width) ?? widths.at(-1);
 }
 
-function fit(image, width, height) {
-  const scale = Math.min(width / image.width, height / image.height);
+/** The width to which a narrow image is stretched: at most twice its own. */
+function widened(image, card) {
+  return Math.max(image.width, Math.min(card.widen_to * image.height, 2 * image.width));
+}
+
+function fit(image, width, card) {
+  const room = (width * image.height) / card.height;
+  const wide = Math.max(image.width, Math.min(widened(image, card), room));
+  const scale = Math.min(width / wide, card.height / image.height);
   const side = (length) => Math.max(1, round(length * scale));
-  return { width: side(image.width), height: side(image.height) };
+  return { width: side(wide), height: side(image.height) };
 }
 
 /** Round as Python does: halves go to the even neighbour. */
