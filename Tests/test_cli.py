@@ -570,10 +570,15 @@ def test_check_takes_what_a_run_was_trained_with(table, tmp_path):
     assert "too few time steps (give" not in printed
     assert "configs.yaml" in refusal("check", table, "--model", tmp_path / "none")
 
-    configs.width = [96, 128]  # the width is free; images take the smallest that holds them
+    configs.width = [96, 2048]  # the width is free; images take the smallest that holds them
     configs.save()
     printed = run("check", table, "--model", configs.model_path, status=1).stdout
     assert "ERROR unknown_character" in printed
+    assert "WARNING stretched_image" in printed
+    configs.resize = "fit"
+    configs.save()
+    printed = run("check", table, "--model", configs.model_path, status=1).stdout
+    assert "WARNING stretched_image" not in printed
 
     (tmp_path / "run" / "model.onnx").unlink()
     done = run("check", table, "--model", configs.model_path, status=1)

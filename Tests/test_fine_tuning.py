@@ -21,6 +21,7 @@ from mltu.training import (
     train_reader,
 )
 from mltu.training._choice import choose_precision, choose_start, fill_in
+from mltu.training._data import require_sound_data
 
 
 def choose(labels, sizes, **options):
@@ -56,6 +57,19 @@ def test_lines_of_all_lengths_keep_their_shape():
     assert configs.width == own + [width for width in known if width > own[-1]]
     assert configs.padding_color == [127, 127, 127]
     assert "keep their shape" in lines[1]
+
+
+def test_images_that_keep_their_shape_are_not_said_to_be_stretched(samples):
+    """The widest input is 64 times as wide as high, which no image is."""
+    configs = ReaderConfigs(vocab="abc", width=[64, 2048], height=32, max_text_length=3)
+
+    def warnings():
+        report = require_sound_data(samples, samples, configs, time_steps=1024, progress=False)
+        return {finding.name for finding in report.findings}
+
+    assert "stretched_image" in warnings()
+    configs.resize = "fit"
+    assert "stretched_image" not in warnings()
 
 
 def test_a_reader_of_short_words_still_has_room_for_lines():

@@ -6,7 +6,7 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mltu.data_check._findings import CHECKS, SEVERITIES, AllSamples, Finding
@@ -43,6 +43,10 @@ class DataReport:
     def ok(self) -> bool:
         """True if there are no errors: training would run, and learn what the labels say."""
         return all(finding.severity != "error" for finding in self.findings)
+
+    def without(self, *names: str) -> DataReport:
+        """Return the report without some findings, which do not concern the model."""
+        return replace(self, findings=tuple(f for f in self.findings if f.name not in names))
 
     def to_text(self) -> str:
         """Return a text report: what was checked, findings with their fixes, and what is fine."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import Any
 
 from mltu._extras import explain_missing
@@ -109,8 +108,9 @@ def require_sound_data(
         progress=progress,
     )
     if configs.label_order == "visual":
-        others = tuple(f for f in report.findings if f.name != "right_to_left")
-        report = replace(report, findings=others)
+        report = report.without("right_to_left")
+    if configs.resize == "fit":
+        report = report.without("stretched_image")
     if not report.ok:
         raise DatasetError(report)
     return report
