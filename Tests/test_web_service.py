@@ -473,7 +473,9 @@ console.log(JSON.stringify(results));
 """
 
 
-@pytest.mark.parametrize("fields", CARDS, ids=["stretch", "colour", "widths", "fit", "wide", "tight"])
+@pytest.mark.parametrize(
+    "fields", CARDS, ids=["stretch", "colour", "widths", "fit", "wide", "tight"]
+)
 def test_the_browser_prepares_images_to_the_bit(fields):
     """Where both sides shrink, a grey value may be rounded otherwise."""
     card = ModelCard(**CARD, **fields)
