@@ -493,6 +493,20 @@ def test_narrow_pictures_are_drawn_as_wide_as_they_are_read(images, kind):
     assert min(widths) < 96
 
 
+def test_letters_on_an_arc_lean_as_in_a_stretched_picture(atlas):
+    """They were drawn upright to the stretched arc, which no reader of narrow pictures sees."""
+    setting = _draw.set_text(np.random.default_rng(0), atlas, 0, "IT")
+    narrow, wide = (
+        _place.put(
+            _place.find_place(setting.box, 32, 1024, widen_to=widen_to, bend=0.2), [setting.mask]
+        )[0]
+        for widen_to in (0.0, 3.0)
+    )
+    assert wide.shape[1] == pytest.approx(2 * narrow.shape[1], abs=1)
+    stretched, _ = ImageResizer(wide.shape[1], 32)(narrow, None)
+    assert np.abs(stretched - wide).mean() < 0.06
+
+
 def test_an_unknown_kind_is_refused(images):
     with pytest.raises(ValueError, match="Unknown kind 'sign'"):
         images.draw(np.random.default_rng(0), kind="sign")

@@ -78,7 +78,7 @@ def find_place(
     matrix = cv2.getPerspectiveTransform(np.array(sheet, np.float32), where)
     if abs(bend) < 0.02:
         return Place(matrix, size, None, shrink)
-    return Place(matrix, size, _bent_grid(np.linalg.inv(matrix), bend * scale, where, size), shrink)
+    return Place(matrix, size, _bent_grid(np.linalg.inv(matrix), bend * scale, where, size, squeeze), shrink)
 
 
 def with_blank_sides(rng: Rng, margins: Sequence[float], setting: Setting) -> list[float]:
@@ -98,7 +98,7 @@ def with_blank_sides(rng: Rng, margins: Sequence[float], setting: Setting) -> li
 
 
 def _bent_grid(
-    inverse: Array, bend: float, corners: Array, size: tuple[int, int]
+    inverse: Array, bend: float, corners: Array, size: tuple[int, int], squeeze: float
 ) -> tuple[Array, Array]:
     """Return for each pixel where it lies on the sheet: along a parabola and upright to it."""
     y = np.arange(size[1], dtype=np.float32)[:, None]
@@ -107,7 +107,7 @@ def _bent_grid(
     half, middle = np.float32((right - left) / 2), np.float32((left + right) / 2)
     u = (x - middle) / half
     y = y - np.float32(bend) * u * u
-    x = x + np.float32(2 * bend) / half * u * (y - np.float32(corners[:, 1].mean()))
+    x = x + np.float32(2 * bend * squeeze**2) / half * u * (y - np.float32(corners[:, 1].mean()))
     a = inverse.astype(np.float32)
     bottom = a[2, 0] * x + a[2, 1] * y + a[2, 2]
     with np.errstate(divide="ignore", invalid="ignore"):  # on the horizon, where no sheet is
