@@ -493,6 +493,18 @@ def test_narrow_pictures_are_drawn_as_wide_as_they_are_read(images, kind):
     assert min(widths) < 96
 
 
+def test_the_feet_of_a_line_above_stand_on_no_capital(atlas):
+    """Lines are closer where both are capitals; a third of the capitals had feet in them."""
+    left, top, right, bottom = _draw.set_text(np.random.default_rng(0), atlas, 0, "HEXT").box
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        setting = _draw.set_text(rng, atlas, 0, "HEXT", around=("gypsy gypsy", ""))
+        assert setting.box[3] - setting.box[1] == bottom - top
+        rows = slice(setting.box[1], setting.box[3])
+        alone = _draw.set_text(rng, atlas, 0, "HEXT").mask[top:bottom]
+        np.testing.assert_array_equal(setting.mask[rows, left:right], alone[:, left:right])
+
+
 def test_letters_on_an_arc_lean_as_in_a_stretched_picture(atlas):
     """They were drawn upright to the stretched arc, which no reader of narrow pictures sees."""
     setting = _draw.set_text(np.random.default_rng(0), atlas, 0, "IT")

@@ -109,7 +109,7 @@ def set_text(
     above, below = PAD, PAD
     leading = 0
     if around[0] or around[1]:  # capitals have no descenders above them and need less
-        least = 0.78 if text.isupper() else 0.98
+        least = 0.78 if (around[0] + text).isupper() else 0.98
         leading = int((least + 0.42 * rng.random()) * EM)
     if leading:
         above = below = PAD + EM // 2

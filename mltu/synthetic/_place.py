@@ -78,7 +78,8 @@ def find_place(
     matrix = cv2.getPerspectiveTransform(np.array(sheet, np.float32), where)
     if abs(bend) < 0.02:
         return Place(matrix, size, None, shrink)
-    return Place(matrix, size, _bent_grid(np.linalg.inv(matrix), bend * scale, where, size, squeeze), shrink)
+    grids = _bent_grid(np.linalg.inv(matrix), bend * scale, where, size, squeeze)
+    return Place(matrix, size, grids, shrink)
 
 
 def with_blank_sides(rng: Rng, margins: Sequence[float], setting: Setting) -> list[float]:
