@@ -49,7 +49,8 @@ def load_pretrained(
     """Load a trained reader as a Keras model, on any backend, to be trained further.
 
     Of an ONNX file, which has no Keras model in it, the network of `mltu.models` is built again and
-    gets the weights of the file; both are run once to prove that they read alike.
+    gets the weights of the file; both are run once to prove that they read alike. How the model is
+    used to get its images is in the card of the file, `mltu.inference.TextRecognizer(source).card`.
 
     Args:
         source: the name of a shipped reader, such as `"words"`; a run folder; a `.keras` file, or

@@ -88,7 +88,7 @@ class TextImages(Augmentor):
         color: draw (height, width, 3), blue-green-red; else grey, (height, width).
         max_width: of the images, in pixels; longer texts are cut, or squeezed if they are given.
         widen_to: width / height up to which narrower images are stretched, at most to twice their
-            width, as `ImageResizer` does it.
+            width, as `ImageResizer` does it. Let only one of the two do it.
         weights: of the kinds; those of `KINDS` if None. Kinds that are left out are not drawn.
         new_texts: as an augmentor, draw new texts in the place of the labels.
 
