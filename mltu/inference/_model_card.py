@@ -43,7 +43,7 @@ class ModelCard:
         resize: `"stretch"`, or `"fit"`: scaled until it fits and padded evenly on both sides.
         padding_color: of `"fit"`, one value 0..255 for each channel or for all.
         widen_to: of `"fit"`, width / height up to which narrower images are stretched before, at
-            most to twice their width.
+            most to twice their width, and as far as `width` has room.
         scaling: `"in_model"`: values 0..255 go in; `"1/255"`: values are divided by 255 before.
         outputs: `"probabilities"` or `"logits"`, of shape (batch, time, classes).
         decoder: `"ctc greedy"`.
