@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Train on a machine with a GPU for some minutes, from what bundle.sh packed:
 #   run.sh SECONDS BACKEND [OPTION OF train.py ...]
-# BACKEND is torch or jax; CHUNKS are in a batch, and CHECK has several numbers of them to time first. The state is written into $OUT every minute and goes on in the next call.
+# BACKEND is torch or jax. The environment may have CHUNKS, how many are in a batch, and CHECK, several
+# such numbers to be timed first. The state is written into $OUT every minute; the next call resumes it.
 set -euo pipefail
 begin=$(date +%s)
 seconds=$1 backend=$2
