@@ -139,6 +139,26 @@ def small_trainer():
     return make_trainer(keras.Model(inputs, layers.Reshape((-1, 3))(x)))
 
 
+def test_an_old_batch_comes_in_other_colours_and_its_padding_stays(reader):
+    import keras
+    from drawing import PADDING
+
+    trainer, rng = small_trainer(), np.random.default_rng(0)
+    images = rng.integers(0, 256, (2, 4, 6, 3)).astype(np.uint8)
+    images[:, :, 4:] = PADDING
+    batch = trainer.send(images, np.array([[0, 1], [1, 2]]), np.full((2, 6), 2))
+    changed = 0
+    for _ in range(8):
+        varied, *targets = trainer.vary(batch, rng)
+        found = keras.ops.convert_to_numpy(varied)
+        assert found.shape == images.shape
+        assert found.dtype == np.uint8
+        assert np.abs(found[:, :, 4:].astype(int) - PADDING).max() <= 1  # 128 where it is inverted
+        assert all(a is b for a, b in zip(targets, batch[1:], strict=True))
+        changed += (found != images).any()
+    assert changed > 4
+
+
 def test_a_state_goes_on_in_another_trainer(reader, tmp_path):
     import keras
     from state import load_state, save_state
