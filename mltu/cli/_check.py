@@ -107,7 +107,7 @@ def command(
         num_read=num_read,
         workers=workers,
         progress=is_watched(),
-    ).without(*expected.get("harmless", ()))
+    ).prepared_by(expected.get("resize"), expected.get("label_order"))
     if not as_json:
         click.echo(report.to_text(), nl=False)
     review = _review(training, Path(run) if run else None, folds, settings)
@@ -196,8 +196,6 @@ def _review(
 def _expected(run: Path) -> dict[str, Any]:
     """Return what a run was trained with: its configs, and the time steps of its ONNX file.
 
-    `harmless` names the findings that its preparation of images and labels takes care of.
-
     Raises:
         OSError, ValueError: `configs.yaml` is missing or invalid.
     """
@@ -206,12 +204,9 @@ def _expected(run: Path) -> dict[str, Any]:
 
     configs = vars(BaseModelConfigs.load(run / "configs.yaml"))
     width = configs.get("width")
-    harmless = {
-        "stretched_image": configs.get("resize") == "fit",
-        "right_to_left": configs.get("label_order") == "visual",
-    }
     expected = {
-        "harmless": [name for name, is_so in harmless.items() if is_so],
+        "resize": configs.get("resize"),
+        "label_order": configs.get("label_order"),
         "vocab": configs.get("vocab"),
         "width": max(width) if isinstance(width, list) else width,
         "height": configs.get("height"),

@@ -44,9 +44,16 @@ class DataReport:
         """True if there are no errors: training would run, and learn what the labels say."""
         return all(finding.severity != "error" for finding in self.findings)
 
-    def without(self, *names: str) -> DataReport:
-        """Return the report without some findings, which do not concern the model."""
-        return replace(self, findings=tuple(f for f in self.findings if f.name not in names))
+    def prepared_by(self, resize: str | None, label_order: str | None) -> DataReport:
+        """Return the report without findings that do not concern data prepared in this way.
+
+        Args:
+            resize: as in `mltu.inference.ModelCard`; None if unknown.
+            label_order: likewise.
+        """
+        harmless = {"stretched_image": resize == "fit", "right_to_left": label_order == "visual"}
+        kept = tuple(finding for finding in self.findings if not harmless.get(finding.name))
+        return replace(self, findings=kept)
 
     def to_text(self) -> str:
         """Return a text report: what was checked, findings with their fixes, and what is fine."""

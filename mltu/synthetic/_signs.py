@@ -116,9 +116,11 @@ def _set(rng: Rng, atlas: FontAtlas, task: d.Task) -> d.Setting:
 def _neighbour(atlas: FontAtlas, task: d.Task, in_capitals: bool) -> str:
     """Return another text, in capitals if the font has all of them, or ""."""
     text = task.others()
-    capitals = text.upper()  # that of "µ" is Greek
-    is_drawable = capitals and set(capitals) <= set(atlas.characters)
-    return capitals if in_capitals and is_drawable and atlas.has_text(task.font, capitals) else text
+    if not (in_capitals and text):
+        return text
+    capitals = text.upper()
+    is_known = set(capitals) <= set(atlas.characters)  # The capital of "µ" is Greek.
+    return capitals if is_known and atlas.has_text(task.font, capitals) else text
 
 
 def _board(rng: Rng, setting: d.Setting) -> Array:

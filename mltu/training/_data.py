@@ -106,11 +106,7 @@ def require_sound_data(
         num_read=_NUM_CHECKED,
         workers=max(1, configs.train_workers),
         progress=progress,
-    )
-    if configs.label_order == "visual":
-        report = report.without("right_to_left")
-    if configs.resize == "fit":
-        report = report.without("stretched_image")
+    ).prepared_by(configs.resize, configs.label_order)
     if not report.ok:
         raise DatasetError(report)
     return report
@@ -150,7 +146,7 @@ def make_provider(samples: Samples, configs: ReaderConfigs, *, training: bool) -
                 configs.height or 0,
                 keep_aspect_ratio=configs.resize == "fit",
                 padding_color=configs.padding_color,
-                widen_to=configs.widen_to if configs.resize == "fit" else 0.0,
+                widen_to=configs.widen_to,
             ),
             *([ExpandDims()] if is_gray else []),
             LabelIndexer(vocab, order=configs.label_order),
