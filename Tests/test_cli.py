@@ -245,6 +245,7 @@ def test_read_leaves_out_what_is_unsure(images):
     "arguments",
     [
         ("read", "--min-confidence", "nan"),
+        ("read", "--retry-below", "nan"),
         ("doctor", "--timeout", "inf"),
         ("train", "--learning-rate", "inf"),
     ],
@@ -359,6 +360,22 @@ def test_evaluate_gives_metrics_with_intervals(words, table):
     assert f"exact match              {found['exact']['value']:.2%}" in printed
     assert ": 2 images" in run("evaluate", "words", table, "--limit", 2).stdout
     assert ": 16 images" in run("evaluate", "words", words, "--part", "train").stdout
+
+
+@pytest.mark.parametrize("command", ["read", "evaluate"])
+def test_doubtful_images_are_read_again_if_that_is_wanted(command, words, table, monkeypatch):
+    """The option reaches the reader; what it does there is tested with the reader."""
+    limits = []
+    read_all = TextRecognizer._read_all
+
+    def note(reader, *args):
+        limits.append(reader.retry_below)
+        return read_all(reader, *args)
+
+    monkeypatch.setattr(TextRecognizer, "_read_all", note)
+    data = ["words", table] if command == "evaluate" else [read_csv(table)[0][0]]
+    assert run(command, *data, "--retry-below", 0.7).stdout
+    assert set(limits) == {0.7}
 
 
 def test_evaluate_of_another_script_has_no_scene_text_accuracy(table, tmp_path):

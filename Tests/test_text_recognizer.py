@@ -185,9 +185,96 @@ def test_padding_is_left_out_of_the_image_alone(reader, widen_to, share):
     card = dataclasses.replace(
         reader.card, resize="fit", width=128, color="GRAY", channels=1, widen_to=widen_to
     )
-    values, filled, _ = ImagePreparer(card).prepare(np.zeros((30, 60), np.uint8))
-    assert values.shape == (32, 128, 1)
-    assert filled == share
+    prepared = ImagePreparer(card).prepare(np.zeros((30, 60), np.uint8))
+    assert prepared.values.shape == (32, 128, 1)
+    assert prepared.filled == share
+
+
+class Sceptic(TextRecognizer):
+    """Sees next to nothing in some images of each batch, and counts the images that it reads."""
+
+    def __init__(self, is_unsure, **options):
+        super().__init__(force_cpu=True, **options)
+        self.is_unsure, self.sizes = is_unsure, []
+
+    def _run(self, batch):
+        outputs = super()._run(batch).copy()
+        for image, row in zip(batch, outputs, strict=True):
+            if self.is_unsure(image):
+                row *= 0.2
+        self.sizes.append(len(batch))
+        return outputs
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_doubtful_image_is_read_again_in_other_views(images, together):
+    card = TextRecognizer(force_cpu=True).card
+    upright = {prepare_image(image, card).tobytes() for image in images[2:5]}
+    is_known = lambda image: image.astype(np.uint8).tobytes() in upright  # noqa: E731
+    once, again = (Sceptic(is_known, retry_below=limit) for limit in (0, 0.5))
+    first, second = (
+        reader.predict_batch(images) if together else [reader.predict(image) for image in images]
+        for reader in (once, again)
+    )
+    assert [reading.text for reading in second] == WORDS
+    assert all(reading.confidence < 0.5 for reading in first[2:5])
+    assert all(reading.confidence > 0.5 for reading in second[2:5])
+    assert first[:2] + first[5:] == second[:2] + second[5:]
+    assert (sum(once.sizes), sum(again.sizes)) == (len(images), len(images) + 3 * 3)
+    for before, after in zip(first[2:5], second[2:5], strict=True):  # In the whole image.
+        for one, other in zip(before.characters, after.characters, strict=True):
+            assert one.left == pytest.approx(other.left, abs=0.06)
+
+
+def test_a_view_in_which_nothing_is_seen_does_not_count(images, monkeypatch):
+    """It is certain that a closely cropped image is empty."""
+    reader = Sceptic(lambda image: True, retry_below=0.99)
+    expected = Sceptic(lambda image: True, retry_below=0).predict(images[0])
+    read = reader._read_by_width
+    monkeypatch.setattr(
+        reader, "_read_by_width",
+        lambda items: [Reading("", 1.0)] * 3 if len(items) == 3 else read(items),
+    )  # fmt: skip
+    assert reader.predict(images[0]) == expected
+
+
+def test_text_that_rises_or_falls_is_turned_level(reader):
+    """A bar from corner to corner of a word's height, of which the view shows most in one row."""
+    preparer = ImagePreparer(reader.card)
+    for begin, end in ((30, 50), (50, 30)):
+        image = np.full((80, 160, 3), 255, np.uint8)
+        cv2.line(image, (0, begin), (159, end), (0, 0, 0), 6)
+        dark = [(view.values < 100).mean(axis=1).max() for view in preparer.views(
+            preparer.prepare(image))]  # fmt: skip
+        assert len(dark) == 3
+        assert max(dark[1:]) > 0.95 > 2 * dark[0]
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (1, 300), (300, 1), (5, 40000), (40000, 5), (3000, 4000)]
+)
+def test_views_of_images_of_any_size(reader, shape):
+    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    image[0, 0], image[-1, -1] = 0, 255
+    preparer = ImagePreparer(reader.card)
+    prepared = preparer.prepare(image)
+    assert prepared.pixels.nbytes < 4_000_000
+    for view in preparer.views(prepared):
+        assert view.values.shape[0] == reader.card.height
+    assert TextRecognizer(force_cpu=True, retry_below=1).predict(image).error is None
+
+
+def test_the_card_says_when_to_read_again_unless_the_caller_does(tmp_path):
+    proto = onnx.load(find_pretrained())
+    entries = {entry.key: entry.value for entry in proto.metadata_props}
+    onnx.helper.set_model_props(proto, {**entries, "retry_below": "0.25"})
+    onnx.save(proto, tmp_path / "model.onnx")
+    assert TextRecognizer(tmp_path).retry_below == 0.25
+    assert TextRecognizer(tmp_path, retry_below=0).retry_below == 0
+    assert TextRecognizer("words_small").retry_below == 0
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match=r"`retry_below` must be in 0\.\.1"):
+            TextRecognizer(tmp_path, retry_below=wrong)
 
 
 def test_a_bad_image_among_good_ones(reader, images, tmp_path):

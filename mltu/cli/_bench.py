@@ -31,7 +31,7 @@ def command(
 
     Images per second are measured in batches of 1, 8 and 64. The images are random noise of the
     size of the model input, or of the size of a word if the width is variable. Reading files is not
-    timed.
+    timed, nor is reading doubtful images again.
 
     With --data, also measure how fast training batches are prepared and training steps run, and
     print which of the two is the bottleneck. This needs `pip install "mltu[tensorflow]"`.
@@ -42,7 +42,7 @@ def command(
     """
     from mltu.inference import TextRecognizer
 
-    reader = TextRecognizer(find_model(model), num_threads=threads, force_cpu=cpu)
+    reader = TextRecognizer(find_model(model), retry_below=0, num_threads=threads, force_cpu=cpu)
     result = _measure(reader, num_images, threads)
     if data is not None:
         from mltu.training import measure_speed

@@ -44,6 +44,12 @@ part_option = click.option(
     help="List to use of a data set in the MJSynth layout.",
 )  # fmt: skip
 
+retry_option = click.option(
+    "--retry-below", type=Number(0, 1), metavar="X",
+    help="Confidence below which an image is read again, tightly cropped and turned level; the "
+    "most confident reading counts (default: as the model card says).",
+)  # fmt: skip
+
 
 def data_options(function: Function) -> Function:
     """Add the options that say where DATA has its paths and labels."""

@@ -17,6 +17,7 @@ from mltu.cli._common import (
     is_watched,
     part_option,
     print_json,
+    retry_option,
     text_or_json,
 )
 
@@ -47,6 +48,7 @@ _NAMES = {
     help="Write an HTML report with the worst readings.",
 )  # fmt: skip
 @text_or_json
+@retry_option
 @device_options
 def command(
     model: str,
@@ -55,6 +57,7 @@ def command(
     limit: int | None,
     report: str | None,
     form: str,
+    retry_below: float | None,
     cpu: bool,
     threads: int | None,
     **where: str | None,
@@ -82,7 +85,9 @@ def command(
     samples = _open(model, data, part, where)[:limit]
     if not samples:
         raise ValueError("DATA must have at least one sample. Received an empty data set.")
-    reader = TextRecognizer(find_model(model), num_threads=threads, force_cpu=cpu)
+    reader = TextRecognizer(
+        find_model(model), retry_below=retry_below, num_threads=threads, force_cpu=cpu
+    )
     readings = list(reader.predict_stream(samples.data, on_error="keep", progress=is_watched()))
     labels = list(samples.labels)
     num_unread = _list_unreadable(samples, readings)

@@ -19,6 +19,7 @@ from mltu.cli._common import (
     find_model,
     is_terminal,
     is_watched,
+    retry_option,
     to_json,
 )
 
@@ -40,6 +41,7 @@ _LONGEST = 60  # times as wide as high
     "--format", "form", type=click.Choice(["text", "json", "csv"]), default="text",
     show_default=True, help="Output format.",
 )  # fmt: skip
+@retry_option
 @device_options
 @click.option(
     "--lexicon", metavar="FILE", help="Restrict readings to the words of a file, one per line."
@@ -64,6 +66,7 @@ def command(
     images: tuple[str, ...],
     model: str | None,
     form: str,
+    retry_below: float | None,
     cpu: bool,
     threads: int | None,
     lexicon: str | None,
@@ -92,6 +95,7 @@ def command(
 
     reader = TextRecognizer(
         find_model(model),
+        retry_below=retry_below,
         decoder=_make_decoder(beam_width, lexicon, ignore_case, pattern),
         num_threads=threads,
         force_cpu=cpu,

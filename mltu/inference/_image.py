@@ -18,6 +18,10 @@ Image = StrPath | bytes | bytearray | memoryview | Array
 
 
 _FLAT = 8  # of 255; the largest difference between pixels that show nothing
+_CROPPED = 0.12  # of the height, above and below
+_SLOPES = (-0.25, 0.25)  # heights that a line of text falls over the width of its image
+_KEPT = 4  # times as large as the input of the model is what is kept for other views
+_LONGEST = 1 << 14  # pixels of it; OpenCV cannot move the columns of images twice as wide
 
 
 class PreparedImage(NamedTuple):
@@ -27,11 +31,13 @@ class PreparedImage(NamedTuple):
         values: uint8, shape (height, width, channels).
         filled: the share of the width that the image takes, in the middle; the rest is padding.
         is_blank: True if all pixels are nearly the same.
+        pixels: of the image, for other views of it; smaller if it is much larger than `values`.
     """
 
     values: Array
     filled: float
-    is_blank: bool = False
+    is_blank: bool
+    pixels: Array
 
 
 class ImagePreparer:
@@ -63,19 +69,62 @@ class ImagePreparer:
 
     def prepare(self, image: Image) -> PreparedImage:
         """Prepare one image; arguments and errors as in `prepare_image`."""
-        pixels = self._reader.read(image)
+        return self._prepare(self._reader.read(image))
+
+    def views(self, image: PreparedImage) -> list[PreparedImage]:
+        """Return other views of an image: tightly cropped, and with sloping text turned level.
+
+        Positions from left to right are those of the image. A view that shows nothing is left out.
+        """
+        views = map(
+            self._prepare, [_crop(image.pixels), *(_level(image.pixels, s) for s in _SLOPES)]
+        )
+        return [view for view in views if not view.is_blank]
+
+    def _prepare(self, pixels: Array) -> PreparedImage:
         values, _ = self._resizer(pixels, None)
         filled = 1.0
         if self.card.resize == "fit":
             height, width = pixels.shape[:2]
             own_ratio = widened(width, height, self.card.widen_to) / height
             filled = min(own_ratio * values.shape[0] / values.shape[1], 1.0)
-        return PreparedImage(values.reshape(*values.shape[:2], -1), filled, is_blank(pixels))
+        values = values.reshape(*values.shape[:2], -1)
+        return PreparedImage(values, filled, is_blank(pixels), self._shrink(pixels))
+
+    def _shrink(self, pixels: Array) -> Array:
+        """Return what is kept of an image: a batch of photographs would take gigabytes."""
+        import cv2
+
+        height, width = pixels.shape[:2]
+        widest = self.card.width if isinstance(self.card.width, int) else self.card.width[-1]
+        scale = min(
+            _KEPT * min(self.card.height / height, widest / width), _LONGEST / max(height, width)
+        )
+        if scale >= 1:
+            return pixels
+        size = max(round(scale * width), 1), max(round(scale * height), 1)
+        return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
     def stack(self, images: Sequence[PreparedImage]) -> Array:
         """Return one batch, float32, of images that were prepared to one width."""
         batch = np.stack([image.values for image in images]).astype(np.float32)
         return batch / np.float32(255) if self.card.scaling == "1/255" else batch
+
+
+def _crop(pixels: Array) -> Array:
+    cut = round(_CROPPED * len(pixels))
+    return pixels[cut : len(pixels) - cut]
+
+
+def _level(pixels: Array, slope: float) -> Array:
+    """Return an image with its columns moved so that text of this slope is level, and cropped."""
+    import cv2
+
+    height, width = pixels.shape[:2]
+    move = np.array([[1, 0, 0], [-slope * height / width, 1, slope * height / 2]], np.float32)
+    moved: Array = cv2.warpAffine(pixels, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    cut = int(abs(slope) / 2 * height)  # In the corners there is no image.
+    return moved[cut : height - cut]
 
 
 def is_blank(pixels: Array) -> bool:

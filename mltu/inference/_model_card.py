@@ -51,6 +51,7 @@ class ModelCard:
             the rows of a feature map that is read row by row.
         label_order: `"visual"` if the model emits right-to-left text in the order of the image, so
             that it is converted for the reading; else `"logical"`.
+        retry_below: confidence below which an image is read again in other views.
         temperature: divisor of the logits before probabilities become a confidence; fitted by
             `mltu.evaluation.fit_temperature`.
         num_parameters: number of parameters of the model; None if the file does not say.
@@ -74,6 +75,7 @@ class ModelCard:
     decoder: str
     rows: int = 1
     label_order: str = "logical"
+    retry_below: float = 0.0
     temperature: float = 1.0
     num_parameters: int | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -263,6 +265,7 @@ _RULES: dict[str, Rule] = {
     "decoder": _choice("ctc greedy"),
     "rows": _integer(1, _MAX_SIDE),
     "label_order": _choice(*ORDERS),
+    "retry_below": ("a number in 0..1", lambda value: _is_number(value) and 0 <= value <= 1),
     "temperature": (
         "a number in {}..{}".format(*_TEMPERATURES),
         lambda value: _is_number(value) and _TEMPERATURES[0] <= value <= _TEMPERATURES[1],
@@ -272,7 +275,7 @@ _RULES: dict[str, Rule] = {
     "versions": _by_name("strings", lambda value: isinstance(value, str)),
 }
 _OPTIONAL = {
-    "padding_color", "widen_to", "outputs", "rows", "label_order", "temperature", "num_parameters",
-    "metrics", "versions",
+    "padding_color", "widen_to", "outputs", "rows", "label_order", "retry_below", "temperature",
+    "num_parameters", "metrics", "versions",
 }  # fmt: skip
 _OLD_NAMES = {"figures": "metrics"}  # of entries in files of the first versions

@@ -26,9 +26,11 @@ from mltu.inference._model_card import ModelCard, read_card
 from mltu.inference._reading import Character, Reading
 from mltu.inference._session import OnnxInferenceModel
 from mltu.inference._weights import resolve_model
-from mltu.utils.checks import check_count
+from mltu.utils.checks import check_between, check_count
 from mltu.utils.files import StrPath
 from mltu.utils.text_order import turn_back, turn_text
+
+_BATCH_SIZE = 64  # images
 
 
 class TextRecognizer(OnnxInferenceModel):
@@ -40,6 +42,10 @@ class TextRecognizer(OnnxInferenceModel):
         model_path: the `.onnx` file, a folder with `model.onnx` in it, or the name of a shipped
             reader ("./words" is a folder, "words" the reader); None for the shipped reader of
             words and lines.
+        retry_below: an image read with a lower confidence is read again in three other views
+            of it (tightly cropped, and turned level for text that rises or falls), and the most
+            confident reading counts, which is test-time augmentation; 0 for never, None for what
+            the model card says.
         decoder: how outputs become text, such as `BeamDecoder(constraint=Lexicon(words))`; greedy
             if None.
         force_cpu: as in `OnnxInferenceModel`.
@@ -47,7 +53,8 @@ class TextRecognizer(OnnxInferenceModel):
         num_threads: as in `OnnxInferenceModel`.
 
     Attributes:
-        card: the `mltu.inference.ModelCard` of the file; the others as in `OnnxInferenceModel`.
+        card: the `mltu.inference.ModelCard` of the file.
+        retry_below: as above; the others as in `OnnxInferenceModel`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -63,6 +70,7 @@ class TextRecognizer(OnnxInferenceModel):
         self,
         model_path: StrPath | None = None,
         *,
+        retry_below: float | None = None,
         decoder: Decoder | None = None,
         force_cpu: bool = False,
         providers: Sequence[str] | None = None,
@@ -73,11 +81,14 @@ class TextRecognizer(OnnxInferenceModel):
                 f"`decoder` must be a BeamDecoder or None. Received {decoder!r:.60}. Put a "
                 "Lexicon or a Pattern into one: BeamDecoder(constraint=...)."
             )
+        if retry_below is not None:
+            check_between("retry_below", retry_below, 0, 1)
         path = resolve_model(model_path)
         super().__init__(path, force_cpu, providers=providers, num_threads=num_threads)
         entries = self.model.get_modelmeta().custom_metadata_map
         self.card = read_card(entries, repr(self.model_path))
         _check_model(self, self.card)
+        self.retry_below = self.card.retry_below if retry_below is None else retry_below
         self.decoder = self._turned(decoder)
         self._preparer = ImagePreparer(self.card)
 
@@ -117,7 +128,7 @@ class TextRecognizer(OnnxInferenceModel):
                 f"`image` must be one image. Received a {type(image).__name__} of {len(image)}. "
                 "Read them with `predict_batch`."
             )
-        return self._read([self._preparer.prepare(image)])[0]
+        return self._read_all([self._preparer.prepare(image)], _BATCH_SIZE)[0]
 
     def predict_batch(self, images: Iterable[Image], *, on_error: str = "raise") -> list[Reading]:
         """Read images in one batch, which is faster than one after the other.
@@ -139,7 +150,7 @@ class TextRecognizer(OnnxInferenceModel):
         self,
         images: Iterable[Image],
         *,
-        batch_size: int = 64,
+        batch_size: int = _BATCH_SIZE,
         on_error: str = "raise",
         progress: bool = False,
     ) -> Iterator[Reading]:
@@ -158,8 +169,6 @@ class TextRecognizer(OnnxInferenceModel):
             FileNotFoundError, ValueError, TypeError: as in `predict_batch`.
         """
         check_count("batch_size", batch_size, 1)
-        if self.input_shapes[0][0] == 1:  # A file of another program.
-            batch_size = 1
         if on_error not in ("raise", "keep"):
             raise ValueError(f"`on_error` must be 'raise' or 'keep'. Received {on_error!r}.")
         if _is_one_image(images):
@@ -177,7 +186,7 @@ class TextRecognizer(OnnxInferenceModel):
 
             images = tqdm(images, "Reading", unit="image")
         numbered = enumerate(images)
-        while batch := list(islice(numbered, batch_size)):
+        while batch := list(islice(numbered, self._at_once(batch_size))):
             items: list[PreparedImage | Reading] = []
             for index, image in batch:
                 try:
@@ -187,7 +196,26 @@ class TextRecognizer(OnnxInferenceModel):
                         error.add_note(f"While reading images[{index}].")
                         raise
                     items.append(Reading("", 0.0, error=str(error)))
-            yield from self._read_by_width(items)
+            yield from self._read_all(items, batch_size)
+
+    def _at_once(self, batch_size: int) -> int:
+        return 1 if self.input_shapes[0][0] == 1 else batch_size  # 1: a file of another program.
+
+    def _read_all(self, items: Sequence[PreparedImage | Reading], batch_size: int) -> list[Reading]:
+        """Read images, and those that are doubtful in other views too."""
+        readings = self._read_by_width(items)
+        views = (
+            (i, view)
+            for i, (item, reading) in enumerate(zip(items, list(readings), strict=True))
+            if isinstance(item, PreparedImage) and reading.confidence < self.retry_below
+            for view in self._preparer.views(item)
+        )
+        while batch := list(islice(views, self._at_once(batch_size))):
+            again = self._read_by_width([view for _, view in batch])
+            for (i, _), reading in zip(batch, again, strict=True):
+                if reading.text and reading.confidence > readings[i].confidence:
+                    readings[i] = reading
+        return readings
 
     def _read_by_width(self, items: Sequence[PreparedImage | Reading]) -> list[Reading]:
         """Read images of equal width together; items that are already readings stay."""

@@ -17,6 +17,7 @@ from mltu.synthetic import LATIN
 
 LEAST_HALVED = 256  # values; smaller tensors are shapes, offsets and scales
 NUM_STATISTICS, NUM_VALIDATION = 2048, 512  # images
+RETRY_BELOW = 0.5  # confidence
 WIDEST = 2048  # pixels; wider images are made smaller
 
 
@@ -33,6 +34,7 @@ def card(height=HEIGHT, widest=WIDEST):
         "widen_to": WIDEN_TO,
         "scaling": "in_model",
         "outputs": "logits",
+        "retry_below": RETRY_BELOW,
     }
 
 
