@@ -1,7 +1,7 @@
 """How well an ONNX file reads real words and lines: error rates with intervals, worst readings.
 
-python benchmarks/real_words.py SET ... [--model words] [--sheet readings.png]
-                                    [--report report.html]
+python benchmarks/real_words.py SET ... [--model words] [--retry-below 0]
+                                    [--sheet readings.png] [--report report.html]
 
 A SET is what `mltu.datasets.open_samples` opens: the root of MJSynth, whose validation list is
 read, a table or a folder with labels.tsv, a folder of images or an LMDB. `--model` names a shipped
@@ -78,10 +78,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sets", nargs="+", type=Path, metavar="SET")
     parser.add_argument("--model", default="words", help="a shipped reader or an ONNX file")
+    parser.add_argument("--retry-below", type=float, help="as in `mltu read`; 0: read once")
     parser.add_argument("--sheet", type=Path, help="PNG for each set; its name is put before this")
     parser.add_argument("--report", type=Path, help="HTML for each set, named likewise")
     args = parser.parse_args()
-    reader = TextRecognizer(args.model, force_cpu=True)
+    reader = TextRecognizer(args.model, force_cpu=True, retry_below=args.retry_below)
     metrics = {}
     for path in args.sets:
         name = name_of(path)

@@ -6,6 +6,7 @@ A line of JSON, [paths, size of a batch], is answered with the texts and the sec
 from the files on. Needs the packages of that program and OpenCV, and nothing of mltu.
 """
 
+import functools
 import json
 import subprocess
 import sys
@@ -24,11 +25,11 @@ def serve(read):
         print(json.dumps(answer), flush=True)
 
 
-def mltu():
+def mltu(retry_below=None):
     """Return how the shipped reader of mltu reads."""
     from mltu.inferenceModel import TextRecognizer
 
-    reader = TextRecognizer(sys.argv[2], force_cpu=True)
+    reader = TextRecognizer(sys.argv[2], force_cpu=True, retry_below=retry_below)
 
     def read(paths):
         return [reading.text for reading in reader.predict_batch(paths, on_error="keep")]
@@ -65,7 +66,13 @@ def tesseract():
     return lambda paths: [read_one(path) for path in paths]
 
 
-READERS = {"mltu": mltu, "PP-OCRv4": ppocr_v4, "PP-OCRv6 small": ppocr_v6, "Tesseract": tesseract}
+READERS = {
+    "mltu": mltu,
+    "mltu, one view": functools.partial(mltu, 0),  # Doubtful images are not read again.
+    "PP-OCRv4": ppocr_v4,
+    "PP-OCRv6 small": ppocr_v6,
+    "Tesseract": tesseract,
+}
 
 if __name__ == "__main__":
     serve(READERS[sys.argv[1]]())

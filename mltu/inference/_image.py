@@ -20,8 +20,8 @@ Image = StrPath | bytes | bytearray | memoryview | Array
 _FLAT = 8  # of 255; the largest difference between pixels that show nothing
 _CROPPED = 0.12  # of the height, above and below
 _SLOPES = (-0.25, 0.25)  # heights that a line of text falls over the width of its image
-_KEPT = 4  # times as large as the input of the model is what is kept for other views
-_LONGEST = 1 << 14  # pixels of it; OpenCV cannot move the columns of images twice as wide
+_MOST_KEPT = 1 << 20  # pixels of an image
+_LONGEST = 1 << 14  # pixels of a side; OpenCV cannot move the columns of images twice as wide
 
 
 class PreparedImage(NamedTuple):
@@ -31,7 +31,7 @@ class PreparedImage(NamedTuple):
         values: uint8, shape (height, width, channels).
         filled: the share of the width that the image takes, in the middle; the rest is padding.
         is_blank: True if all pixels are nearly the same.
-        pixels: of the image, for other views of it; smaller if it is much larger than `values`.
+        pixels: of the image, for other views of it; at most a million.
     """
 
     values: Array
@@ -89,26 +89,24 @@ class ImagePreparer:
             own_ratio = widened(width, height, self.card.widen_to) / height
             filled = min(own_ratio * values.shape[0] / values.shape[1], 1.0)
         values = values.reshape(*values.shape[:2], -1)
-        return PreparedImage(values, filled, is_blank(pixels), self._shrink(pixels))
-
-    def _shrink(self, pixels: Array) -> Array:
-        """Return what is kept of an image: a batch of photographs would take gigabytes."""
-        import cv2
-
-        height, width = pixels.shape[:2]
-        widest = self.card.width if isinstance(self.card.width, int) else self.card.width[-1]
-        scale = min(
-            _KEPT * min(self.card.height / height, widest / width), _LONGEST / max(height, width)
-        )
-        if scale >= 1:
-            return pixels
-        size = max(round(scale * width), 1), max(round(scale * height), 1)
-        return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        return PreparedImage(values, filled, is_blank(pixels), _shrink(pixels))
 
     def stack(self, images: Sequence[PreparedImage]) -> Array:
         """Return one batch, float32, of images that were prepared to one width."""
         batch = np.stack([image.values for image in images]).astype(np.float32)
         return batch / np.float32(255) if self.card.scaling == "1/255" else batch
+
+
+def _shrink(pixels: Array) -> Array:
+    """Return what is kept of an image: a batch of photographs would take gigabytes."""
+    import cv2
+
+    height, width = pixels.shape[:2]
+    scale = min((_MOST_KEPT / (height * width)) ** 0.5, _LONGEST / max(height, width))
+    if scale >= 1:
+        return pixels
+    size = max(round(scale * width), 1), max(round(scale * height), 1)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
 def _crop(pixels: Array) -> Array:
