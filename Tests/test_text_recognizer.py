@@ -220,7 +220,7 @@ def test_a_doubtful_image_is_read_again_in_other_views(images, together):
     assert all(reading.confidence < 0.5 for reading in first[2:5])
     assert all(reading.confidence > 0.5 for reading in second[2:5])
     assert first[:2] + first[5:] == second[:2] + second[5:]
-    assert (sum(once.sizes), sum(again.sizes)) == (len(images), len(images) + 3 * 3)
+    assert (sum(once.sizes), sum(again.sizes)) == (len(images), len(images) + 3 * 4)
     for before, after in zip(first[2:5], second[2:5], strict=True):  # In the whole image.
         for one, other in zip(before.characters, after.characters, strict=True):
             assert one.left == pytest.approx(other.left, abs=0.06)
@@ -233,21 +233,42 @@ def test_a_view_in_which_nothing_is_seen_does_not_count(images, monkeypatch):
     read = reader._read_by_width
     monkeypatch.setattr(
         reader, "_read_by_width",
-        lambda items: [Reading("", 1.0)] * 3 if len(items) == 3 else read(items),
+        lambda items: [Reading("", 1.0)] * 4 if len(items) == 4 else read(items),
     )  # fmt: skip
     assert reader.predict(images[0]) == expected
 
 
 def test_text_that_rises_or_falls_is_turned_level(reader):
-    """A bar from corner to corner of a word's height, of which the view shows most in one row."""
+    """A bar that falls by a quarter of the height: in one of the views it lies in a row."""
     preparer = ImagePreparer(reader.card)
     for begin, end in ((30, 50), (50, 30)):
         image = np.full((80, 160, 3), 255, np.uint8)
         cv2.line(image, (0, begin), (159, end), (0, 0, 0), 6)
         dark = [(view.values < 100).mean(axis=1).max() for view in preparer.views(
             preparer.prepare(image))]  # fmt: skip
-        assert len(dark) == 3
-        assert max(dark[1:]) > 0.95 > 2 * dark[0]
+        assert len(dark) == 4
+        assert max(dark[1:3]) > 0.95 > 2 * dark[0]
+
+
+def test_letters_that_lean_to_the_right_are_made_upright(reader):
+    image = np.full((64, 192, 3), 255, np.uint8)
+    for x in range(20, 180, 20):
+        cv2.line(image, (x + 10, 0), (x - 10, 63), (0, 0, 0), 3)
+    preparer = ImagePreparer(reader.card)
+    leaning, upright = (
+        (view.values < 128).all(axis=2).mean(axis=0).max()
+        for view in (preparer.prepare(image), preparer.views(preparer.prepare(image))[3])
+    )
+    assert upright > 0.9 > 2 * leaning
+
+
+@pytest.mark.parametrize("direction", [cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_90_COUNTERCLOCKWISE])
+def test_text_that_runs_upwards_or_downwards_is_turned(images, direction):
+    turned = [cv2.rotate(image, direction) for image in images]
+    readings = TextRecognizer(force_cpu=True, retry_below=0.9).predict_batch(turned)
+    assert [reading.text for reading in readings] == WORDS
+    once = TextRecognizer(force_cpu=True, retry_below=0).predict_batch(turned)
+    assert not {reading.text for reading in once} & set(WORDS)
 
 
 @pytest.mark.parametrize(

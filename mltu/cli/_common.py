@@ -46,8 +46,8 @@ part_option = click.option(
 
 retry_option = click.option(
     "--retry-below", type=Number(0, 1), metavar="X",
-    help="Confidence below which an image is read again, tightly cropped and turned level; the "
-    "most confident reading counts (default: as the model card says).",
+    help="Confidence below which an image is read again in other views (tightly cropped, turned "
+    "level ...); the most confident reading counts (default: as the model card says).",
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,8 @@ Image = StrPath | bytes | bytearray | memoryview | Array
 _FLAT = 8  # of 255; the largest difference between pixels that show nothing
 _CROPPED = 0.12  # of the height, above and below
 _SLOPES = (-0.25, 0.25)  # heights that a line of text falls over the width of its image
+_SLANT = 0.3  # columns for each row
+_TALL = 1.5  # height / width from which text may run upwards or downwards
 _MOST_KEPT = 1 << 20  # pixels of an image
 _LONGEST = 1 << 14  # pixels of a side; OpenCV cannot move the columns of images twice as wide
 
@@ -72,13 +74,14 @@ class ImagePreparer:
         return self._prepare(self._reader.read(image))
 
     def views(self, image: PreparedImage) -> list[PreparedImage]:
-        """Return other views of an image: tightly cropped, and with sloping text turned level.
+        """Return other views of an image in which its text may be easier to read.
 
-        Positions from left to right are those of the image. A view that shows nothing is left out.
+        It is tightly cropped; turned level, for text that rises or falls; made upright, for letters
+        that lean to the right; and turned by 90 degrees both ways if it is tall. Positions are
+        nearly those of the image, but for the last, where they follow the text. A view that shows
+        nothing is left out.
         """
-        views = map(
-            self._prepare, [_crop(image.pixels), *(_level(image.pixels, s) for s in _SLOPES)]
-        )
+        views = map(self._prepare, _views(image.pixels))
         return [view for view in views if not view.is_blank]
 
     def _prepare(self, pixels: Array) -> PreparedImage:
@@ -109,20 +112,28 @@ def _shrink(pixels: Array) -> Array:
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
-def _crop(pixels: Array) -> Array:
-    cut = round(_CROPPED * len(pixels))
-    return pixels[cut : len(pixels) - cut]
-
-
-def _level(pixels: Array, slope: float) -> Array:
-    """Return an image with its columns moved so that text of this slope is level, and cropped."""
+def _views(pixels: Array) -> Iterator[Array]:
+    """Yield the views of `ImagePreparer.views`."""
     import cv2
 
     height, width = pixels.shape[:2]
-    move = np.array([[1, 0, 0], [-slope * height / width, 1, slope * height / 2]], np.float32)
-    moved: Array = cv2.warpAffine(pixels, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    cut = int(abs(slope) / 2 * height)  # In the corners there is no image.
-    return moved[cut : height - cut]
+    cut = round(_CROPPED * height)
+    yield pixels[cut : height - cut]
+    for slope in _SLOPES:
+        cut = int(abs(slope) / 2 * height)  # In the corners there is no image.
+        moved = _move(pixels, [[1, 0, 0], [-slope * height / width, 1, slope * height / 2]])
+        yield moved[cut : height - cut]
+    yield _move(pixels, [[1, _SLANT, -_SLANT * height / 2], [0, 1, 0]])
+    if height > _TALL * width:
+        yield cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE)
+        yield cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE)
+
+
+def _move(pixels: Array, matrix: list[list[float]]) -> Array:
+    import cv2
+
+    size = pixels.shape[1], pixels.shape[0]
+    return cv2.warpAffine(pixels, np.array(matrix), size, borderMode=cv2.BORDER_REPLICATE)
 
 
 def is_blank(pixels: Array) -> bool:
