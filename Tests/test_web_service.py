@@ -75,7 +75,8 @@ def client(service):
 
 @pytest.fixture(scope="module")
 def recognizer():
-    return TextRecognizer(find_pretrained(), force_cpu=True)
+    """The shipped reader, reading once as the browser does."""
+    return TextRecognizer(find_pretrained(), retry_below=0, force_cpu=True)
 
 
 def picture(word, kind=".png", seed=0):

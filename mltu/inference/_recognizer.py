@@ -44,8 +44,8 @@ class TextRecognizer(OnnxInferenceModel):
             words and lines.
         retry_below: an image read with a lower confidence is read again in three other views
             of it (tightly cropped, and turned level for text that rises or falls), and the most
-            confident reading counts, which is test-time augmentation; 0 for never, None for what
-            the model card says.
+            confident reading counts, which is test-time augmentation; its confidence, the highest
+            of four, is too high on average. 0 for never, None for what the model card says.
         decoder: how outputs become text, such as `BeamDecoder(constraint=Lexicon(words))`; greedy
             if None.
         force_cpu: as in `OnnxInferenceModel`.
