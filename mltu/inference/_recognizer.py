@@ -44,8 +44,8 @@ class TextRecognizer(OnnxInferenceModel):
             words and lines.
         retry_below: an image read with a lower confidence is read again in four other views of it,
             or six if it is tall (tightly cropped, turned level or by 90 degrees, made upright), and
-            the most confident reading counts, which is test-time augmentation; 0 for never, None
-            for what the model card says.
+            the most confident reading counts, which is test-time augmentation. Its confidence, the
+            highest of several, is too high on average. 0 for never, None for what the card says.
         decoder: how outputs become text, such as `BeamDecoder(constraint=Lexicon(words))`; greedy
             if None.
         force_cpu: as in `OnnxInferenceModel`.
@@ -128,7 +128,7 @@ class TextRecognizer(OnnxInferenceModel):
                 f"`image` must be one image. Received a {type(image).__name__} of {len(image)}. "
                 "Read them with `predict_batch`."
             )
-        return self._read_all([self._preparer.prepare(image)], _BATCH_SIZE)[0]
+        return self._read_all([self._prepare(image)], _BATCH_SIZE)[0]
 
     def predict_batch(self, images: Iterable[Image], *, on_error: str = "raise") -> list[Reading]:
         """Read images in one batch, which is faster than one after the other.
@@ -190,13 +190,16 @@ class TextRecognizer(OnnxInferenceModel):
             items: list[PreparedImage | Reading] = []
             for index, image in batch:
                 try:
-                    items.append(self._preparer.prepare(image))
+                    items.append(self._prepare(image))
                 except (OSError, ValueError, TypeError) as error:
                     if on_error == "raise":
                         error.add_note(f"While reading images[{index}].")
                         raise
                     items.append(Reading("", 0.0, error=str(error)))
             yield from self._read_all(items, batch_size)
+
+    def _prepare(self, image: Image) -> PreparedImage:
+        return self._preparer.prepare(image, keeps_pixels=self.retry_below > 0)
 
     def _at_once(self, batch_size: int) -> int:
         return 1 if self.input_shapes[0][0] == 1 else batch_size  # 1: a file of another program.
