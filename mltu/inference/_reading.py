@@ -32,7 +32,7 @@ class Reading:
     Attributes:
         text: the text; "" if nothing was seen.
         confidence: the probability that the whole text is right, in 0..1: its CTC probability at
-            the temperature of the model card; see `TextRecognizer` for an image that was read again.
+            the temperature of the model card; `TextRecognizer` says what it is of several views.
         characters: one for each character of the text, in the order of the image.
         error: why the image could not be read; None if it was.
     """
