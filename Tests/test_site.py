@@ -359,7 +359,7 @@ def test_the_pictures_of_the_concepts_show_what_the_page_says(monkeypatch):
     assert figures.readings(figures.easy_word()[0], reader)[0] == "Coffee"
     image, label = figures.hard_word()
     path, beam = figures.readings(image, reader)
-    assert (label, path, beam[0][0]) == ("playground", "payground", "playground")
+    assert (label, path, beam[0][0]) == ("exulting", "exlting", "exulting")
     assert beam[0][1] > beam[1][1] > 0.2
 
 

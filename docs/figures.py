@@ -20,7 +20,7 @@ from mltu.synthetic import TextImages, load_words, render_word, shipped_fonts
 
 BLANK = "-"
 TEXT, NUM_STEPS = "see", 5
-SEED = 1411  # of a word on which greedy decoding and beam search differ; most have none.
+SEED = 203  # of a word on which greedy decoding and beam search differ; most have none.
 SHOWN = [
     ("scene_word", "Coffee"), ("display", "17:45"), ("scene_line", "Fish & Chips"),
     ("receipt_line", "TOTAL €12.95"), ("plain_word", "naïve"),
