@@ -286,7 +286,8 @@ def test_views_of_images_of_any_size(reader, shape):
     prepared = preparer.prepare(image, keeps_pixels=True)
     assert prepared.pixels.nbytes < 4_000_000
     views = preparer.views(prepared)
-    assert len(views) == (6 if shape[0] > shape[1] else 4) or min(shape) == 1
+    long = shape[1] > 10 * shape[0]
+    assert len(views) == (0 if long else 6 if shape[0] > shape[1] else 4) or shape == (1, 1)
     for view in views:
         assert view.values.shape[0] == reader.card.height
         assert view.pixels is None

@@ -22,6 +22,7 @@ _FLAT = 8  # of 255; the largest difference between pixels that show nothing
 _CROPPED = 0.12  # of the height, above and below
 _SLOPES = (-0.25, 0.25)  # heights that a line of text falls over the width of its image
 _SLANT = 0.3  # columns for each row
+_LONG = 10  # width / height
 _TALL = 1.5  # height / width from which text may run upwards or downwards
 _MOST_KEPT = 1 << 20  # pixels of an image
 _LONGEST = 1 << 14  # pixels of a side; OpenCV cannot move the columns of images twice as wide
@@ -82,9 +83,10 @@ class ImagePreparer:
         It is tightly cropped; turned level, for text that rises or falls; made upright, for letters
         that lean to the right; and turned by 90 degrees both ways if it is tall. Positions are
         nearly those of the image, but for the last, where they follow the text. A view that shows
-        nothing is left out. There are none of an image whose pixels were not kept.
+        nothing is left out. There are none of an image whose pixels were not kept, and of a long
+        line: the confidence falls with the length, and other views of lines are no better.
         """
-        if image.pixels is None:
+        if image.pixels is None or image.pixels.shape[1] > _LONG * image.pixels.shape[0]:
             return []
         views = map(self._prepare, _views(image.pixels))
         return [view for view in views if not view.is_blank]

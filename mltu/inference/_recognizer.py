@@ -42,11 +42,12 @@ class TextRecognizer(OnnxInferenceModel):
         model_path: the `.onnx` file, a folder with `model.onnx` in it, or the name of a shipped
             reader ("./words" is a folder, "words" the reader); None for the shipped reader of
             words and lines.
-        retry_below: an image read with a lower confidence is read again in four other views of it,
-            or six if it is tall (tightly cropped, turned level or by 90 degrees, made upright), and
-            the most confident reading counts, which is test-time augmentation. Its confidence is
-            the mean of its own and of the average over the views, in which another text counts as
-            0. 0 for never, None for what the model card says.
+        retry_below: an image read with a lower confidence, unless it is more than ten times as wide
+            as high, is read again in four other views of it, or six if it is tall (tightly cropped,
+            turned level or by 90 degrees, made upright), and the most confident reading counts,
+            which is test-time augmentation. Its confidence is the mean of its own and of the
+            average over the views, in which another text counts as 0. 0 for never, None for what
+            the model card says.
         decoder: how outputs become text, such as `BeamDecoder(constraint=Lexicon(words))`; greedy
             if None.
         force_cpu: as in `OnnxInferenceModel`.
