@@ -209,17 +209,13 @@ class TextRecognizer(OnnxInferenceModel):
     def _read_all(self, items: Sequence[PreparedImage | Reading], batch_size: int) -> list[Reading]:
         """Read images, and those that are doubtful in other views too."""
         readings = self._read_by_width(items)
-        tries = {
-            i: [reading]
+        doubtful = {
+            i: item
             for i, (item, reading) in enumerate(zip(items, readings, strict=True))
             if isinstance(item, PreparedImage) and reading.confidence < self.retry_below
         }
-        views = (
-            (i, view)
-            for i in tries
-            if isinstance(item := items[i], PreparedImage)
-            for view in self._preparer.views(item)
-        )
+        tries = {i: [readings[i]] for i in doubtful}
+        views = ((i, view) for i, item in doubtful.items() for view in self._preparer.views(item))
         while batch := list(islice(views, self._at_once(batch_size))):
             again = self._read_by_width([view for _, view in batch])
             for (i, _), reading in zip(batch, again, strict=True):
